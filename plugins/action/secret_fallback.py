@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of secret_fallback: fills what is missing from the fallback sources, and compares the anchor."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
+    Provenance,
+    accept,
+    refuse_invalid,
+    resolve,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._secret_report import source_lines
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import SecretAction
+
+
+class ActionModule(SecretAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "values": {"type": "dict", "no_log": True},
+        "sources": {"type": "dict"},
+        **BUNDLE_OPTIONS,
+        **PROVIDERS_OPTION,
+        "on_missing": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+    }
+    never_from_variables = ("values", "sources")
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fields = declared_fields(params["fields"])
+        providers = declared_providers(
+            params["providers"], fields=fields, anchor=params["anchor"], environ=os.environ, home=Path.home()
+        )
+        values = plain(params["values"] or {})
+        sources = plain(params["sources"] or {})
+        origins = {known.name: _origin(sources.get(known.name)) for known in fields}
+        known = accept(fields, values, origins)
+        refuse_invalid(known.invalid)
+        resolution = resolve(fields, known.found, providers)
+        refuse_invalid(resolution.invalid)
+        register(found.value for found in resolution.found.values())
+        if resolution.problems and params["on_missing"] == "fail":
+            raise BootstrapError(" ".join(resolution.problems))
+        for line in source_lines(fields, resolution):
+            self.progress(line)
+        drift = [f"The recovery anchor is stale. {entry.message}." for entry in resolution.drift]
+        return {
+            "secrets": {name: found.value for name, found in resolution.found.items()},
+            "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},
+            "missing": resolution.missing,
+            "problems": resolution.problems,
+            "drift": [entry.as_dict() for entry in resolution.drift],
+            "warnings": [*resolution.warnings, *drift],
+        }
+
+
+def _origin(source: t.Any) -> Provenance:
+    """The provenance that an earlier task registered; without one, the value is the user's own."""
+    source = source if isinstance(source, dict) else {}
+    return Provenance(
+        source=str(source.get("source") or "values"),
+        place=str(source.get("place") or "option values"),
+        label=str(source.get("label") or "option values"),
+        age=source.get("age") if isinstance(source.get("age"), int) else None,
+        version=source.get("version") if isinstance(source.get("version"), int) else None,
+    )

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How Vault is reached and what it is asked, for modules and for the lookup."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  url:
+    description:
+      - The address of Vault or OpenBao.
+      - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
+    type: str
+  token:
+    description:
+      - The token that may read the bundle. Quotes and blanks around it are cut away.
+      - If not given, the first of these that is there serves. O(token_file); the environment variables E(VAULT_TOKEN)
+        and E(BAO_TOKEN); C(~/.config/tazlab/bootstrap-token); C(bootstrap-token.txt) in O(anchor).
+    type: str
+  token_file:
+    description: A file that holds the token.
+    type: path
+  ca_cert:
+    description:
+      - A file with the certificates of the CA that signed Vault's certificate. No other CA is trusted then.
+      - If not given, the file named by E(VAULT_CACERT) serves, else the copy of the field V(VAULT_CA_CRT) in O(anchor),
+        else the system's store.
+    type: path
+  validate_certs:
+    description:
+      - Whether Vault must prove that it is Vault. If V(false), a warning says so each time.
+      - The default is V(true), unless the environment variable E(VAULT_SKIP_VERIFY) is set.
+    type: bool
+  namespace:
+    description: The namespace in Vault. If not given, the environment variable E(VAULT_NAMESPACE) serves.
+    type: str
+  mount_point:
+    description: Where the KV version 2 secrets engine is mounted.
+    type: str
+    default: secret
+  path:
+    description: The bundle's path in the secrets engine, without C(data/).
+    type: str
+    default: tazlab-k8s/bootstrap
+  version:
+    description: The version of the bundle. If not given, it is the newest.
+    type: int
+  renew:
+    description:
+      - V(auto) renews the token when less than half of its period or TTL is left, V(always) in any case.
+      - V(never) reads the bundle and asks nothing else, so that the token's life is not known.
+      - A renewal that fails is a warning. In check mode nothing is renewed.
+    type: str
+    choices:
+      - auto
+      - always
+      - never
+    default: auto
+  check_token:
+    description:
+      - Warn about a token that may do more than read the bundle. It costs one more request, for the capabilities on
+        some telling paths.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds for everything that is asked of Vault, the name's resolution and TLS included.
+    type: float
+    default: 10.0
+  cache:
+    description:
+      - Share one outcome, success or failure, with all modules and lookups of this run that ask the same of Vault.
+      - If V(false), Vault is asked anew.
+    type: bool
+    default: true
+"""

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long Vault's token lives, whether it should be renewed now, and when renewing will not save it. Pure.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+DAY: t.Final = 86400
+WARN_BELOW: t.Final = 7 * DAY
+# Vault's and OpenBao's own max_lease_ttl; a server or mount may be set otherwise, and the token cannot ask which.
+DEFAULT_MAX_TTL: t.Final = 768 * 3600
+
+
+@dataclass(frozen=True)
+class TokenHealth:
+    """What C{lookup-self} said. All times are seconds; points in time are UTC."""
+
+    ttl: int
+    creation_ttl: int
+    period: int
+    renewable: bool
+    policies: tuple[str, ...]
+    uses: int
+    expires_at: datetime | None
+    dies_at: datetime | None
+    dies_by: str
+    renewed: bool = False
+
+    @property
+    def renewal_due(self) -> bool:
+        """Less than half of the period, or of the TTL it was made with, is left."""
+        return self.renewable and 0 < self.ttl < (self.period or self.creation_ttl) / 2
+
+
+def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None:
+    """Read the answer of C{lookup-self}; None where it is none."""
+    ttl, creation_ttl = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
+    if ttl is None or creation_ttl is None:
+        return None
+    period = _seconds(data.get("period")) or 0
+    explicit = _seconds(data.get("explicit_max_ttl")) or 0
+    policies = data.get("policies")
+    expires_at = now + timedelta(seconds=ttl) if ttl else None
+    issued = _seconds(data.get("creation_time"))
+    dies_at, dies_by = None, ""
+    if expires_at and data.get("renewable") is not True:
+        dies_at, dies_by = expires_at, "it cannot be renewed"
+    elif issued is not None and explicit:
+        dies_at, dies_by = _moment(issued + explicit), "its maximum TTL ends"
+    elif issued is not None and expires_at and not period:
+        dies_at = max(_moment(issued + DEFAULT_MAX_TTL), expires_at)
+        # A period that only the token's role sets is not shown by lookup-self.
+        unknown = "unless its token role makes it periodic" if data.get("role") else "it is not periodic, and"
+        dies_by = f"{unknown} Vault's default maximum TTL of 768 h ends"
+    return TokenHealth(
+        ttl=ttl,
+        creation_ttl=creation_ttl,
+        period=period,
+        renewable=data.get("renewable") is True,
+        policies=tuple(str(policy) for policy in policies) if isinstance(policies, list) else (),
+        uses=_seconds(data.get("num_uses")) or 0,
+        expires_at=expires_at,
+        dies_at=dies_at,
+        dies_by=dies_by,
+    )
+
+
+def renewed(health: TokenHealth, auth: Mapping[str, t.Any], now: datetime) -> TokenHealth:
+    """The health after C{renew-self}, which answers with the new TTL."""
+    ttl = _seconds(auth.get("lease_duration")) or health.ttl
+    return replace(health, ttl=ttl, expires_at=now + timedelta(seconds=ttl), renewed=True)
+
+
+def health_warnings(health: TokenHealth, now: datetime) -> list[str]:
+    """What a person should know before it is too late."""
+    warnings = []
+    if "root" in health.policies:
+        warnings.append("Vault's token is a root token: it may do everything. Use the scoped token.")
+    if health.uses:
+        warnings.append(f"Vault's token serves {health.uses} more requests, then it is gone.")
+    if health.dies_at and (health.dies_at - now).total_seconds() < WARN_BELOW:
+        warnings.append(
+            f"Vault's token dies on {iso(health.dies_at)}, renewed or not: {health.dies_by}. Rotate it now."
+        )
+    elif health.expires_at and health.ttl < WARN_BELOW and not (health.renewable and _soon_renewed(health)):
+        warnings.append(f"Vault's token dies on {iso(health.expires_at)} unless it is renewed before.")
+    return warnings
+
+
+def _soon_renewed(health: TokenHealth) -> bool:
+    """A token whose whole life is shorter than the warning's limit would be warned about at each start."""
+    return (health.period or health.creation_ttl) <= WARN_BELOW and not health.renewal_due
+
+
+def iso(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _seconds(value: t.Any) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _moment(epoch: int) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lookup does when nobody in this run has done it yet: asks Vault, then the fallback sources. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import LOOKUP_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK, Outcome
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import refuse_invalid, resolve
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import validated
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import ask_vault, bundle_of, secret_place
+
+
+def from_vault(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What Vault alone has, good fields only. Whatever is wrong or missing is for L{from_all} to tell."""
+    found: dict[str, t.Any] = {"values": {}, "warnings": []}
+    with contextlib.suppress(Exception):
+        options = validated(LOOKUP_OPTIONS, given)
+        if options["cache"]:
+            fields = declared_fields(options["fields"])
+            outcome = ask_vault(options, fields, renew=options["renew"])
+            bundle = bundle_of(outcome, fields, secret_place(options))
+            found["values"] = {name: value.value for name, value in bundle.found.items()}
+            found["warnings"] = _warnings(outcome)
+    return {"found": found}
+
+
+def from_all(given: dict[str, t.Any], terms: list[t.Any]) -> dict[str, t.Any]:
+    """The values of the fields that the terms name, with warnings, or an error whose text quotes no value."""
+    warnings: list[str] = []
+    values: list[t.Any] = []
+    secrets: list[str] = []
+    failure = None
+    try:
+        options = validated(LOOKUP_OPTIONS, given)
+        fields = declared_fields(options["fields"])
+        found = _resolved(fields, _wanted(fields, terms), options, warnings)
+        values = [found[name] for name in terms] if terms else [found]
+        secrets = [value for value in found.values() if value is not None]
+    except BootstrapError as error:
+        failure = str(error)
+    except Exception as error:  # noqa: BLE001  # the outermost edge: no traceback may quote a secret
+        failure = (
+            f"Unexpected {type(error).__name__}. Its text is withheld, since it could quote a secret. "
+            "This is a bug in tazlab.bootstrap: please report it."
+        )
+    return {"values": values, "secrets": secrets, "warnings": warnings, "error": failure}
+
+
+def _warnings(outcome: Outcome) -> list[str]:
+    return [*outcome.warnings, *(outcome.token.warnings if outcome.token else ())]
+
+
+def _resolved(
+    fields: tuple[Field, ...], wanted: list[Field], options: dict[str, t.Any], warnings: list[str]
+) -> dict[str, str | None]:
+    outcome = ask_vault(options, fields, renew=options["renew"])
+    warnings += _warnings(outcome)
+    if outcome.reason != OK:
+        if options["on_unavailable"] == "fail":
+            raise BootstrapError(outcome.message)
+        warnings.append(f"Vault gave no bundle, the fallback sources answer. {outcome.message}")
+    bundle = bundle_of(outcome, wanted, secret_place(options))
+    refuse_invalid(bundle.invalid)
+    if bundle.missing:
+        providers = declared_providers(
+            options["providers"], fields=fields, anchor=options["anchor"], environ=os.environ, home=Path.home()
+        )
+        filled = resolve([known for known in wanted if known.name in bundle.missing], {}, providers)
+        refuse_invalid(filled.invalid)
+        warnings += filled.warnings
+        if filled.problems:
+            raise BootstrapError(" ".join(filled.problems))
+        bundle.found.update(filled.found)
+    values = {name: found.value for name, found in bundle.found.items()}
+    return {known.name: values.get(known.name) for known in wanted}
+
+
+def _wanted(fields: tuple[Field, ...], terms: list[t.Any]) -> list[Field]:
+    """The fields that the terms name; all of them where no term does."""
+    if not terms:
+        return list(fields)
+    declared = {known.name: known for known in fields}
+    unknown = [str(term) for term in terms if term not in declared]
+    if unknown:
+        raise BootstrapError(
+            f"No field is named {', '.join(unknown)}. Declared are {', '.join(declared)}; fields declares others."
+        )
+    return [declared[term] for term in terms]
