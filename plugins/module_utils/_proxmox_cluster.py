@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C{/cluster/resources} says: guests, nodes and storages, read once. Pure.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A VM or container that exists, whoever owns it."""
+
+    vmid: int
+    kind: str
+    name: str
+    node: str
+    status: str
+    tags: frozenset[str]
+    lock: str
+    template: bool
+
+    def carries(self, mark: str) -> bool:
+        """Whether it is a VM of this cluster."""
+        return self.kind == "qemu" and mark in self.tags
+
+    @property
+    def description(self) -> str:
+        kind = {"qemu": "VM", "lxc": "container"}.get(self.kind, self.kind)
+        tags = ", ".join(sorted(self.tags)) or "none"
+        return f"{kind} {self.vmid} on node {self.node} (name {self.name or 'none'}, tags {tags})"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A storage as one node sees it."""
+
+    name: str
+    node: str
+    content: frozenset[str]
+    available: bool
+    shared: bool
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster at one moment, as far as the token may see it."""
+
+    guests: Mapping[int, Guest]
+    nodes: Mapping[str, bool]
+    storages: Mapping[tuple[str, str], Storage]
+
+    @classmethod
+    def read(cls, rows: Iterable[Mapping[str, t.Any]]) -> Cluster:
+        by_type: dict[str, list[Mapping[str, t.Any]]] = {}
+        for row in rows:
+            by_type.setdefault(str(row.get("type")), []).append(row)
+        guests = [_guest(row) for row in [*by_type.get("qemu", []), *by_type.get("lxc", [])]]
+        storages = [_storage(row) for row in by_type.get("storage", [])]
+        return cls(
+            {guest.vmid: guest for guest in guests},
+            {str(row["node"]): row.get("status") == "online" for row in by_type.get("node", [])},
+            {(storage.node, storage.name): storage for storage in storages},
+        )
+
+    def marked(self, mark: str) -> list[Guest]:
+        return [guest for _vmid, guest in sorted(self.guests.items()) if guest.carries(mark)]
+
+    def node_problem(self, node: str) -> str | None:
+        """What keeps a node from being used."""
+        if node not in self.nodes:
+            known = ", ".join(sorted(self.nodes)) or "none that the token may see"
+            return f"node {node}: there is no such node. The nodes are: {known}."
+        if not self.nodes[node]:
+            return f"node {node}: it is offline. Bring it back, or give the VM another node."
+        return None
+
+    def storage_problem(self, node: str, name: str, content: str) -> str | None:
+        """What keeps a storage of a node from taking this kind of content."""
+        storage = self.storages.get((node, name))
+        if storage is None:
+            known = ", ".join(sorted(known for owner, known in self.storages if owner == node)) or "none"
+            return (
+                f"storage {name} on node {node}: it is not there, or the token has no Datastore.Audit on "
+                f"/storage/{name}. The token sees: {known}."
+            )
+        if content not in storage.content:
+            wanted = ",".join([*sorted(storage.content), content])
+            return (
+                f"storage {name} on node {node}: its content does not include {content}. "
+                f"Allow it on the node: pvesm set {name} --content {wanted}"
+            )
+        if not storage.available:
+            return f"storage {name} on node {node}: it is not active. Look at: pvesm status --storage {name}"
+        return None
+
+
+def _guest(row: Mapping[str, t.Any]) -> Guest:
+    return Guest(
+        vmid=int(row["vmid"]),
+        kind=str(row["type"]),
+        name=str(row.get("name") or ""),
+        node=str(row["node"]),
+        status=str(row.get("status") or "unknown"),
+        tags=split_tags(row.get("tags")),
+        lock=str(row.get("lock") or ""),
+        template=bool(row.get("template")),
+    )
+
+
+def _storage(row: Mapping[str, t.Any]) -> Storage:
+    return Storage(
+        name=str(row["storage"]),
+        node=str(row["node"]),
+        content=frozenset(filter(None, str(row.get("content") or "").split(","))),
+        available=row.get("status") == "available",
+        shared=bool(row.get("shared")),
+    )
+
+
+def split_tags(tags: t.Any) -> frozenset[str]:
+    """Tags are separated by semicolons, and older versions used commas and blanks."""
+    return frozenset(tag.lower() for tag in re.split(r"[;,\s]+", str(tags or "")) if tag)

@@ -1,0 +1,393 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VM of a Talos node: what it should be, the request that creates it, and how one that exists differs. Pure.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+MACHINE_ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
+    "name": {"type": "str", "required": True},
+    "vmid": {"type": "int", "required": True},
+    "node": {"type": "str", "required": True},
+    "cores": {"type": "int", "default": 2},
+    "memory": {"type": "int", "default": 2048},
+    "disk": {"type": "int", "default": 10},
+    "address": {"type": "str"},
+    "prefix": {"type": "int", "default": 24},
+    "gateway": {"type": "str"},
+    "nameservers": {"type": "list", "elements": "str", "default": []},
+    "bridge": {"type": "str"},
+    "mac": {"type": "str"},
+    "role": {"type": "str", "choices": ["control_plane", "worker"]},
+}
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+_CLUSTER = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DISK = re.compile(r"(ide|sata|scsi|virtio|efidisk|tpmstate|unused)\d+")
+_MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
+# Lower and upper bound, and the unit, of what a machine counts.
+_BOUNDS = {
+    "vmid": (100, 999_999_999, ""),
+    "cores": (1, 8192, ""),
+    "memory": (16, 16_777_216, " MiB"),
+    "disk": (1, 131_072, " GiB"),
+    "prefix": (1, 32, ""),
+}
+# What Proxmox VE takes where a configuration does not name a key.
+_DEFAULTS = {
+    "cores": "1",
+    "memory": "512",
+    "onboot": "0",
+    "agent": "0",
+    "scsihw": "lsi",
+    "cpu": "kvm64",
+    "machine": "pc",
+}
+
+
+def mark_of(cluster: str) -> str:
+    """The tag that says that a VM belongs to this cluster."""
+    return f"tazlab-{cluster}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One VM as the user wants it."""
+
+    name: str
+    vmid: int
+    node: str
+    cores: int
+    memory: int
+    disk: int
+    address: str
+    prefix: int
+    gateway: str
+    nameservers: tuple[str, ...]
+    bridge: str
+    mac: str
+    role: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} (vmid {self.vmid})"
+
+    @classmethod
+    def read(cls, row: Mapping[str, t.Any], bridge: str) -> Machine:
+        """From the module's suboptions. L{machine_problems} has found them complete."""
+        return cls(
+            name=str(row["name"]),
+            vmid=int(row["vmid"]),
+            node=str(row["node"]),
+            cores=int(row["cores"]),
+            memory=int(row["memory"]),
+            disk=int(row["disk"]),
+            address=str(row["address"] or ""),
+            prefix=int(row["prefix"]),
+            gateway=str(row["gateway"] or ""),
+            nameservers=tuple(str(server) for server in row["nameservers"] or ()),
+            bridge=str(row["bridge"] or bridge),
+            mac=str(row["mac"] or "").upper(),
+            role=str(row["role"] or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where VMs come from and where they go: what is the same for all of them."""
+
+    cluster: str
+    storage: str
+    image: str
+    iso: str
+    agent: bool
+
+    @property
+    def mark(self) -> str:
+        return mark_of(self.cluster)
+
+
+# --------------------------------------------------------------------------------------------- what the user gave
+
+
+def machine_problems(rows: Sequence[Mapping[str, t.Any]], cluster: str) -> list[str]:
+    """Everything that is wrong with the list by itself, before anything is asked of Proxmox VE."""
+    problems = []
+    if not _CLUSTER.fullmatch(cluster):
+        problems.append(f"cluster {cluster!r}: it cannot be part of a tag. Use lower case letters, digits and -.")
+    for row in rows:
+        problems += [f"{row.get('name') or 'a VM without a name'}: {problem}" for problem in _row_problems(row)]
+    for key in ("name", "vmid", "address"):
+        times = Counter(row.get(key) for row in rows if row.get(key))
+        for value in (value for value, count in times.items() if count > 1):
+            owners = ", ".join(str(row.get("name")) for row in rows if row.get(key) == value)
+            problems.append(f"{key} {value}: it stands at {times[value]} VMs ({owners}). Give each its own.")
+    return problems
+
+
+def _row_problems(row: Mapping[str, t.Any]) -> list[str]:
+    problems = [f"{key} is not set." for key in ("name", "node", *_BOUNDS) if row.get(key) in (None, "")]
+    if row.get("name") and not _NAME.fullmatch(str(row["name"])):
+        problems.append("this is no host name. Use letters, digits, - and dots, at most 63 characters.")
+    for key, (low, high, unit) in _BOUNDS.items():
+        if row.get(key) is not None and not low <= int(row[key]) <= high:
+            problems.append(f"{key} is {row[key]}; it must be from {low} to {high}{unit}.")
+    if row.get("mac") and not _MAC.fullmatch(str(row["mac"])):
+        problems.append("mac is no hardware address such as BC:24:11:00:00:01.")
+    return problems + _network_problems(row)
+
+
+def _network_problems(row: Mapping[str, t.Any]) -> list[str]:
+    """Address, prefix and gateway must be one network; no address at all means DHCP."""
+    if not row.get("address"):
+        return ["gateway is set, but address is not."] if row.get("gateway") else []
+    try:
+        interface = ipaddress.IPv4Interface(f"{row['address']}/{row.get('prefix')}")
+    except ValueError:
+        return [f"address {row['address']}/{row.get('prefix')} is no IPv4 address with its prefix."]
+    problems = []
+    for key, value in (("gateway", row.get("gateway")), *(("nameserver", one) for one in row.get("nameservers") or ())):
+        try:
+            given = ipaddress.ip_address(str(value)) if value else None
+        except ValueError:
+            problems.append(f"{key} {value} is no IP address.")
+            continue
+        if key == "gateway" and given is not None and given not in interface.network:
+            problems.append(f"gateway {given} lies outside {interface.network}, the network of its address.")
+        if key == "gateway" and given == interface.ip:
+            problems.append(f"gateway {given} is the VM's own address.")
+    return problems
+
+
+# --------------------------------------------------------------------------------------------- the creating request
+
+
+def creation(machine: Machine, source: Source) -> dict[str, str | int]:
+    """The parameters that create the VM: the baseline for Talos, the ownership mark among them.
+
+    It does not start with its node yet: C{onboot} is set by L{completion}, the last request of the making. So a VM with
+    the mark and without C{onboot} is one that a run left half made.
+    """
+    disk = f"{source.storage}:0,import-from={source.image}" if source.image else f"{source.storage}:{machine.disk}"
+    nic = f"virtio={machine.mac}" if machine.mac else "virtio"
+    kind = {"control_plane": "Control plane", "worker": "Worker"}.get(machine.role, "Node")
+    config: dict[str, str | int] = {
+        "vmid": machine.vmid,
+        "name": machine.name,
+        "tags": source.mark,
+        "description": f"{kind} of the Talos cluster {source.cluster}, made by tazlab.bootstrap",
+        "ostype": "l26",
+        "machine": "q35",
+        "cpu": "host",
+        "cores": machine.cores,
+        "memory": machine.memory,
+        "balloon": 0,
+        "scsihw": "virtio-scsi-pci",
+        "scsi0": disk,
+        "ide2": f"{source.storage}:cloudinit",
+        "ipconfig0": _ipconfig(machine),
+        "net0": f"{nic},bridge={machine.bridge}",
+        "serial0": "socket",
+        "boot": "order=scsi0",
+        "onboot": 0,
+    }
+    if machine.nameservers:
+        config["nameserver"] = " ".join(machine.nameservers)
+    if source.agent:
+        config["agent"] = 1
+    if source.iso:
+        # The empty disk is tried first and falls through to the ISO; once Talos is installed, the disk boots.
+        config |= {"ide0": f"{source.iso},media=cdrom", "boot": "order=scsi0;ide0"}
+    return config
+
+
+def completion() -> dict[str, str | int]:
+    """The change of the configuration that ends the making."""
+    return {"onboot": 1}
+
+
+def _ipconfig(machine: Machine) -> str:
+    if not machine.address:
+        return "ip=dhcp"
+    gateway = f",gw={machine.gateway}" if machine.gateway else ""
+    return f"ip={machine.address}/{machine.prefix}{gateway}"
+
+
+# --------------------------------------------------------------------------------------------- what exists
+
+
+@dataclass(frozen=True)
+class Config:
+    """The configuration of a VM that exists: what holds now, and what its next start changes (None: a removal)."""
+
+    now: Mapping[str, str]
+    pending: Mapping[str, str | None]
+
+    @classmethod
+    def read(cls, rows: Sequence[Mapping[str, t.Any]]) -> Config:
+        """From the answer of C{/pending}, which holds both."""
+        now = {str(row["key"]): str(row["value"]) for row in rows if row.get("value") is not None}
+        later: dict[str, str | None] = {}
+        for row in rows:
+            if row.get("delete"):
+                later[str(row["key"])] = None
+            elif row.get("pending") is not None:
+                later[str(row["key"])] = str(row["pending"])
+        return cls(now, later)
+
+    @property
+    def later(self) -> dict[str, str]:
+        merged = {**self.now, **self.pending}
+        return {key: value for key, value in merged.items() if value is not None}
+
+    @property
+    def finished(self) -> bool:
+        return self.now.get("onboot") == "1"
+
+    @property
+    def protected(self) -> bool:
+        return self.now.get("protection") == "1"
+
+    @property
+    def diskless(self) -> bool:
+        """Whether no disk belongs to it, detached ones included. CD-ROMs count as none."""
+        return not any(_DISK.fullmatch(key) and "media=cdrom" not in value for key, value in self.now.items())
+
+    @property
+    def disk_gib(self) -> float:
+        return _gib(properties(self.now.get("scsi0", "")).get("size", "0"))
+
+
+NOTHING: t.Final = Config({}, {})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that is not as the user wants it."""
+
+    setting: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} is {self.found or 'not set'}, wanted {self.wanted or 'not set'}"
+
+
+def differences(machine: Machine, source: Source, config: Config, node: str) -> list[Difference]:
+    """How a finished VM differs from what is wanted, now or after its next start."""
+    wanted_config = {key: str(value) for key, value in {**creation(machine, source), **completion()}.items()}
+    wanted = facts({**wanted_config, "scsi0": f"{source.storage}:disk,size={machine.disk}G"})
+    wanted["node"] = machine.node
+    now, later = facts(config.now) | {"node": node}, facts(config.later) | {"node": node}
+    found = []
+    for setting, value in wanted.items():
+        if setting == "mac" and not value:
+            continue  # Proxmox VE chose one
+        if now[setting] == value and later[setting] == value:
+            continue
+        text = now[setting]
+        if later[setting] != now[setting]:
+            text = f"{text or 'not set'}, {later[setting] or 'not set'} after the next start"
+        found.append(Difference(setting, value, text))
+    return found
+
+
+def facts(config: Mapping[str, str]) -> dict[str, str]:
+    """What counts of a configuration, in one spelling whichever way it is written."""
+    return {setting: read(config) for setting, read in _FACTS.items()}
+
+
+def properties(text: str) -> dict[str, str]:
+    """A property string: C{virtio=BC:24:...,bridge=vmbr0}. The first part may lack its key, which is then C{""}."""
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {key if equals else "": value if equals else key for key, equals, value in pairs}
+
+
+def _plain(key: str) -> Callable[[Mapping[str, str]], str]:
+    return lambda config: config.get(key, _DEFAULTS.get(key, ""))
+
+
+def _first(key: str, name: str) -> Callable[[Mapping[str, str]], str]:
+    """The leading value of a property string, whether its key is written or not."""
+
+    def read(config: Mapping[str, str]) -> str:
+        found = properties(config.get(key, _DEFAULTS.get(key, "")))
+        return found.get("") or found.get(name, "")
+
+    return read
+
+
+def _part(key: str, name: str) -> Callable[[Mapping[str, str]], str]:
+    return lambda config: properties(config.get(key, "")).get(name, "")
+
+
+def _machine_type(config: Mapping[str, str]) -> str:
+    kind = _first("machine", "type")(config)
+    return "q35" if "q35" in kind else kind
+
+
+def _mac(config: Mapping[str, str]) -> str:
+    return properties(config.get("net0", "")).get("virtio", "").upper()
+
+
+def _nic(config: Mapping[str, str]) -> str:
+    first = config.get("net0", "").split(",")[0].partition("=")
+    return first[2] if first[0] == "model" else first[0]
+
+
+def _storage(config: Mapping[str, str]) -> str:
+    return _first("scsi0", "file")(config).partition(":")[0]
+
+
+def _disk_size(config: Mapping[str, str]) -> str:
+    return f"{_gib(properties(config.get('scsi0', '')).get('size', '0')):g} GiB"
+
+
+def _cloudinit(config: Mapping[str, str]) -> str:
+    return "yes" if "cloudinit" in config.get("ide2", "") else "no"
+
+
+def _nameservers(config: Mapping[str, str]) -> str:
+    return " ".join(re.split(r"[\s,;]+", config.get("nameserver", "")))
+
+
+_FACTS: t.Final[dict[str, Callable[[Mapping[str, str]], str]]] = {
+    "name": _plain("name"),
+    "cores": _plain("cores"),
+    "memory": _first("memory", "current"),
+    "disk": _disk_size,
+    "storage": _storage,
+    "address": _part("ipconfig0", "ip"),
+    "gateway": _part("ipconfig0", "gw"),
+    "nameservers": _nameservers,
+    "nic": _nic,
+    "mac": _mac,
+    "bridge": _part("net0", "bridge"),
+    "cpu": _first("cpu", "cputype"),
+    "machine": _machine_type,
+    "scsihw": _plain("scsihw"),
+    "balloon": _plain("balloon"),
+    "ostype": _plain("ostype"),
+    "serial0": _plain("serial0"),
+    "cloudinit": _cloudinit,
+    "agent": _first("agent", "enabled"),
+    "onboot": _plain("onboot"),
+}
+
+_UNITS = {"": 1 / 1024**3, "K": 1 / 1024**2, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
+
+
+def _gib(size: str) -> float:
+    """A disk's size (C{40G}, C{512M}, C{1T}, bytes) in GiB; what cannot be read is 0."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", size)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0

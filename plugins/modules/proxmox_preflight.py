@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: proxmox_preflight
+short_description: Report what would keep the VMs of a Talos cluster from being made on Proxmox VE
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Looks whether the API answers and takes the token, whether the token has the privileges that
+    M(tazlab.bootstrap.proxmox_image) and M(tazlab.bootstrap.proxmox_vm) need, whether nodes, storages and bridges are
+    there, and whether the vmids are free or belong to this cluster.
+  - Problems are returned, not raised, so that they can be reported with those of others.
+extends_documentation_fragment:
+  - tazlab.bootstrap.proxmox
+  - tazlab.bootstrap.proxmox.action
+attributes:
+  check_mode:
+    description: Works alike in check mode, as nothing is changed.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: N/A
+  idempotent:
+    description: Nothing is changed.
+    support: full
+options:
+  cluster:
+    description: The cluster's name. The tag C(tazlab-<cluster>) marks its VMs.
+    type: str
+    required: true
+  vms:
+    description:
+      - The VMs, as in O(tazlab.bootstrap.proxmox_vm#module:vms). Of each, C(name), C(vmid) and C(node) are read.
+      - A VM that lacks C(vmid) or C(node) is left out.
+    type: list
+    elements: dict
+    required: true
+  storage:
+    description: The storage of the disks.
+    type: str
+    required: true
+  image_storage:
+    description: The storage of the image.
+    type: str
+    required: true
+  bridge:
+    description: The bridge of the VMs' NICs.
+    type: str
+    default: vmbr0
+seealso:
+  - module: tazlab.bootstrap.bootstrap_preflight
+"""
+
+EXAMPLES = r"""
+- name: It is known what would keep the VMs from being made
+  tazlab.bootstrap.proxmox_preflight:
+    url: https://pve.example.net:8006
+    token_id: "{{ proxmox_token_id }}"
+    token_secret: "{{ proxmox_token_secret }}"
+    cluster: home
+    vms: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
+    storage: local-lvm
+    image_storage: local
+  register: check
+"""
+
+RETURN = r"""
+problems:
+  description: Each problem as one text - what, what came back, the next step. Empty when all is well.
+  returned: success
+  type: list
+  elements: str
+"""
