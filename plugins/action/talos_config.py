@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of C{talos_config}: each node has the configuration that the inventory describes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import CLUSTER_OPTIONS, Node, cluster_of
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import Generator
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+    APPLIED,
+    DEFERRED,
+    Change,
+    Nodes,
+    configure,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import NO_KEY, usable_talosconfig
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import generate
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
+
+
+class ActionModule(TalosAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **CLUSTER_OPTIONS,
+        "only": {"type": "list", "elements": "str"},
+        "wait_for_workers": {"type": "bool", "default": False},
+        **WAITING,
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        cluster, state = cluster_of(params), self.state(params)
+        talosctl = self.talosctl(cluster.version)
+        stored = state.read(SECRETS)
+        if stored is None and not self.check_mode:
+            raise BootstrapError(f"{state.path(SECRETS)} is not there. Run tazlab.bootstrap.talos_secrets first.")
+        generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
+        only = params["only"]
+        wanted = {node: generator.machine_config(node) for node in cluster.nodes if only is None or node.name in only}
+        if params["pending"]:
+            changes = [Change(node, APPLIED, changed=True) for node in wanted]
+            self._tell(f"{', '.join(node.name for node in wanted)}: {APPLIED}")
+        else:
+            changes = configure(
+                Nodes(talosctl, usable_talosconfig(state, generator) if stored else None),
+                wanted,
+                Deadline(params["timeout"]),
+                self._tell,
+                version=cluster.version,
+                wait_for_workers=params["wait_for_workers"],
+                check=self.check_mode,
+            )
+        return self._result(changes)
+
+    def _tell(self, line: str) -> None:
+        self.progress(f"{line} (check mode: nothing is done)" if self.check_mode else line)
+
+    def _result(self, changes: list[Change]) -> dict[str, t.Any]:
+        if self.diff_mode:
+            for change in changes:
+                for path in change.paths:
+                    self.progress(f"{change.node.name}: {path}")
+        return {
+            "changed": any(change.changed for change in changes),
+            "nodes": [_reported(change) for change in changes],
+            "deferred": [change.node.name for change in changes if change.state == DEFERRED],
+            "warnings": [change.warning for change in changes if change.warning],
+        }
+
+
+def _reported(change: Change) -> dict[str, t.Any]:
+    node: Node = change.node
+    return {
+        "name": node.name,
+        "address": node.address,
+        "role": node.role,
+        "configuration": change.state,
+        "changed": change.changed,
+        "differences": list(change.paths),
+    }

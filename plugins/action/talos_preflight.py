@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of C{talos_preflight}: all that would keep Talos from coming up."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import CLUSTER_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import problems
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import TalosAction
+
+
+class ActionModule(TalosAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **CLUSTER_OPTIONS,
+        "secretbox_key": {"type": "str", "no_log": True},
+        "anchor": {"type": "path"},
+        "pending": {"type": "bool", "default": False},
+    }
+
+    def arguments(self) -> dict[str, t.Any]:
+        """A node without an address is left out: the inventory's own check reports it."""
+        given = super().arguments()
+        nodes = given.get("nodes")
+        return given | {"nodes": [node for node in nodes if "address" in node]} if isinstance(nodes, list) else given
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {"problems": problems(params, Talosctl(), look=not params["pending"])}

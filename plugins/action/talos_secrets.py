@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of C{talos_secrets}: a cluster's identity, made once and kept."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
+    CLUSTER_OPTIONS,
+    Cluster,
+    cluster_of,
+    secretbox_problem,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import Generator, credentials_problem
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+    Nodes,
+    refuse_foreign,
+    wait_for_maintenance,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import authority, difference, generate
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
+
+
+class ActionModule(TalosAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **CLUSTER_OPTIONS,
+        "secretbox_key": {"type": "str", "required": True, "no_log": True},
+        "anchor": {"type": "path"},
+        **WAITING,
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        cluster, state = cluster_of(params), self.state(params)
+        problem = secretbox_problem(params["secretbox_key"]) or state.problem(params["anchor"])
+        if problem:
+            raise BootstrapError(problem)
+        talosctl = self.talosctl(cluster.version)
+        stored = state.read(SECRETS)
+        secrets, created = self._secrets(stored, params, talosctl, cluster, state)
+        generator = Generator(talosctl, cluster, secrets)
+        renewed = self._talosconfig(generator, state)
+        tightened = bool(state.loose()) if self.check_mode else state.tighten()
+        return {
+            "changed": created or renewed or tightened,
+            "created": created,
+            "secrets": str(state.path(SECRETS)),
+            "talosconfig": str(state.path(TALOSCONFIG)),
+        }
+
+    def _secrets(
+        self, stored: bytes | None, params: dict[str, t.Any], talosctl: Talosctl, cluster: Cluster, state: State
+    ) -> tuple[bytes, bool]:
+        """The secrets, and whether they are new."""
+        key, path = params["secretbox_key"], state.path(SECRETS)
+        created = False
+        if stored is None:
+            if not params["pending"]:
+                self._refuse_configured(Nodes(talosctl), cluster, params["timeout"])
+            secrets = generate(talosctl, cluster.contract, key)
+            if self.check_mode:
+                self.progress(f"would generate {path}")
+                return secrets, True
+            state.tighten()
+            created = state.create(SECRETS, secrets)
+            if created:
+                self.progress(f"generated {path}: keep a backup, nobody can make it again")
+            stored = secrets if created else state.read(SECRETS)
+        problem = difference(stored or b"", path, key)
+        if problem:
+            raise BootstrapError(problem)
+        return stored or b"", created
+
+    def _refuse_configured(self, nodes: Nodes, cluster: Cluster, timeout: int) -> None:
+        """No node may be configured when secrets are generated."""
+        if not self.check_mode:
+            wait_for_maintenance(nodes, cluster.nodes, Deadline(timeout), self.progress)
+            return
+        problems = refuse_foreign({node: nodes.look(node) for node in cluster.nodes}, have_secrets=False)
+        if problems:
+            raise BootstrapError(" ".join(problems))
+
+    def _talosconfig(self, generator: Generator, state: State) -> bool:
+        """Write a talosconfig where there is none that serves."""
+        stored = state.read(TALOSCONFIG)
+        expected = authority(generator.secrets, state.path(SECRETS))
+        why = "there is none"
+        if stored is not None:
+            now = datetime.datetime.now(datetime.UTC)
+            found = credentials_problem(stored, generator.cluster, expected, now)
+            if found is None:
+                return False
+            why = found
+        if not self.check_mode:
+            state.replace(TALOSCONFIG, generator.talosconfig())
+        self.progress(f"{'would write' if self.check_mode else 'wrote'} {state.path(TALOSCONFIG)}: {why}")
+        return True

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that describe a Talos cluster, documented once."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What C{extends_documentation_fragment: tazlab.bootstrap.talos.nodes} and the others add."""
+
+    NODES = r"""
+options:
+  nodes:
+    description:
+      - The cluster's nodes. The first control plane is the one on which etcd is bootstrapped.
+      - Other keys than those below are ignored, so that the machines of the inventory can be given as they are.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The node's name, which becomes its hostname and the name of its Kubernetes node.
+        type: str
+        required: true
+      address:
+        description: The address at which the node's Talos API answers.
+        type: str
+        required: true
+      role:
+        description: What the node is for.
+        type: str
+        required: true
+        choices:
+          - control_plane
+          - worker
+      patches:
+        description:
+          - Changes to the node's machine configuration, applied in this order.
+          - Each is a strategic merge patch, as a mapping or as YAML text (also of several documents). An empty one is
+            left out.
+          - A JSON patch is refused, as Talos applies none to a configuration of several documents.
+        type: list
+        elements: raw
+        default: []
+  state_dir:
+    description:
+      - The directory that keeps the cluster's identity - C(secrets.yaml), C(talosconfig) and C(kubeconfig).
+      - It is made with mode 0700, its files with mode 0600.
+    type: path
+    required: true
+requirements:
+  - talosctl on the controller's PATH, of the cluster's minor version or newer
+  - cryptography (Python package) on the controller
+"""
+
+    CLUSTER = r"""
+options:
+  cluster:
+    description: The cluster's name.
+    type: str
+    required: true
+  endpoint:
+    description:
+      - The address of the Kubernetes API with its port, such as V(https://192.0.2.11:6443) - of a control plane, a
+        virtual address or a DNS name. Talos puts its host into the API server's certificate.
+      - Without it, it is the first control plane's address and port 6443.
+    type: str
+  version:
+    description: Talos' version, such as V(v1.12.6).
+    type: str
+    required: true
+  kubernetes_version:
+    description: Kubernetes' version, such as V(1.35.4).
+    type: str
+    required: true
+  schematic:
+    description: The Image Factory's id of the set of extensions, 64 hexadecimal digits.
+    type: str
+    required: true
+  factory_url:
+    description:
+      - The Image Factory. Its host is the registry of the image from which a node installs and upgrades itself,
+        C(nocloud-installer/<schematic>:<version>).
+    type: str
+    default: https://factory.talos.dev
+  install_disk:
+    description: The disk on which Talos is installed. It is V(/dev/sda) for scsi and V(/dev/vda) for virtio.
+    type: str
+    default: /dev/sda
+  coredns:
+    description: Whether Talos runs its own CoreDNS. With V(false), the cluster needs one of its own.
+    type: bool
+    default: false
+"""
+
+    WAITING = r"""
+options:
+  timeout:
+    description: Seconds after which waiting for nodes ends.
+    type: int
+    default: 900
+  pending:
+    description:
+      - Whether the machines have still to be made. In check mode nothing is contacted then.
+    type: bool
+    default: false
+"""
+
+    ACTION = r"""
+options: {}
+attributes:
+  action:
+    description: Runs on the controller, in memory; no module is copied to a host.
+    support: full
+"""

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that would keep Talos from coming up, found before anything is made: inputs, patches, state and nodes.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import VERSION
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
+    Cluster,
+    InvalidConfig,
+    client_problem,
+    cluster_of,
+    form_problems,
+    node_of,
+    option_problems,
+    secretbox_problem,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import (
+    Generator,
+    allows_scheduling,
+    credentials_problem,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Nodes, refuse_foreign
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import authority, difference, generate
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
+
+# A node that does not answer may not have been made yet. It is not waited for.
+LOOK_SECONDS = 5.0
+
+# Encrypts nothing: stands in throw-away secrets, from which a configuration is made only to see whether it is valid.
+NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[str]:
+    """All problems, each with the next step. With C{look}, the nodes are asked once.
+
+    The form of versions and ids is not among them: the inventory's own check reports that.
+    """
+    found = list(_input_problems(params))
+    state = State(Path(params["state_dir"]))
+    stored, state_problems = _state(params, state)
+    found += state_problems
+    found += _client_problem(params, talosctl)
+    found += option_problems(params)
+    if found or any(form_problems(params)):
+        return found
+    cluster = cluster_of(params)
+    generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
+    found += _config_problems(generator)
+    if look:
+        talosconfig = usable_talosconfig(state, generator) if stored else None
+        found += _node_problems(Nodes(talosctl, talosconfig), cluster)
+    return found
+
+
+def _input_problems(params: Mapping[str, Any]) -> Iterator[str]:
+    why: dict[str, list[str]] = {}
+    for node in params["nodes"]:
+        try:
+            node_of(node)
+        except InvalidConfig as error:
+            why.setdefault(error.why, []).append(error.node)
+    yield from _grouped(why)
+    if params["secretbox_key"]:
+        problem = secretbox_problem(params["secretbox_key"])
+        if problem:
+            yield problem
+
+
+def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[str]]:
+    """The stored secrets, and what is wrong with the state directory."""
+    problem = state.problem(params["anchor"])
+    if problem:
+        return None, [problem]
+    try:
+        stored = state.read(SECRETS)
+        if stored is not None and params["secretbox_key"]:
+            problem = difference(stored, state.path(SECRETS), params["secretbox_key"])
+    except BootstrapError as error:
+        return None, [str(error)]
+    return stored, [problem] if problem else []
+
+
+def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[str]:
+    try:
+        client = talosctl.version()
+        problem = client_problem(client, params["version"]) if VERSION.fullmatch(params["version"]) else None
+    except BootstrapError as error:
+        return [str(error)]
+    return [problem] if problem else []
+
+
+def _config_problems(generator: Generator) -> Iterator[str]:
+    why: dict[str, list[str]] = {}
+    configs = {}
+    for node in generator.cluster.nodes:
+        try:
+            configs[node] = generator.machine_config(node)
+        except InvalidConfig as error:
+            why.setdefault(error.why, []).append(error.node)
+    yield from _grouped(why)
+    workers = [node for node in generator.cluster.nodes if not node.is_control_plane]
+    scheduling = [config for node, config in configs.items() if node.is_control_plane and allows_scheduling(config)]
+    if not workers and configs and not scheduling:
+        yield (
+            "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on it. "
+            "Add a host to the group talos_workers, or a patch for the control planes: "
+            "cluster: {allowSchedulingOnControlPlanes: true}."
+        )
+
+
+def _node_problems(nodes: Nodes, cluster: Cluster) -> list[str]:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        looks = dict(
+            zip(cluster.nodes, pool.map(lambda node: nodes.look(node, LOOK_SECONDS), cluster.nodes), strict=True)
+        )
+    return refuse_foreign(looks, nodes.talosconfig is not None)
+
+
+def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """One line for what is wrong with several nodes alike: a patch for all of them stands in one place."""
+    for problem, names in why.items():
+        yield f"{', '.join(names)}: {problem}"
+
+
+def usable_talosconfig(state: State, generator: Generator) -> Path | bytes:
+    """The talosconfig in the state directory where it serves, else a new one in memory."""
+    stored = state.read(TALOSCONFIG)
+    expected = authority(generator.secrets, state.path(SECRETS))
+    now = datetime.datetime.now(datetime.UTC)
+    if stored is None or credentials_problem(stored, generator.cluster, expected, now):
+        return generator.talosconfig()
+    return state.path(TALOSCONFIG)

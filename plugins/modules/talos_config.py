@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: talos_config
+short_description: Give Talos nodes their machine configuration
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Generates each node's configuration with C(talosctl) out of the secrets in the state directory, adds the node's
+    hostname and patches, and validates it. This collection's own choices come first, so that patches may change them.
+  - A node in maintenance mode gets its configuration; it then installs itself and comes up.
+  - Of a node that is configured already, the configuration is compared, key by key. A difference is applied without a
+    reboot; what needs one is left for the node's next reboot, and a warning says so. No node is ever rebooted.
+  - A node that was configured with other secrets is an error.
+extends_documentation_fragment:
+  - tazlab.bootstrap.talos.nodes
+  - tazlab.bootstrap.talos.cluster
+  - tazlab.bootstrap.talos.waiting
+  - tazlab.bootstrap.talos.action
+attributes:
+  check_mode:
+    description: Generates, validates and compares, and applies nothing. Nodes that do not answer are not waited for.
+    support: full
+  diff_mode:
+    description:
+      - The paths of the keys that differ are shown while the task runs, without their values, which may be secret. They
+        are returned, too.
+    support: partial
+  idempotent:
+    description: The same secrets, options and patches give the same configuration, which is then left alone.
+    support: full
+options:
+  only:
+    description: The names of the nodes to configure. Without it, all of them.
+    type: list
+    elements: str
+  wait_for_workers:
+    description:
+      - Whether to wait for workers that do not answer yet, as is always waited for control planes.
+      - Without it they are left alone and returned in RV(deferred), to be configured later. A worker that an
+        interrupted run has configured may answer only when the control plane runs.
+    type: bool
+    default: false
+seealso:
+  - module: tazlab.bootstrap.talos_secrets
+  - module: tazlab.bootstrap.talos_bootstrap
+"""
+
+EXAMPLES = r"""
+- name: Nodes are configured
+  tazlab.bootstrap.talos_config:
+    cluster: home
+    nodes:
+      - name: cp-1
+        address: 192.0.2.11
+        role: control_plane
+        patches:
+          - cluster:
+              allowSchedulingOnControlPlanes: true
+    version: v1.12.6
+    kubernetes_version: 1.35.4
+    schematic: 376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba
+    state_dir: ~/.config/tazlab/home
+"""
+
+RETURN = r"""
+nodes:
+  description: What was done to each node, or in check mode would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The node's name.
+      type: str
+    address:
+      description: The node's address.
+      type: str
+    role:
+      description: What the node is for.
+      type: str
+    configuration:
+      description: One of V(configured), V(updated), V(updated at its next reboot), V(unchanged), V(not answering yet).
+      type: str
+    changed:
+      description: Whether the node's configuration was changed.
+      type: bool
+    differences:
+      description: The paths of the keys that differed - added (C(+)), removed (C(-)) or changed (C(~)).
+      type: list
+      elements: str
+deferred:
+  description: The names of the nodes that did not answer.
+  returned: success
+  type: list
+  elements: str
+"""
