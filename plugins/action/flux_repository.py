@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of flux_repository: reads the branch that Flux shall follow, with the token in no argument list."""
+
+from __future__ import annotations
+
+import typing as t
+import urllib.error
+from pathlib import Path
+
+from ansible.module_utils.urls import open_url
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _flux
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import Checkout, Remote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+
+MOST_BYTES = 16 * 2**20  # of a file of components; Flux's own is half a MiB
+
+
+class ActionModule(ControllerAction):
+    secret_result = True
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "url": {"type": "str", "required": True},
+        "branch": {"type": "str", "required": True},
+        "path": {"type": "str", "required": True},
+        "username": {"type": "str", "default": "git"},
+        "password": {"type": "str", "default": "", "no_log": True},
+        "ca_cert": {"type": "str", "default": ""},
+        "components": {"type": "str", "default": ""},
+        "timeout": {"type": "int", "default": 60},
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        deadline = Deadline(params["timeout"])
+        authority = _authority(str(params["ca_cert"]))
+        remote = Remote(
+            url=str(params["url"]).strip(),
+            branch=str(params["branch"]).strip(),
+            username=str(params["username"]).strip(),
+            password=str(params["password"]).strip(),
+            ca_pem=authority,
+        )
+        wanted = _flux.Wanted(remote.url, remote.branch, str(params["path"]))
+        components = _components(str(params["components"]), deadline) if params["components"] else None
+        with Checkout(remote, deadline) as checkout:
+            flux = _flux.read(checkout, wanted, components)
+        revision = f"{remote.branch}@sha1:{checkout.commit}"
+        self.progress(f"{remote.url} is at {revision}")
+        return {
+            "revision": revision,
+            "commit": checkout.commit,
+            "definitions": flux.definitions,
+            "controllers": flux.controllers,
+            "sync": flux.sync,
+            "components": _flux.components(flux),
+            "namespace": flux.namespace,
+            "secret": flux.secret,
+            "ca_cert": authority,
+        }
+
+
+def _authority(ca_cert: str) -> str:
+    """The CA as PEM: the option holds it, or names the file that does."""
+    if not ca_cert or "-----BEGIN" in ca_cert:
+        return ca_cert
+    path = Path(ca_cert).expanduser()
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise BootstrapError(f"ca_cert: {path} cannot be read as a certificate. Name the PEM file of the CA.") from None
+
+
+def _components(place: str, deadline: Deadline) -> list[_flux.Document]:
+    """The components of a file or an https address."""
+    if place.startswith("https://"):
+        content = _download(place, deadline)
+    elif "://" in place:
+        raise BootstrapError(f"components: {place} must be a file or an https:// address.")
+    else:
+        path = Path(place).expanduser()
+        try:
+            content = path.read_bytes()
+        except OSError:
+            raise BootstrapError(f"components: the file {path} cannot be read.") from None
+    documents = _flux.parse(content, place)
+    if not documents:
+        raise BootstrapError(f"components: {place} holds no Kubernetes object.")
+    return documents
+
+
+def _download(url: str, deadline: Deadline) -> bytes:
+    try:
+        with open_url(url, timeout=max(1.0, deadline.left)) as answer:
+            content: bytes = answer.read(MOST_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        raise BootstrapError(f"components: {url} answered {error.code}.") from None
+    except OSError:
+        raise BootstrapError(f"components: {url} cannot be reached.") from None
+    if len(content) > MOST_BYTES:
+        raise BootstrapError(
+            f"components: {url} is larger than {MOST_BYTES // 2**20} MiB, so it is no file of components."
+        )
+    return content

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of kubernetes_ready: waits for Kubernetes objects, saying what is missing while it waits."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes_ready import (
+    Seen,
+    complaint,
+    look_at_all,
+    parse,
+    wait,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+
+
+class ActionModule(ControllerAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "kubeconfig": {"type": "path", "required": True},
+        "objects": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "api_version": {"type": "str", "required": True},
+                "kind": {"type": "str", "required": True},
+                "namespace": {"type": "str"},
+                "name": {"type": "str"},
+                "label_selector": {"type": "str"},
+                "condition": {"type": "str"},
+            },
+        },
+        "timeout": {"type": "int", "default": 300},
+        "redact": {"type": "list", "elements": "str", "default": []},  # the result and every line are without them
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        wanted = parse(params["objects"])
+        redact = _redactor(params["redact"])
+        deadline = Deadline(params["timeout"])
+        with Api(params["kubeconfig"]) as api:
+            if self.check_mode:
+                seen = look_at_all(api, wanted, deadline)
+            else:
+                seen = wait(api, wanted, deadline, lambda line: self.progress(redact(line)))
+        ready = all(each.ready for each in seen)
+        result = {
+            "ready": ready,
+            "elapsed": round(deadline.elapsed, 1),
+            "objects": [redact(_report(each)) for each in seen],
+        }
+        if not ready and not self.check_mode:
+            result.update(failed=True, msg=redact(complaint(seen, deadline)))
+        return result
+
+
+def _report(seen: Seen) -> dict[str, t.Any]:
+    return {
+        "api_version": seen.wanted.api_version,
+        "kind": seen.wanted.kind,
+        "namespace": seen.wanted.namespace,
+        "name": seen.name,
+        "condition": seen.wanted.condition,
+        "exists": seen.exists,
+        "ready": seen.ready,
+        "why": seen.why,
+        "status": seen.status,
+    }
+
+
+def _redactor(secrets: t.Iterable[str]) -> t.Callable[[t.Any], t.Any]:
+    """A function that replaces these secrets, and their base64, wherever they stand in text, lists and dictionaries."""
+    plain = {str(secret) for secret in secrets if secret}
+    hidden = sorted(plain | {base64.b64encode(each.encode()).decode() for each in plain}, key=len, reverse=True)
+
+    def redact(value: t.Any) -> t.Any:
+        if isinstance(value, str):
+            for each in hidden:
+                value = value.replace(each, "********")
+            return value
+        if isinstance(value, dict):
+            return {key: redact(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [redact(each) for each in value]
+        return value
+
+    return redact

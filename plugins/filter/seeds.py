@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter seeds: the table of seeds as Kubernetes objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._seeds import seeds
+
+
+def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """L{seeds} in plain data, as templates want it."""
+    found = seeds(table, values)
+    return {
+        "objects": found.objects,
+        "namespaces": [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in found.namespaces
+        ],
+        "skipped": found.skipped,
+        "problems": found.problems,
+    }
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"seeds": as_dictionary}

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns the table of seeds, which maps Secrets' keys to the bundle's fields, into Kubernetes objects. Private:
+other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = ("Secret", "ConfigMap")
+KEYS = frozenset({"kind", "namespace", "name", "type", "data", "values", "labels", "optional", "enabled"})
+# What Kubernetes allows as an object's name and as a key of data.
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+DATA_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What the table asks for: objects, entries that are left out and why, and what is wrong with it."""
+
+    objects: list[dict[str, Any]]
+    skipped: list[dict[str, str]]
+    problems: list[str]
+
+    @property
+    def namespaces(self) -> list[str]:
+        """In the order of first use."""
+        return list(dict.fromkeys(each["metadata"]["namespace"] for each in self.objects))
+
+
+def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seeds:
+    """Read the table. No message quotes a value.
+
+    An entry is one Secret or ConfigMap: C{data} maps its keys to fields, whose values stand in C{values}; its own
+    C{values} are literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is
+    left out and named; any other that lacks a field is a problem.
+    """
+    result = Seeds([], [], [])
+    seen: set[tuple[str, str, str]] = set()
+    for number, entry in enumerate(table, 1):
+        problems = _shape(entry, number)
+        if problems:
+            result.problems.extend(problems)
+            continue
+        if not entry.get("enabled", True):
+            continue
+        key = (str(entry["kind"]), str(entry["namespace"]), str(entry["name"]))
+        label = "{} {}/{}".format(*key)
+        if key in seen:
+            result.problems.append(f"{label}: stands twice in cluster_seed_objects. Write it as one entry.")
+            continue
+        seen.add(key)
+        missing = [str(field) for field in (entry.get("data") or {}).values() if not _present(values.get(field))]
+        if not missing:
+            result.objects.append(_object(entry, values))
+        elif entry.get("optional"):
+            result.skipped.append(
+                {
+                    "kind": key[0],
+                    "namespace": key[1],
+                    "name": key[2],
+                    "skipped": f"it is optional, and {_and(missing)} {_has(missing)} no value",
+                }
+            )
+        else:
+            result.problems.append(
+                f"{label}: {_and(missing)} {_has(missing)} no value in any source. Write it into the bundle or the "
+                "recovery anchor; or mark the entry as optional in cluster_seed_objects."
+            )
+    return result
+
+
+def _shape(entry: Any, number: int) -> list[str]:
+    if not isinstance(entry, Mapping):
+        return [f"cluster_seed_objects: entry {number} is no dictionary. Give it kind, namespace, name and data."]
+    label = f"cluster_seed_objects: entry {number} ({entry.get('name') or 'without a name'})"
+    problems = []
+    if entry.get("kind") not in KINDS:
+        problems.append(f"{label}: its kind must be {' or '.join(KINDS)}.")
+    for key in ("namespace", "name"):
+        if not NAME.fullmatch(str(entry.get(key) or "")):
+            problems.append(f"{label}: {key} is missing or no Kubernetes name: lower case letters, digits, - and dots.")
+    unknown = sorted(str(key) for key in set(entry) - KEYS)
+    if unknown:
+        problems.append(f"{label}: does not know {_and(unknown)}. Known are {', '.join(sorted(KEYS))}.")
+    sources = [entry.get(key) or {} for key in ("data", "values")]
+    if not all(isinstance(each, Mapping) for each in sources):
+        problems.append(f"{label}: data and values must be dictionaries.")
+        return problems
+    if entry.get("enabled", True) and not any(sources):
+        problems.append(f"{label}: has neither data nor values. Map its keys to fields in data.")
+    for each in sources:
+        problems += [
+            f"{label}: {key!r} is no key that Kubernetes allows: letters, digits, -, _ and dots."
+            for key in each
+            if not DATA_KEY.fullmatch(str(key))
+        ]
+    problems += [
+        f"{label}: the value of {key} must be text, a number or true or false."
+        for key, value in sources[1].items()
+        if value is None or isinstance(value, (Mapping, list, tuple))
+    ]
+    return problems
+
+
+def _object(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    content = {str(key): _text(values[field]) for key, field in (entry.get("data") or {}).items()}
+    content |= {str(key): _text(value) for key, value in (entry.get("values") or {}).items()}
+    metadata: dict[str, Any] = {"namespace": str(entry["namespace"]), "name": str(entry["name"])}
+    if entry.get("labels"):
+        metadata["labels"] = {str(key): _text(value) for key, value in entry["labels"].items()}
+    seed: dict[str, Any] = {"apiVersion": "v1", "kind": str(entry["kind"]), "metadata": metadata}
+    if seed["kind"] == "Secret":
+        seed["type"] = str(entry.get("type") or "Opaque")
+        # base64 of the very bytes: stringData would do for text, but data is what a reader compares.
+        content = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+    seed["data"] = content
+    return seed
+
+
+def _present(value: Any) -> bool:
+    return value is not None and str(value).strip() != ""
+
+
+def _text(value: Any) -> str:
+    """A value as Kubernetes wants it: text, with true and false as YAML writes them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _has(words: Sequence[str]) -> str:
+    return "has" if len(words) == 1 else "have"
