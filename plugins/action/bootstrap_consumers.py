@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of bootstrap_consumers: which phases and seeded objects use a field of the bundle."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH, consumers, role_phases
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import plain
+
+# The fact from which site.yml's variables take every field.
+VALUES = "bootstrap_secrets_values"
+SITE = Path(__file__).parents[2] / "playbooks" / "site.yml"
+
+
+class ActionModule(ControllerAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "field": {"type": "str", "required": True},
+        "objects": {"type": "list", "elements": "dict", "default": []},
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        field = params["field"]
+        marker = f"the value of {field}"
+        variables = {**self._templar.available_variables, VALUES: {field: marker}}
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+
+        def value_of(name: str) -> t.Any:
+            try:
+                return plain(templar.template(variables[name]))
+            except AnsibleError:  # it needs what only its own phase knows
+                return None
+
+        plays = self._loader.load_from_file(str(SITE))
+        found = consumers(
+            field,
+            [name for name in variables if name != VALUES],
+            value_of,
+            marker,
+            role_phases(plays),
+            params["objects"],
+        )
+        for consumer in found:
+            self.progress(f"{field} is used by phase {consumer.phase} ({consumer.what}): {consumer.command}")
+        if not found:
+            self.progress(f"{field} is used by no phase of site.yml and by no seeded object")
+        return {
+            "consumers": [
+                {"phase": consumer.phase, "what": consumer.what, "command": consumer.command} for consumer in found
+            ],
+            "fixed_at_birth": field in FIXED_AT_BIRTH,
+        }

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of vault_bootstrap_access: the mount, the policies and the token roles stand in Vault."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import refuse_anchor
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access import (
+    DRIFT,
+    Mount,
+    Part,
+    Policy,
+    TokenRole,
+    ensure,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS, Need
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+
+
+class ActionModule(OperatorAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **OPERATOR_OPTIONS,
+        "anchor": {"type": "path", "default": "~/secrets"},
+        "policies": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {"name": {"type": "str", "required": True}, "rules": {"type": "str", "required": True}},
+        },
+        "token_roles": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "no_log": False,
+            "options": {
+                "name": {"type": "str", "required": True},
+                "policies": {"type": "list", "elements": "str", "required": True},
+                "period": {"type": "int", "default": 2764800},
+            },
+        },
+        "update_token_roles": {"type": "bool", "default": False, "no_log": False},
+        "dest": {"type": "path"},
+        "needs": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "path": {"type": "str", "required": True},
+                "capabilities": {"type": "list", "elements": "str", "required": True},
+                "purpose": {"type": "str", "required": True},
+            },
+        },
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if params["dest"]:
+            refuse_anchor(expand(params["dest"], Path.home()), expand(params["anchor"], Path.home()))
+        parts: list[Part] = [Mount(params["mount_point"].strip("/"))]
+        parts += [Policy(policy["name"], policy["rules"]) for policy in params["policies"]]
+        parts += [_token_role(role, params["update_token_roles"]) for role in params["token_roles"]]
+        needs = [Need(need["path"], frozenset(need["capabilities"]), need["purpose"]) for need in params["needs"]]
+        findings = self.as_operator(params, lambda vault: ensure(vault, parts, needs, self.check_mode))
+        for finding in findings:
+            self.progress(f"{finding.kind} {finding.name}: {finding.state}")
+        warnings = [
+            f"The token role {finding.name} is not as it should be: {finding.note}. It was left as it is. Set "
+            "update_token_roles (vault_bootstrap_update_token_roles) to correct it; every token issued through it is "
+            "affected at its next renewal."
+            for finding in findings
+            if finding.state == DRIFT
+        ]
+        return {
+            "changed": any(finding.changes for finding in findings),
+            "parts": [finding.as_dict() for finding in findings],
+            "diff": self.shown(
+                (f"{finding.kind} {finding.name}", finding.before, finding.after)
+                for finding in findings
+                if finding.changes
+            ),
+            "warnings": warnings,
+        }
+
+
+def _token_role(role: dict[str, t.Any], update: bool) -> TokenRole:
+    if role["period"] < 60:
+        raise BootstrapError(f"token_roles: {role['name']}: period must be at least 60 seconds.")
+    return TokenRole(role["name"], tuple(role["policies"]), role["period"], update)

@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of vault_bootstrap_token: a narrow periodic token is issued, looked at, renewed or revoked."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+    BundleStore,
+    Delivered,
+    FileStore,
+    Store,
+    copy_command,
+    deliver,
+    deliver_wrapped,
+    look_up,
+    refuse_anchor,
+    renew,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
+    OPERATOR_OPTIONS,
+    Need,
+    refuse_lacking,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import NoVault, expand, vault_settings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import from_variables
+
+if t.TYPE_CHECKING:
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+
+
+class ActionModule(OperatorAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **OPERATOR_OPTIONS,
+        **BUNDLE_OPTIONS,
+        "operation": {"type": "str", "choices": ["issue", "inspect", "renew", "revoke"], "required": True},
+        "dest": {"type": "path"},
+        "field": {"type": "str"},
+        "role": {"type": "str"},
+        "policies": {"type": "list", "elements": "str"},
+        "period": {"type": "int", "default": 2764800},
+        "proof": {"type": "str"},
+        "rotate": {"type": "bool", "default": False},
+        "wrap_ttl": {"type": "int", "default": 0},
+        "accessor": {"type": "str"},
+    }
+    spec_rules: t.ClassVar[dict[str, t.Any]] = {
+        "mutually_exclusive": [("dest", "field")],
+        "required_if": [
+            ("operation", "issue", ("dest", "field"), True),
+            ("operation", "issue", ("role", "policies", "proof")),
+            ("operation", "revoke", ("accessor",)),
+        ],
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if params["operation"] == "issue" and params["dest"]:
+            refuse_anchor(self._dest(params), self._anchor(params))
+        return _OPERATIONS[params["operation"]](self, params)
+
+    # ------------------------------------------------------------------------------------------- operations
+
+    def issue(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        spec = TokenSpec(params["role"], tuple(params["policies"]), params["period"], params["proof"])
+        if spec.period < 60:
+            raise BootstrapError("period: must be at least 60 seconds.")
+
+        def work(vault: VaultAdmin) -> Delivered:
+            needs = list(self._needs(params, vault))
+            refuse_lacking(needs, vault.capabilities(need.path for need in needs), vault.settings.token_source)
+            if params["wrap_ttl"]:
+                store = FileStore(self._dest(params))
+                return deliver_wrapped(vault, store, spec, params["wrap_ttl"], check_mode=self.check_mode)
+            return deliver(
+                vault,
+                self._store(params, vault),
+                spec,
+                rotate=params["rotate"],
+                check_mode=self.check_mode,
+                anchor=self._anchor(params),
+                progress=self.progress,
+            )
+
+        if params["wrap_ttl"] and (params["field"] or params["rotate"]):
+            raise BootstrapError("wrap_ttl: a wrapped token goes into the file dest alone, and cannot be rotated.")
+        delivered = self.as_operator(params, work, declared_fields(params["fields"]))
+        return self._issued(params, delivered)
+
+    def inspect(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self._as_itself(params, look_up)
+
+    def renew(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self._as_itself(params, look_up if self.check_mode else renew)
+
+    def revoke(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        path = "auth/token/revoke-accessor"
+        need = Need(path, frozenset({"update"}), "revoke a token by its accessor")
+
+        def work(vault: VaultAdmin) -> bool:
+            refuse_lacking([need], vault.capabilities([path]), vault.settings.token_source)
+            if self.check_mode:
+                return True
+            answer = vault.write(path, {"accessor": params["accessor"]}, "Revoking a token by its accessor")
+            return not answer.get("warnings")
+
+        changed = self.as_operator(params, work)
+        self.progress("the token is revoked" if changed else "there is no token with this accessor (any more)")
+        return {"changed": changed}
+
+    # ---------------------------------------------------------------------------------------------- helpers
+
+    def _dest(self, params: dict[str, t.Any]) -> Path:
+        return Path(os.path.abspath(expand(params["dest"], Path.home())))  # noqa: PTH100  # a link stays a link
+
+    def _anchor(self, params: dict[str, t.Any]) -> Path:
+        return expand(params["anchor"], Path.home())
+
+    def _field(self, params: dict[str, t.Any]) -> Field:
+        for known in declared_fields(params["fields"]):
+            if known.name == params["field"]:
+                return known
+        raise BootstrapError(f"field: {params['field']} is no field of the bundle. Declare it in fields.")
+
+    def _store(self, params: dict[str, t.Any], vault: VaultAdmin) -> Store:
+        return BundleStore(vault, self._field(params)) if params["field"] else FileStore(self._dest(params))
+
+    def _needs(self, params: dict[str, t.Any], vault: VaultAdmin) -> t.Iterator[Need]:
+        path = f"auth/token/create/{params['role']}"
+        yield Need(path, frozenset({"sudo", "update"}), "issue a periodic token")
+        if params["field"]:
+            what = frozenset({"create", "read", "update"})
+            yield Need(vault.settings.secret_path, what, f"write {params['field']} into the bundle")
+
+    def _issued(self, params: dict[str, t.Any], delivered: Delivered) -> dict[str, t.Any]:
+        changed = delivered.state != "unchanged"
+        place = params["field"] or str(self._dest(params))
+        would = " (check mode: it would be)" if self.check_mode and changed else ""
+        life = f"; it {delivered.facts.says}" if delivered.facts and not (self.check_mode and changed) else ""
+        self.progress(f"token of {place}: {delivered.state}{would}{life}")
+        lines = list(delivered.lines)
+        if changed and not self.check_mode and not params["wrap_ttl"]:
+            lines.append(f"The anchor is never written. To keep a copy there: {self._copy(params)}")
+        for line in lines:
+            self.progress(line)
+        facts = delivered.facts
+        return {
+            "changed": changed,
+            "state": delivered.state,
+            "token": facts.as_dict() if facts else None,
+            "previous_accessor": delivered.previous_accessor,
+            "notes": lines,
+            "diff": self.shown([(place, *_accessors(delivered, self.check_mode))] if changed else []),
+            "warnings": facts.warnings() if facts else [],
+        }
+
+    def _copy(self, params: dict[str, t.Any]) -> str:
+        """The command with which the anchor's owner takes the token over."""
+        anchor = self._anchor(params)
+        if params["dest"]:
+            return copy_command(self._dest(params), anchor)
+        name = self._field(params).file_names[0]
+        return (
+            f"(umask 077; bao kv get -mount={shlex.quote(params['mount_point'])} -field={params['field']} "
+            f"{shlex.quote(params['path'])} > {shlex.quote(str(anchor / name))})"
+        )
+
+    def _as_itself(
+        self, params: dict[str, t.Any], work: t.Callable[[VaultAdmin, str, str], TokenFacts | None]
+    ) -> dict[str, t.Any]:
+        """Do it with the token itself: that of dest, of field as the bundle has it, or the bootstrap token."""
+        home = Path.home()
+        if params["dest"]:
+            token = FileStore(self._dest(params)).read()
+            if token is None:
+                self.progress(f"{params['dest']} holds no token")
+                return {"changed": False, "state": "absent", "token": None}
+            params = {**params, "token": token}
+        else:
+            variables = self._templar.available_variables
+            given = from_variables(("token", "token_file"), variables, self._templar.template)
+            params = {**params, **{name: params[name] or given.get(name) for name in ("token", "token_file")}}
+        settings = vault_settings(params, environ=os.environ, home=home, fields=declared_fields(params["fields"]))
+        if isinstance(settings, NoVault):
+            raise BootstrapError(settings.message)
+
+        def asked(vault: VaultAdmin) -> TokenFacts | None:
+            if not params["field"]:
+                return work(vault, settings.token, settings.token_source)
+            store = BundleStore(vault, self._field(params))
+            token = store.read()
+            return work(vault, token, store.place) if token else None
+
+        facts = self.asking(settings, params, asked)
+        place = params["field"] or params["dest"] or settings.token_source
+        self.progress(f"token of {place}: " + (facts.says if facts else "Vault does not know it"))
+        return {
+            "changed": False,
+            "state": "alive" if facts else "dead",
+            "token": facts.as_dict() if facts else None,
+            "warnings": facts.warnings() if facts else [],
+        }
+
+
+def _accessors(delivered: Delivered, check_mode: bool) -> tuple[str, str]:
+    """Before and after, with the tokens named by their accessors, which open nothing."""
+    before = f"token with accessor {delivered.previous_accessor}\n" if delivered.previous_accessor else ""
+    accessor = "(to be issued)" if check_mode or delivered.facts is None else delivered.facts.accessor
+    return before, f"token with accessor {accessor}\n"
+
+
+_OPERATIONS: t.Final[dict[str, t.Callable[[ActionModule, dict[str, t.Any]], dict[str, t.Any]]]] = {
+    "issue": ActionModule.issue,
+    "inspect": ActionModule.inspect,
+    "renew": ActionModule.renew,
+    "revoke": ActionModule.revoke,
+}

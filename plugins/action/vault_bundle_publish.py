@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of vault_bundle_publish: the anchor's values become a new version of the bundle."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
+    FieldChange,
+    Plan,
+    StoredBundle,
+    Updated,
+    plan_absent,
+    plan_present,
+    update_bundle,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
+    Found,
+    Provenance,
+    accept,
+    refuse_invalid,
+    resolve,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
+    OPERATOR_OPTIONS,
+    Need,
+    lacking,
+    refuse_lacking,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+
+if t.TYPE_CHECKING:
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+
+READ: t.Final = frozenset({"read"})
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """What is kept beside the bundle, and what of it is not as wanted."""
+
+    path: str
+    wanted: Mapping[str, t.Any]
+    before: Mapping[str, t.Any]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.wanted)
+
+
+class ActionModule(OperatorAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        **OPERATOR_OPTIONS,
+        **BUNDLE_OPTIONS,
+        **PROVIDERS_OPTION,
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "names": {"type": "list", "elements": "str"},
+        "values": {"type": "dict", "no_log": True},
+        "value_files": {"type": "dict"},
+        "keep": {"type": "list", "elements": "str", "default": []},
+        "custom_metadata": {"type": "dict"},
+        "max_versions": {"type": "int"},
+    }
+    spec_rules: t.ClassVar[dict[str, t.Any]] = {
+        "mutually_exclusive": [("values", "value_files"), ("values", "providers"), ("value_files", "providers")],
+        "required_if": [("state", "absent", ("names",))],
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fields = declared_fields(params["fields"])
+        names = params["names"]
+        if names is not None and not names:
+            raise BootstrapError("names: names no field. Name the fields, or leave it out.")
+        if params["state"] == "absent":
+            return self._published(params, fields, lambda stored: plan_absent(names, stored.data))
+        chosen = _chosen(fields, names, params["values"] or params["value_files"])
+        wanted = self._wanted(params, chosen)
+
+        def decide(stored: StoredBundle) -> Plan:
+            plan = plan_present(chosen, wanted, stored.data, params["keep"])
+            issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
+            _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
+            return plan
+
+        return self._published(params, fields, decide)
+
+    # ------------------------------------------------------------------------------------------------ values
+
+    def _wanted(self, params: dict[str, t.Any], chosen: Sequence[Field]) -> dict[str, Found]:
+        """The values to publish: those given, or those of the anchor."""
+        for option, read in (("values", _given), ("value_files", _from_files)):
+            if params[option]:
+                raw, origins = read(params[option])
+                known = accept(chosen, raw, origins)
+                empty = [f"{option}: {name} is empty" for name in known.missing if name in raw]
+                refuse_invalid([*known.invalid, *empty])
+                return known.found
+        providers = declared_providers(
+            params["providers"] or [{"type": "file"}],
+            fields=chosen,
+            anchor=params["anchor"],
+            environ=os.environ,
+            home=Path.home(),
+        )
+        resolution = resolve(chosen, {}, providers)
+        for provider in providers:
+            gone = provider.missing_anchor()
+            if gone and not resolution.found:
+                raise BootstrapError(f"anchor: {gone} does not exist, so there is nothing to publish.")
+        refuse_invalid(resolution.invalid)
+        for warning in resolution.warnings:
+            self.progress(f"WARNING: {warning}")
+        return resolution.found
+
+    # -------------------------------------------------------------------------------------------- publishing
+
+    def _published(
+        self, params: dict[str, t.Any], fields: Sequence[Field], decide: t.Callable[[StoredBundle], Plan]
+    ) -> dict[str, t.Any]:
+        def work(vault: VaultAdmin) -> tuple[Updated, _Metadata]:
+            stored, metadata = self._checked(params, vault, decide)
+            updated = update_bundle(vault, decide, check_mode=self.check_mode, stored=stored)
+            if metadata.changed and not self.check_mode:
+                vault.write(metadata.path, metadata.wanted, "Writing the bundle's metadata")
+            return updated, metadata
+
+        updated, metadata = self.as_operator(params, work, fields)
+        self._report(params, updated, metadata)
+        return {
+            "changed": updated.plan.changed or metadata.changed,
+            "fields": [change.as_dict() for change in updated.plan.changes],
+            "version": updated.after,
+            "previous_version": updated.before,
+            "metadata": sorted(metadata.wanted),
+            "diff": self.shown(_diffs(params, updated, metadata)),
+        }
+
+    def _checked(
+        self, params: dict[str, t.Any], vault: VaultAdmin, decide: t.Callable[[StoredBundle], Plan]
+    ) -> tuple[StoredBundle, _Metadata]:
+        """What is there. Refuses before anything is changed what the operator's token may not do."""
+        settings = vault.settings
+        reads = [Need(settings.secret_path, READ, "compare the bundle")]
+        metadata_path = f"{settings.mount_point}/metadata/{settings.path}"
+        if params["custom_metadata"] is not None or params["max_versions"] is not None:
+            reads.append(Need(metadata_path, READ, "compare its metadata"))
+        granted = vault.capabilities(need.path for need in reads)
+        if lacking(reads, granted):
+            everything = [Need(need.path, READ | {"create", "update"}, "publish the bundle") for need in reads]
+            refuse_lacking(everything, granted, settings.token_source)
+        stored = vault.bundle("Publishing the bundle")
+        if not stored.mounted and not self.check_mode:
+            raise BootstrapError(
+                f"mount_point: nothing is mounted at {settings.mount_point}/. Run role vault_bootstrap first, or "
+                "correct mount_point."
+            )
+        found = (
+            vault.read(metadata_path, "Reading the bundle's metadata") if stored.mounted and len(reads) > 1 else None
+        )
+        metadata = _Metadata(metadata_path, _wanted_metadata(params, found or {}), found or {})
+        writes = []
+        if decide(stored).changed:
+            what = frozenset({"update" if stored.version else "create"})
+            writes.append(Need(settings.secret_path, what, "write the bundle"))
+        if metadata.changed:
+            writes.append(Need(metadata_path, frozenset({"update"}), "write its metadata"))
+        refuse_lacking(writes, granted, settings.token_source)
+        return stored, metadata
+
+    def _report(self, params: dict[str, t.Any], updated: Updated, metadata: _Metadata) -> None:
+        plan = updated.plan
+        width = max((len(change.name) for change in plan.changes), default=0)
+        for change in plan.changes:
+            source = f"  from {change.source}" if change.source else ""
+            note = f"  ({change.note})" if change.note else ""
+            self.progress(f"{change.name:<{width}}  {change.state}{source}{note}")
+            if change.state == "changed" and change.name in FIXED_AT_BIRTH:
+                self.progress(
+                    f"WARNING: {change.name} is fixed at a cluster's birth: the new value serves only a cluster that "
+                    "is born anew."
+                )
+        place = f"{params['mount_point']}/{params['path']}"
+        if not plan.changed:
+            self.progress(f"{place}: version {updated.before} holds all of that already; nothing is written")
+        elif self.check_mode:
+            self.progress(f"{place}: check mode; version {updated.before + 1} would be written")
+        else:
+            self.progress(f"{place}: version {updated.after} is written")
+        if metadata.changed:
+            verb = "would be set" if self.check_mode else "is set"
+            self.progress(f"{place}: {' and '.join(sorted(metadata.wanted))} {verb}")
+
+
+def _chosen(fields: Sequence[Field], names: Sequence[str] | None, given: Mapping[str, t.Any] | None) -> list[Field]:
+    """The fields that this is about: those named, else those given, else all."""
+    declared = {known.name: known for known in fields}
+    asked = list(dict.fromkeys(names if names is not None else given or declared))
+    unknown = sorted(name for name in (*asked, *(given or ())) if name not in declared)
+    if unknown:
+        raise BootstrapError(
+            f"{', '.join(dict.fromkeys(unknown))}: no field of the bundle. Declare it in fields (tazlab_fields)."
+        )
+    nested = [name for name in asked if declared[name].expression is not None]
+    if nested:
+        raise BootstrapError(
+            f"fields: {', '.join(nested)}: has an expression, which says how to read it and not how to write it. "
+            "Publish a nested bundle by hand."
+        )
+    return [declared[name] for name in asked]
+
+
+def _given(values: Mapping[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, Provenance]]:
+    return dict(values), {name: Provenance("values", name, "option values") for name in values}
+
+
+def _from_files(files: Mapping[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, Provenance]]:
+    raw: dict[str, t.Any] = {}
+    origins: dict[str, Provenance] = {}
+    for name, file in files.items():
+        path = expand(str(file), Path.home())
+        content = read_text(path)
+        if content.text is None:
+            raise BootstrapError(f"value_files: {name}: {path} {content.problem or 'does not exist'}.")
+        raw[name] = content.text
+        origins[name] = Provenance("file", str(path), f"file {path.name}", content.age)
+    return raw, origins
+
+
+def _refuse_missing(chosen: Sequence[Field], plan: Plan, params: Mapping[str, t.Any]) -> None:
+    """A required field that neither the anchor nor Vault has makes a bundle from which no cluster can be born."""
+    required = {known.name: known for known in chosen if known.required}
+    missing = [change.name for change in plan.changes if change.state == "missing" and change.name in required]
+    if missing:
+        places = "; ".join(f"{name} (tried {' and '.join(required[name].file_names)})" for name in missing)
+        raise BootstrapError(
+            f"Neither {params['anchor']} nor Vault has {places}. Nothing was published. Put the values there, or "
+            "declare the fields required: false."
+        )
+
+
+def _wanted_metadata(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What of the metadata has to be written. Keys that others keep there stay."""
+    wanted: dict[str, t.Any] = {}
+    limit = params["max_versions"]
+    if limit is not None and limit != (found.get("max_versions") or 0):
+        wanted["max_versions"] = limit
+    before = dict(found.get("custom_metadata") or {})
+    after = {**before, **{str(key): str(value) for key, value in (params["custom_metadata"] or {}).items()}}
+    if after != before:
+        wanted["custom_metadata"] = after
+    return wanted
+
+
+def _diffs(params: Mapping[str, t.Any], updated: Updated, metadata: _Metadata) -> t.Iterator[tuple[str, str, str]]:
+    """The bundle and its metadata, before and after, with a word in place of each value."""
+    if updated.plan.changed:
+        lines = [_line(change) for change in updated.plan.changes]
+        place = f"{params['mount_point']}/{params['path']}"
+        yield place, "".join(before for before, _after in lines), "".join(after for _before, after in lines)
+    if metadata.changed:
+        before = "".join(f"{key}: {metadata.before.get(key)}\n" for key in sorted(metadata.wanted))
+        after = "".join(f"{key}: {value}\n" for key, value in sorted(metadata.wanted.items()))
+        yield metadata.path, before, after
+
+
+def _line(change: FieldChange) -> tuple[str, str]:
+    old, new = f"{change.name}: (a value)\n", f"{change.name}: (another value)\n"
+    words = {
+        "new": ("", f"{change.name}: (a value)\n"),
+        "changed": (old, new),
+        "removed": (old, ""),
+        "missing": ("", ""),
+        "absent": ("", ""),
+    }
+    return words.get(change.state, (old, old))

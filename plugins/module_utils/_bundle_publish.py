@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What publishing the bundle would change, field by field, and the write that loses nobody's change. Private.
+
+The plan is pure; only L{update_bundle} talks, to whatever reads and writes the bundle.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean, same
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found
+
+ATTEMPTS: t.Final = 2
+# What makes a new version. The other states are equal, kept (Vault's value stays), missing and absent.
+CHANGES: t.Final = frozenset({"new", "changed", "removed"})
+
+
+class LostRace(Exception):
+    """Somebody else wrote between our read and our write."""
+
+
+@dataclass(frozen=True)
+class StoredBundle:
+    """The newest version of the bundle. Version 0: nothing was ever written."""
+
+    version: int = 0
+    data: Mapping[str, t.Any] = field(default_factory=dict, repr=False)
+    mounted: bool = True
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """What becomes of one field. Never its value."""
+
+    name: str
+    state: str
+    source: str = ""
+    note: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return {"name": self.name, "state": self.state, "source": self.source, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The bundle as it should be, and how that differs from what is there."""
+
+    data: Mapping[str, t.Any] = field(repr=False)
+    changes: tuple[FieldChange, ...]
+
+    @property
+    def changed(self) -> bool:
+        return any(change.state in CHANGES for change in self.changes)
+
+
+def plan_present(
+    fields: Sequence[Field], wanted: Mapping[str, Found], stored: Mapping[str, t.Any], keep: Sequence[str] = ()
+) -> Plan:
+    """Put the wanted values into the bundle. What is stored and not wanted stays, whether its field is known or not.
+
+    Of the fields in C{keep} Vault's own value stays as long as it has one.
+    """
+    data = dict(stored)
+    changes = []
+    for known in fields:
+        found = wanted.get(known.name)
+        there = _cleaned(known, stored.get(known.name))
+        if found is None:
+            state, source = ("kept" if there is not None else "missing"), ""
+        elif there is not None and same(known, there, found.value):
+            state, source = "equal", found.provenance.label
+        elif there is not None and known.name in keep:
+            note = f"{found.provenance.label} holds another value, which is not published"
+            changes.append(FieldChange(known.name, "kept", note=note))
+            continue
+        else:
+            state, source = ("new" if stored.get(known.name) is None else "changed"), found.provenance.label
+            data[known.name] = found.value
+        changes.append(FieldChange(known.name, state, source))
+    names = {known.name for known in fields}
+    changes += [FieldChange(name, "kept", note="not declared") for name in sorted(stored) if name not in names]
+    return Plan(data, tuple(changes))
+
+
+def plan_absent(names: Sequence[str], stored: Mapping[str, t.Any]) -> Plan:
+    """Take the named fields out of the bundle, and nothing else."""
+    data = {name: value for name, value in stored.items() if name not in names}
+    changes = [FieldChange(name, "removed" if name in stored else "absent") for name in names]
+    changes += [FieldChange(name, "kept") for name in sorted(data)]
+    return Plan(data, tuple(changes))
+
+
+def _cleaned(known: Field, value: t.Any) -> str | None:
+    """A stored value as its field's kind wants it; what is not of its kind counts as not there."""
+    try:
+        return clean(known, value) if isinstance(value, str) else None
+    except InvalidValue:
+        return None
+
+
+class BundleEdge(t.Protocol):
+    """Reads and writes the bundle."""
+
+    def bundle(self, doing: str) -> StoredBundle:
+        """The newest version."""
+
+    def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
+        """Write, if the newest version is still the one we read; the new version's number."""
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What became of the bundle, and between which versions."""
+
+    plan: Plan
+    before: int
+    after: int
+
+
+def update_bundle(
+    edge: BundleEdge,
+    decide: Callable[[StoredBundle], Plan],
+    *,
+    check_mode: bool,
+    stored: StoredBundle | None = None,
+    doing: str = "Publishing the bundle",
+) -> Updated:
+    """Decide on what is stored and write with check-and-set; after a lost race once more, on fresh data.
+
+    What is unchanged is not written.
+    """
+    stored = stored or edge.bundle(doing)
+    for _attempt in range(ATTEMPTS):
+        plan = decide(stored)
+        if check_mode or not plan.changed:
+            return Updated(plan, stored.version, stored.version)
+        try:
+            return Updated(plan, stored.version, edge.write_bundle(plan.data, stored.version, doing))
+        except LostRace:
+            stored = edge.bundle(doing)
+    raise BootstrapError(
+        f"{doing}: somebody else wrote the bundle between our read and our write, {ATTEMPTS} times; the newest version "
+        f"is {stored.version}. Nothing of theirs was overwritten and nothing of ours was written. Run this again."
+    )

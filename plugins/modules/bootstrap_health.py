@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootstrap_health
+short_description: Tell whether the cluster could be reborn right now, from Vault and from the recovery anchor
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Uses each credential of the bundle once, reading only, as it comes from Vault and again as it comes from the anchor.
+    Where both hold the same value, it is used once.
+  - Proxmox is asked for the privileges that C(site.yml) needs, Git for the branch, Tailscale for a token. The ESO
+    reader's token looks itself up and reads. The secretbox key is compared with C(secrets.yaml), and the CA with the
+    very server that the bundle comes from.
+  - Ends in a line for each source, a table, when each token dies unless it is renewed, and where the anchor is stale.
+  - Fails when the cluster could not be reborn from one of the two sources.
+extends_documentation_fragment:
+  - tazlab.bootstrap.bundle
+attributes:
+  action:
+    description: Runs on the controller; no host is contacted.
+    support: full
+  check_mode:
+    description: Uses the credentials for real, but renews no token and writes no file.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: N/A
+  idempotent:
+    description: Reads only. A renewal is never a change.
+    support: full
+options:
+  url:
+    description:
+      - The address of Vault or OpenBao.
+      - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
+    type: str
+  token:
+    description: The bootstrap token; it is searched for as M(tazlab.bootstrap.vault_bootstrap_bundle) does.
+    type: str
+  token_file:
+    description: A file that holds the bootstrap token.
+    type: path
+  ca_cert:
+    description: A file with the certificates of the CA that signed Vault's certificate.
+    type: path
+  validate_certs:
+    description: Whether Vault must prove that it is Vault.
+    type: bool
+  namespace:
+    description: The namespace in Vault. If not given, the environment variable E(VAULT_NAMESPACE) serves.
+    type: str
+  mount_point:
+    description: Where the KV version 2 secrets engine is mounted.
+    type: str
+    default: secret
+  path:
+    description: The bundle's path in the secrets engine, without C(data/).
+    type: str
+    default: tazlab-k8s/bootstrap
+  timeout:
+    description: Seconds for what is asked of Vault, each time.
+    type: float
+    default: 10.0
+  cluster:
+    description: The cluster's name.
+    type: str
+    default: ""
+  machines:
+    description: The VMs, as the filter P(tazlab.bootstrap.machines#filter) returns them.
+    type: list
+    elements: dict
+    default: []
+  proxmox:
+    description: What C(tazlab_proxmox) holds in the inventory.
+    type: dict
+    default: {}
+  flux:
+    description: What C(tazlab_flux) holds in the inventory.
+    type: dict
+    default: {}
+  tailscale_token_url:
+    description: Where Tailscale gives tokens to OAuth clients.
+    type: str
+    default: https://api.tailscale.com/api/v2/oauth/token
+  tailscale_ca_cert:
+    description: A file with the CA that signed its certificate, if it is none of the system's.
+    type: path
+  eso_path:
+    description: The path below which the ESO reader may read.
+    type: str
+    default: tazlab-k8s/static
+  state_dir:
+    description: Where C(secrets.yaml) lies. The default is C(~/.config/tazlab/) and the cluster's name.
+    type: path
+  renew_tokens:
+    description: Renew the bootstrap token and the ESO reader's token, each with itself.
+    type: bool
+    default: false
+  json_file:
+    description: A file that gets the report as JSON (0600), written at once.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: The cluster could be reborn, and its tokens live on
+  tazlab.bootstrap.bootstrap_health:
+    cluster: "{{ tazlab_cluster }}"
+    machines: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
+    proxmox: "{{ tazlab_proxmox }}"
+    flux: "{{ tazlab_flux }}"
+    renew_tokens: true
+"""
+
+RETURN = r"""
+health:
+  description: The report, also when the task fails.
+  returned: always
+  type: dict
+  contains:
+    reborn:
+      description: For V(vault) and V(anchor), whether the cluster could be reborn from it, and the reasons if not.
+      type: dict
+    checks:
+      description: Each check's state (V(yes), V(NO) or V(not tried)) by source.
+      type: list
+      elements: dict
+    tokens:
+      description: When each token dies unless it is renewed.
+      type: list
+      elements: str
+    drift:
+      description: Where the anchor differs from Vault.
+      type: list
+      elements: str
+    time:
+      description: When that was, in seconds of Unix time.
+      type: int
+"""

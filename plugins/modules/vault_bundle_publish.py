@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vault_bundle_publish
+short_description: Publish the recovery anchor's values as a new version of the bundle
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Reads the recovery anchor, cleans and checks every field, and writes one new KV version 2 version of the bundle, if
+    anything differs. What is unchanged is never written.
+  - Writes with check-and-set. When somebody else writes at the same time, it is tried once more on fresh data, so that
+    nobody's change is lost, and then reported.
+  - Fields of the bundle that it does not know stay.
+  - Shows for each field whether it is new, changed, equal or kept. Values are never shown.
+extends_documentation_fragment:
+  - tazlab.bootstrap.bundle
+  - tazlab.bootstrap.vault_operator
+attributes:
+  action:
+    description: Runs on the controller; no host is contacted.
+    support: full
+  action_group:
+    description: Part of the action group of what asks Vault.
+    support: full
+    membership:
+      - tazlab.bootstrap.vault
+  check_mode:
+    description: Reads for real, checks the permissions and writes nothing.
+    support: full
+  diff_mode:
+    description: Names the fields, with a word in place of each value.
+    support: full
+  idempotent:
+    description: What is unchanged is not written. A value that differs only in its last newline is unchanged.
+    support: full
+options:
+  state:
+    description: V(absent) takes the fields in O(names) out of the bundle. Older versions keep them.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  names:
+    description: The fields that this is about. If not given, all; V(absent) needs it.
+    type: list
+    elements: str
+  values:
+    description: The values to publish, by field, in place of the anchor's.
+    type: dict
+  value_files:
+    description: Files that hold the values to publish, by field, in place of the anchor's.
+    type: dict
+  providers:
+    description:
+      - Where the values come from, as M(tazlab.bootstrap.secret_fallback) has it. By default it is the anchor's
+        files alone.
+    type: list
+    elements: dict
+  keep:
+    description:
+      - Fields that Vault itself issues. As long as the bundle has a value for one of them, the anchor's copy is not
+        published.
+    type: list
+    elements: str
+    default: []
+  custom_metadata:
+    description: Texts to keep beside the bundle, such as its owner and purpose. Others that are there stay.
+    type: dict
+  max_versions:
+    description: How many versions of the bundle Vault keeps.
+    type: int
+seealso:
+  - module: tazlab.bootstrap.vault_bootstrap_access
+  - module: tazlab.bootstrap.vault_bootstrap_bundle
+"""
+
+EXAMPLES = r"""
+- name: The anchor's values are in Vault
+  tazlab.bootstrap.vault_bundle_publish:
+    url: https://vault.example.ts.net:8200
+    anchor: ~/secrets
+    keep: [ESO_READER_TOKEN]
+    custom_metadata:
+      owner: home operations
+      purpose: bootstrap of cluster home
+    max_versions: 20
+
+- name: A field that nobody needs any more is gone
+  tazlab.bootstrap.vault_bundle_publish:
+    state: absent
+    names: [OLD_TOKEN]
+"""
+
+RETURN = r"""
+fields:
+  description: What became of each field.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The field's name.
+      type: str
+    state:
+      description: V(new), V(changed), V(equal), V(kept), V(missing), V(removed) or V(absent).
+      type: str
+    source:
+      description: Where the value comes from.
+      type: str
+    note:
+      description: What else there is to say.
+      type: str
+version:
+  description: The bundle's newest version afterwards.
+  returned: success
+  type: int
+previous_version:
+  description: The bundle's newest version before.
+  returned: success
+  type: int
+metadata:
+  description: What of the metadata was written.
+  returned: success
+  type: list
+  elements: str
+"""
