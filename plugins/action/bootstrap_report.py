@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller half of C{bootstrap_report}: shows the summary of a run."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.utils.display import Display
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _report
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import COMPLETE, timings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+
+
+class ActionModule(ControllerAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "cluster": {"type": "str", "required": True},
+        "secrets": {
+            "type": "dict",
+            "default": {},
+            "no_log": False,
+            "options": {
+                "sources": {"type": "dict", "default": {}},
+                "vault": {"type": "dict", "default": {}},
+                "missing": {"type": "list", "elements": "str", "default": []},
+                "drift": {"type": "list", "elements": "dict", "default": []},
+            },
+        },
+        "vms": {"type": "list", "elements": "dict", "default": []},
+        "talos": {"type": "dict", "default": {}},
+        "seeds": {"type": "list", "elements": "dict", "default": []},
+        "flux": {"type": "dict", "default": {}},
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        starts = [(phase["name"], float(phase["started"])) for phase in task_vars.get("bootstrap_phases", [])]
+        complete = bool(starts) and starts[-1][0] == COMPLETE
+        end = starts.pop()[1] if complete else time.time()
+        spent = timings(starts, end)
+        verdict = _report.verdict([name for name, started in starts], complete, self.check_mode)
+        sections = {
+            "Secrets": _report.secrets(**(params["secrets"] or {})),
+            "VMs": _report.vms(params["vms"]),
+            "Nodes": _report.nodes(params["talos"]),
+            "Seeded": _report.seeds(params["seeds"]),
+            "Flux": _report.flux(params["flux"]),
+            "Time": _report.times(spent),
+        }
+        Display().display("\n".join(_report.render(params["cluster"], sections, verdict)))
+        return {"complete": complete, "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent}}

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootstrap_preflight
+short_description: Report everything that would keep the bootstrap from succeeding
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Checks the inventory's settings and machines for the chosen phases, adds the problems that the phases' own
+    preflights found, and fails with all of them together, each with the next step.
+  - The chosen phases are those that C(--tags) and C(--skip-tags) leave.
+  - Nothing is contacted and nothing is changed.
+attributes:
+  action:
+    description: Runs on the controller; no host is contacted.
+    support: full
+  check_mode:
+    description: Works alike in check mode, as nothing is changed.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: N/A
+options:
+  settings:
+    description:
+      - The inventory's variables by name, such as C(tazlab_cluster) and C(tazlab_proxmox).
+      - A setting that no chosen phase needs may be missing.
+    type: dict
+    required: true
+  machines:
+    description: What the filter P(tazlab.bootstrap.machines#filter) returned.
+    type: list
+    elements: dict
+    default: []
+  problems:
+    description: What the phases' own preflights found, each as one text with the next step.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - plugin: tazlab.bootstrap.machines
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Every input of the chosen phases is there
+  tazlab.bootstrap.bootstrap_preflight:
+    settings:
+      tazlab_cluster: "{{ tazlab_cluster }}"
+      tazlab_proxmox: "{{ tazlab_proxmox }}"
+      tazlab_talos: "{{ tazlab_talos }}"
+    machines: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
+    problems: "{{ proxmox_vms_problems + talos_cluster_problems }}"
+"""
+
+RETURN = r"""
+phases:
+  description: The phases that were checked.
+  returned: success
+  type: list
+  elements: str
+"""

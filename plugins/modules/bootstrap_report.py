@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootstrap_report
+short_description: Show what came of a bootstrap
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Shows each field with its source, the VMs and nodes with their state, the seeded objects, Flux's revision and
+    readiness, and the time of each phase that M(tazlab.bootstrap.bootstrap_phase) noted.
+  - It takes no secret and shows none.
+attributes:
+  action:
+    description: Runs on the controller; no host is contacted.
+    support: full
+  check_mode:
+    description: Works alike in check mode, as nothing is changed.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: N/A
+options:
+  cluster:
+    description: The cluster's name.
+    type: str
+    required: true
+  secrets:
+    description: Where the secrets came from, as the role P(tazlab.bootstrap.bootstrap_secrets#role) tells.
+    type: dict
+    default: {}
+    suboptions:
+      sources:
+        description: The provenance of each field.
+        type: dict
+        default: {}
+      vault:
+        description: What is known of Vault and of the token.
+        type: dict
+        default: {}
+      missing:
+        description: The fields without a value.
+        type: list
+        elements: str
+        default: []
+      drift:
+        description: Where the recovery anchor disagrees with Vault.
+        type: list
+        elements: dict
+        default: []
+  vms:
+    description: The fact C(proxmox_vms_result).
+    type: list
+    elements: dict
+    default: []
+  talos:
+    description: The fact C(talos_cluster_result).
+    type: dict
+    default: {}
+  seeds:
+    description: The fact C(cluster_seed_result).
+    type: list
+    elements: dict
+    default: []
+  flux:
+    description: The fact C(flux_bootstrap_result).
+    type: dict
+    default: {}
+seealso:
+  - module: tazlab.bootstrap.bootstrap_phase
+"""
+
+EXAMPLES = r"""
+- name: The summary is shown
+  tazlab.bootstrap.bootstrap_report:
+    cluster: home
+    vms: "{{ proxmox_vms_result }}"
+"""
+
+RETURN = r"""
+complete:
+  description: Whether the last chosen phase has ended.
+  returned: always
+  type: bool
+seconds:
+  description: The time of each phase that has begun.
+  returned: always
+  type: dict
+  sample: {"secrets": 0.4, "vms": 31.2}
+"""
