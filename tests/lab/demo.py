@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C{./dev demo}: a cluster born on the lab by playbooks/site.yml, and born again from its recovery anchor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.process import LabError, guarded
+from lab.supervisor import Background, default_directory
+
+PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "site.yml"
+# Variables of the caller's that would decide what the playbook does.
+FOREIGN = ("ANSIBLE_", "VAULT_", "BAO_", "TAZLAB_", "KUBECONFIG", "TALOSCONFIG", "PROXMOX_", "GITHUB_TOKEN")
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run of site.yml: its exit status, and how many tasks changed something (None: there was no recap)."""
+
+    status: int
+    changed: int | None
+
+
+def say(message: str) -> None:
+    print(f"demo: {message}", file=sys.stderr, flush=True)
+
+
+def play(lab: Background) -> Played:
+    """Run site.yml on the lab, and show what it prints as it prints it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    environment |= {name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH",) if name in os.environ}
+    environment |= {**lab.environment(), "PYTHONUNBUFFERED": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+    if sys.stdout.isatty():
+        environment["ANSIBLE_FORCE_COLOR"] = "1"
+    argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(lab.directory / "inventory.yml"), str(PLAYBOOK)]
+    begun = time.monotonic()
+    changed: int | None = None
+    with guarded(argv, env=environment) as playbook:
+        assert playbook.stdout is not None
+        for line in playbook.stdout:
+            print(line, end="", flush=True)
+            if recap := re.search(r"localhost\S*\s+:.*\bchanged=(\d+)", line):
+                changed = int(recap[1])
+    say(f"site.yml took {time.monotonic() - begun:.1f} s and ended with status {playbook.returncode}")
+    return Played(playbook.returncode, changed)
+
+
+def asked(lab: Background) -> int:
+    """How many requests Vault has had with the bootstrap token, as its audit log tells."""
+    return sum(lab.ask("requests").values())
+
+
+def again(lab: Background, *, vault_down: bool) -> int:
+    """The second run on a kept lab: it holds, and it changes nothing."""
+    if not lab.running:
+        raise LabError(f"no lab was kept in {lab.directory}. ./dev demo --keep makes one")
+    lab.ask("vault", "stop" if vault_down else "start")
+    before = asked(lab)
+    played = play(lab)
+    say(f"Vault was asked {asked(lab) - before} times")
+    if played.status == 0 and played.changed != 0:
+        say(f"the second run was to change nothing; it changed {played.changed}")
+        return 1
+    return played.status
+
+
+def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
+    """A lab, and a cluster born on it."""
+    if lab.running:
+        raise LabError(f"a lab runs in {lab.directory} already. ./dev demo --again uses it, ./dev demo --down ends it")
+    begun = time.monotonic()
+    try:
+        lab.start(say, leashed=not keep)
+        say(f"the lab stands after {time.monotonic() - begun:.1f} s")
+        if vault_down:
+            lab.ask("vault", "stop")
+            say("VAULT IS STOPPED: this cluster is born from the files of the recovery anchor")
+        played = play(lab)
+        say(f"Vault was asked {asked(lab)} times")
+    finally:
+        if not keep:
+            lab.stop()
+    if keep:
+        say("the lab runs on. ./dev demo --again shows that nothing changes, ./dev lab env what to export")
+        say("./dev demo --down ends it")
+    return played.status
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="./dev demo", description="A cluster born on the lab by playbooks/site.yml")
+    parser.add_argument("--vault-down", action="store_true", help="stop Vault first: the recovery anchor answers")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--keep", action="store_true", help="leave the lab running")
+    choice.add_argument("--again", action="store_true", help="on the lab that was kept: nothing may change")
+    choice.add_argument("--down", action="store_true", help="end the lab that was kept")
+    arguments = parser.parse_args(words)
+    lab = Background(default_directory())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    if arguments.down:
+        lab.stop()
+        return 0
+    if arguments.again:
+        return again(lab, vault_down=arguments.vault_down)
+    return born(lab, keep=arguments.keep, vault_down=arguments.vault_down)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as error:
+        say(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

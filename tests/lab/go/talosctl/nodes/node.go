@@ -1,0 +1,252 @@
+// Copyright: (c) 2026, the tazlab.bootstrap contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"log"
+	"net"
+	"sync"
+	"time"
+
+	cosiv1alpha1 "github.com/cosi-project/runtime/api/v1alpha1"
+	"github.com/cosi-project/runtime/pkg/state"
+	"github.com/cosi-project/runtime/pkg/state/protobuf/server"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/siderolabs/talos/pkg/machinery/api/machine"
+	"github.com/siderolabs/talos/pkg/machinery/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
+)
+
+const (
+	apiPort = "50000"
+	// A machine does not answer at once, neither when it was switched on nor when it reboots, and after its API is up it
+	// takes another moment until etcd may be bootstrapped.
+	bootDelay   = 300 * time.Millisecond
+	rebootDelay = 500 * time.Millisecond
+	readyDelay  = 500 * time.Millisecond
+)
+
+// Node is one machine that runs Talos.
+type Node struct {
+	machine.UnimplementedMachineServiceServer
+
+	fleet   *Fleet
+	address string
+	name    string
+	version string
+	stop    context.CancelFunc
+	ctx     context.Context
+
+	mu           sync.Mutex
+	onDisk       config.Provider // what the next boot uses
+	running      config.Provider // what is used now; nil: maintenance mode
+	resources    *resources
+	bootstrapped bool
+	bootable     bool // etcd may be bootstrapped
+	members      []Member
+	changed      chan struct{} // closed when the node has to boot anew
+}
+
+func newNode(fleet *Fleet, order Order) *Node {
+	ctx, stop := context.WithCancel(context.Background())
+
+	return &Node{
+		fleet:        fleet,
+		address:      order.Address,
+		name:         order.Name,
+		version:      order.Version,
+		bootstrapped: order.Bootstrapped,
+		ctx:          ctx,
+		stop:         stop,
+	}
+}
+
+func (n *Node) halt() {
+	n.stop()
+}
+
+func (n *Node) active() config.Provider {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	return n.running
+}
+
+func (n *Node) setMembers(members []Member) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	n.members = members
+	n.publish()
+}
+
+// run boots the machine again and again until it is halted.
+func (n *Node) run() {
+	delay := bootDelay
+
+	for n.sleep(delay) {
+		n.mu.Lock()
+		n.running = n.onDisk
+		n.bootable = false
+		n.resources = newResources()
+		n.changed = make(chan struct{})
+		changed := n.changed
+		n.publish()
+		n.mu.Unlock()
+
+		n.serve(changed)
+
+		delay = rebootDelay
+	}
+}
+
+// sleep is false when the machine was halted meanwhile.
+func (n *Node) sleep(delay time.Duration) bool {
+	select {
+	case <-n.ctx.Done():
+		return false
+	case <-time.After(delay):
+		return true
+	}
+}
+
+// serve answers until the machine is halted or boots anew.
+func (n *Node) serve(changed <-chan struct{}) {
+	security, err := n.security()
+	for err == nil && security == nil { // a worker waits for a control plane to sign its certificate
+		if !n.sleep(rebootDelay) {
+			return
+		}
+
+		security, err = n.security()
+	}
+
+	if err != nil {
+		log.Printf("%s: no certificate: %s", n.address, err)
+
+		return
+	}
+
+	listener, err := net.Listen("tcp", net.JoinHostPort(n.address, apiPort))
+	if err != nil {
+		log.Printf("%s: %s", n.address, err)
+
+		return
+	}
+
+	options := []grpc.ServerOption{grpc.Creds(credentials.NewTLS(security))}
+	if n.active() != nil {
+		options = append(options, grpc.UnaryInterceptor(n.checkUnary), grpc.StreamInterceptor(n.checkStream))
+	}
+
+	api := grpc.NewServer(options...)
+
+	if n.active() == nil {
+		machine.RegisterMachineServiceServer(api, &maintenance{node: n})
+	} else {
+		machine.RegisterMachineServiceServer(api, n)
+	}
+
+	n.mu.Lock()
+	cosiv1alpha1.RegisterStateServer(api, server.NewState(state.WrapCore(n.resources.state)))
+	n.mu.Unlock()
+
+	go func() {
+		select {
+		case <-n.ctx.Done():
+		case <-changed:
+			time.Sleep(50 * time.Millisecond) // the answer to whoever caused this goes out first
+		}
+
+		api.Stop()
+	}()
+
+	what := "maintenance"
+	if n.active() != nil {
+		what = "listening"
+
+		go n.becomeBootable(changed)
+	}
+
+	tell(Event{What: what, Address: n.address})
+
+	if err = api.Serve(listener); err != nil {
+		log.Printf("%s: %s", n.address, err)
+	}
+}
+
+func (n *Node) becomeBootable(changed <-chan struct{}) {
+	select {
+	case <-n.ctx.Done():
+	case <-changed:
+	case <-time.After(readyDelay):
+		n.mu.Lock()
+		defer n.mu.Unlock()
+
+		n.bootable = true
+		n.publish()
+	}
+}
+
+// reboot lets the node boot from what lies on its disk. The caller holds the lock.
+func (n *Node) reboot() {
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+}
+
+// store puts a configuration on the disk. The caller holds the lock.
+func (n *Node) store(provider config.Provider) error {
+	text, err := provider.Bytes()
+	if err != nil {
+		return err
+	}
+
+	n.onDisk = provider
+	tell(Event{What: "config", Address: n.address, Config: string(text)})
+
+	return nil
+}
+
+// publish brings the resources up to date. The caller holds the lock.
+func (n *Node) publish() {
+	if n.resources == nil {
+		return
+	}
+
+	stage, unmet := n.stage()
+	n.resources.set(stage, unmet, n.running, n.onDisk, n.hostname())
+}
+
+// stage is what MachineStatus says.
+func (n *Node) stage() (runtime.MachineStage, []runtime.UnmetCondition) {
+	switch {
+	case n.running == nil:
+		return runtime.MachineStageMaintenance, nil
+	case !n.bootable:
+		return runtime.MachineStageBooting, nil
+	case n.running.Machine().Type().IsControlPlane() && len(n.members) == 0:
+		return runtime.MachineStageRunning, []runtime.UnmetCondition{
+			{Name: "services", Reason: "etcd [pre]: waiting to join the cluster"},
+		}
+	default:
+		return runtime.MachineStageRunning, nil
+	}
+}
+
+// hostname is the configured one, else the one that the platform gives.
+func (n *Node) hostname() string {
+	if n.running != nil {
+		if given := n.running.NetworkHostnameConfig(); given != nil && given.Hostname() != "" {
+			return given.Hostname()
+		}
+	}
+
+	return n.name
+}

@@ -1,0 +1,99 @@
+// Copyright: (c) 2026, the tazlab.bootstrap contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"log"
+
+	"github.com/cosi-project/runtime/pkg/resource/meta"
+	"github.com/cosi-project/runtime/pkg/safe"
+	"github.com/cosi-project/runtime/pkg/state"
+	"github.com/cosi-project/runtime/pkg/state/impl/inmem"
+	"github.com/cosi-project/runtime/pkg/state/impl/namespaced"
+	"github.com/cosi-project/runtime/pkg/state/registry"
+
+	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/network"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
+)
+
+// resources are what talosctl get shows: the few that say something about a machine that is not there.
+type resources struct {
+	state state.State
+}
+
+func newResources() *resources {
+	r := &resources{state: state.WrapCore(namespaced.NewState(inmem.Build))}
+	ctx := context.Background()
+	namespaces := registry.NewNamespaceRegistry(r.state)
+	definitions := registry.NewResourceRegistry(r.state)
+
+	must(namespaces.RegisterDefault(ctx))
+	must(definitions.RegisterDefault(ctx))
+
+	for _, name := range []string{runtime.NamespaceName, config.NamespaceName, network.NamespaceName} {
+		must(namespaces.Register(ctx, name, "STAND-IN"))
+	}
+
+	for _, kind := range []meta.ResourceWithRD{
+		&runtime.MachineStatus{},
+		&config.MachineConfig{},
+		&network.HostnameStatus{},
+	} {
+		must(definitions.Register(ctx, kind))
+	}
+
+	return r
+}
+
+func (r *resources) set(
+	stage runtime.MachineStage, unmet []runtime.UnmetCondition, running, onDisk talosconfig.Provider, hostname string,
+) {
+	ctx := context.Background()
+
+	must(safe.StateModify(ctx, r.state, runtime.NewMachineStatus(), func(status *runtime.MachineStatus) error {
+		status.TypedSpec().Stage = stage
+		status.TypedSpec().Status.Ready = len(unmet) == 0
+		status.TypedSpec().Status.UnmetConditions = unmet
+
+		return nil
+	}))
+	must(safe.StateModify(ctx, r.state, network.NewHostnameStatus(network.NamespaceName, network.HostnameID),
+		func(status *network.HostnameStatus) error {
+			status.TypedSpec().Hostname = hostname
+
+			return nil
+		}))
+
+	if running == nil {
+		return
+	}
+
+	r.setConfig(ctx, config.NewMachineConfigWithID(running, config.ActiveID))
+	r.setConfig(ctx, config.NewMachineConfigWithID(onDisk, config.PersistentID))
+}
+
+// setConfig replaces a configuration, which has no setter.
+func (r *resources) setConfig(ctx context.Context, wanted *config.MachineConfig) {
+	err := r.state.Create(ctx, wanted)
+	if !state.IsConflictError(err) {
+		must(err)
+
+		return
+	}
+
+	found, err := r.state.Get(ctx, wanted.Metadata())
+	must(err)
+	wanted.Metadata().SetVersion(found.Metadata().Version())
+	must(r.state.Update(ctx, wanted))
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatalf("resources: %s", err)
+	}
+}
