@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lookups of ours against community.hashi_vault and a bare playbook: requests, wall time, CPU time, memory.
+
+./dev bench [--repeat N] [--round-trips 0,20,80] [--lookups 1,8,160] [--ways bare,ours] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.delay import Delay
+from lab.bundle import bundle
+from lab.playbook import private_environment
+from lab.tls import Authority
+from lab.vault import VaultServer
+
+FIELDS = list(bundle(""))
+# Lookups -> hosts and fields.
+SHAPES = {1: (1, 1), 8: (1, 8), 160: (20, 8)}
+PATH = "secret/data/tazlab-k8s/bootstrap"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One way at one shape and distance: the medians of the runs."""
+
+    way: str
+    lookups: int
+    round_trip: int
+    wall: float
+    cpu: float
+    memory: float
+    requests: int
+
+
+def _facts(expression: Callable[[str], str], fields: list[str]) -> list[dict[str, Any]]:
+    """One task for each field that uses its value."""
+    return [{"ansible.builtin.set_fact": {f"out_{name}": expression(name)}, "no_log": True} for name in fields]
+
+
+def bare(fields: list[str]) -> list[dict[str, Any]]:
+    return _facts(lambda name: "{{ 'value-of-' ~ '" + name + "' }}", fields)
+
+
+def ours(fields: list[str]) -> list[dict[str, Any]]:
+    return _facts(lambda name: "{{ lookup('tazlab.bootstrap.vault_bundle', '" + name + "') }}", fields)
+
+
+def kv2_get(fields: list[str]) -> list[dict[str, Any]]:
+    start = "{{ lookup('community.hashi_vault.vault_kv2_get', 'tazlab-k8s/bootstrap', engine_mount_point='secret')"
+    return _facts(lambda name: start + ".secret." + name + " }}", fields)
+
+
+def read_once(fields: list[str]) -> list[dict[str, Any]]:
+    read = "{{ lookup('community.hashi_vault.vault_read', '" + PATH + "').data.data }}"
+    once = {"ansible.builtin.set_fact": {"bundle": read}, "run_once": True, "no_log": True}
+    return [once, *_facts(lambda name: "{{ bundle." + name + " }}", fields)]
+
+
+WAYS = {"bare": bare, "ours": ours, "vault_kv2_get": kv2_get, "vault_read once": read_once}
+
+
+class Bench:
+    """One server and one HOME for all runs."""
+
+    def __init__(self, home: Path, server: VaultServer, token: str) -> None:
+        self.home = home
+        self.server = server
+        self.token = token
+
+    def run(self, way: str, lookups: int, port: int) -> tuple[float, float, float, int]:
+        hosts, fields = SHAPES[lookups]
+        names = {f"host{number}": {"ansible_connection": "local"} for number in range(hosts)}
+        url = f"https://127.0.0.1:{port}"
+        variables = {
+            "tazlab_vault_url": url,
+            "ansible_hashi_vault_url": url,
+            "ansible_hashi_vault_auth_method": "token",
+            "ansible_hashi_vault_token_validate": False,
+            "ansible_hashi_vault_ca_cert": str(self.server.ca_file),
+        }
+        inventory = self.home / "inventory.yml"
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": names, "vars": variables}}))
+        play = {"hosts": "all", "gather_facts": False, "tasks": WAYS[way](FIELDS[:fields])}
+        playbook = self.home / "playbook.yml"
+        playbook.write_text(yaml.safe_dump([play]))
+        before = len(list(self.server.audited()))
+        argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(playbook)]
+        environment = private_environment(
+            self.home,
+            {"VAULT_TOKEN": self.token, "VAULT_CACERT": str(self.server.ca_file), "ANSIBLE_FORKS": "20"},
+        )
+        wall, cpu, memory = _measured(argv, environment, self.home)
+        return wall, cpu, memory, len(list(self.server.audited())) - before
+
+
+def _measured(argv: list[str], environment: dict[str, str], directory: Path) -> tuple[float, float, float]:
+    """Wall and CPU seconds, and MiB at the peak of the largest process, of a command with all its children."""
+    begin = time.monotonic()
+    with (directory / "output").open("wb") as output:
+        child = subprocess.Popen(argv, env=environment, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
+    _pid, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    if status:
+        raise SystemExit((directory / "output").read_text())
+    return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def figures(bench: Bench, arguments: argparse.Namespace) -> Iterator[Figure]:
+    for round_trip in arguments.round_trips:
+        with Delay(bench.server.port, round_trip / 1000) as delay:
+            port = delay.port if round_trip else bench.server.port
+            for lookups in arguments.lookups:
+                # Ways take turns, so that a slow moment of the machine meets all of them.
+                runs: dict[str, list[tuple[float, float, float, int]]] = {way: [] for way in arguments.ways}
+                for _number in range(arguments.repeat):
+                    for way, results in runs.items():
+                        results.append(bench.run(way, lookups, port))
+                for way, results in runs.items():
+                    wall, cpu, memory, requests = (statistics.median(column) for column in zip(*results, strict=True))
+                    yield Figure(way, lookups, round_trip, wall, cpu, memory, int(requests))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--round-trips", type=_numbers, default=[0, 20, 80])
+    parser.add_argument("--lookups", type=_numbers, default=list(SHAPES))
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS))
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory, "home")
+        home.mkdir()
+        authority = Authority(Path(directory, "tls"))
+        with VaultServer(Path(directory, "vault"), authority) as server:
+            server.write_bundle(bundle(authority.ca_pem))
+            bench = Bench(home, server, server.scoped_token())
+            bench.run("bare", 1, server.port)  # warm the caches of compiled Python
+            bench.run("ours", 1, server.port)
+            bench.run("vault_kv2_get", 1, server.port)
+            print("round trip  lookups  way               requests   wall s    CPU s    MiB")
+            found = []
+            for figure in figures(bench, arguments):
+                found.append(figure)
+                print(
+                    f"{figure.round_trip:>7} ms  {figure.lookups:>7}  {figure.way:<16}  {figure.requests:>8}  "
+                    f"{figure.wall:>7.2f}  {figure.cpu:>7.2f}  {figure.memory:>5.0f}",
+                    flush=True,
+                )
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(figure) for figure in found], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

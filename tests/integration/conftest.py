@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures that every integration test shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lab.playbook import Run, run_playbook
+
+
+@pytest.fixture
+def ansible_playbook(tmp_path: Path) -> Callable[..., Run]:
+    """L{lab.playbook.run_playbook} in this test's own HOME."""
+    return partial(run_playbook, home=tmp_path / "home")

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Role flux_bootstrap brings Flux' real controllers to follow a real Git server, and says what keeps them from it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import gitops
+from lab.flux import flux_programs
+from lab.git import GitServer
+from lab.kube import ControlPlane
+from lab.kubeclient import Client
+from lab.kubelet import KubeletStandIn
+from lab.leaks import Canaries, Watch
+from lab.playbook import Run
+from lab.tls import Authority
+
+pytestmark = pytest.mark.kube
+
+TOKEN = "canary-token-of-the-git-host"
+GIT = "source.toolkit.fluxcd.io/v1", "GitRepository"
+KUSTOMIZATION = "kustomize.toolkit.fluxcd.io/v1", "Kustomization"
+
+
+@dataclass
+class Lab:
+    """An empty cluster with a node, and the Git server of its repository."""
+
+    kubeconfig: Path
+    client: Client
+    git: GitServer
+    ca_file: Path
+
+    def variables(self, **more: Any) -> dict[str, Any]:
+        return {
+            "flux_bootstrap_kubeconfig": str(self.kubeconfig),
+            "flux_bootstrap_url": self.git.url,
+            "flux_bootstrap_branch": gitops.BRANCH,
+            "flux_bootstrap_path": f"./{gitops.PATH}",
+            "flux_bootstrap_password": TOKEN,
+            "flux_bootstrap_ca_cert": str(self.ca_file),
+            "flux_bootstrap_timeout": 90,
+            **more,
+        }
+
+    def login(self) -> dict[str, str]:
+        secret = self.client.get("v1", "Secret", "flux-system", "flux-system")
+        return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    directory: Path = tmp_path_factory.mktemp("flux-role")
+    authority = Authority(directory / "ca")
+    with (
+        ControlPlane(directory / "kube") as control_plane,
+        GitServer(directory / "git", authority, TOKEN, branch=gitops.BRANCH) as git,
+        KubeletStandIn(
+            control_plane.kubeconfig, directory / "pods", programs=flux_programs(control_plane.kubeconfig)
+        ) as kubelet,
+    ):
+        git.commit(gitops.repository(git.url))
+        git.commit(gitops.repository(git.url, branch="bare", components=False), branch="bare")
+        kubelet.add_node("lab-worker", "127.0.0.2")
+        yield Lab(control_plane.kubeconfig, control_plane.client(), git, authority.ca_file)
+
+
+@pytest.fixture
+def flux(ansible_playbook: Callable[..., Run], lab: Lab) -> Callable[..., Run]:
+    """Run the role as site.yml does: its preflight, then the role unless there are problems; the facts are printed."""
+
+    def run(*arguments: str, only: str = "", **more: Any) -> Run:
+        preflight = {"import_role": {"name": "tazlab.bootstrap.flux_bootstrap", "tasks_from": "preflight"}}
+        role = {"import_role": {"name": "tazlab.bootstrap.flux_bootstrap"}}
+        tasks = [
+            preflight,
+            {"debug": {"msg": "{{ flux_bootstrap_problems | default([]) | join('|') }}"}},
+            role,
+            {"debug": {"msg": "READY {{ flux_bootstrap_result.ready }} AT {{ flux_bootstrap_result.revision }}"}},
+        ]
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_pipelining": True,
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            },
+            "tasks": tasks[:2] if only == "preflight" else tasks,
+        }
+        return ansible_playbook([play], variables=lab.variables(**more), arguments=arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"flux_bootstrap_password": "canary-wrong-token"}, "the login was refused (401)"),
+        ({"flux_bootstrap_password": ""}, "No token was given"),
+        ({"flux_bootstrap_branch": "main"}, "it has no branch main. It has: bare, master."),
+        ({"flux_bootstrap_path": "./clusters/other"}, "has no folder clusters/other. In clusters it has: tazlab-k8s."),
+        ({"flux_bootstrap_branch": "bare"}, "has no components of Flux in clusters/tazlab-k8s/flux-system"),
+        ({"flux_bootstrap_ca_cert": ""}, "TLS failed."),
+        ({"flux_bootstrap_url": "https://127.0.0.1:1/tazlab/cluster"}, "the host does not answer"),
+        ({"flux_bootstrap_url": "https://host.invalid/tazlab/cluster"}, "its host name does not resolve"),
+        ({"flux_bootstrap_url": "https://me:canary-in-address@host.invalid/x"}, "its address holds a login"),
+        ({"flux_bootstrap_url": "git@host.invalid:x/y"}, "must begin with https://"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_with_the_repository_is_told_before_anything_is_changed(
+    lab: Lab, flux: Callable[..., Run], wrong: dict[str, Any], words: str
+) -> None:
+    run = flux("-vvv", only="preflight", **wrong)
+    assert run.returncode == 0, run.output
+    assert words in run.output
+    assert "canary" not in run.output
+
+
+def test_a_repository_that_is_not_there_is_told_from_a_refused_token(lab: Lab, flux: Callable[..., Run]) -> None:
+    run = flux(only="preflight", flux_bootstrap_url=lab.git.url.removesuffix("cluster") + "other")
+    assert "there is no such repository, or the token may not see it" in run.output
+
+
+def test_what_the_repository_follows_must_be_what_the_inventory_says(lab: Lab, flux: Callable[..., Run]) -> None:
+    files = gitops.repository("https://elsewhere.example.net/x", branch="main")
+    lab.git.commit(files, branch="elsewhere")
+    run = flux(only="preflight", flux_bootstrap_branch="elsewhere")
+    assert "url is 'https://elsewhere.example.net/x' there" in run.output
+    assert "branch is 'main' there and 'elsewhere' in tazlab_flux" in run.output
+
+
+def test_check_mode_before_the_cluster_exists_contacts_none(flux: Callable[..., Run], tmp_path: Path) -> None:
+    run = flux("--check", flux_bootstrap_pending=True, flux_bootstrap_kubeconfig=str(tmp_path / "there-is-none"))
+    assert run.returncode == 0, run.output
+    assert "GitRepository flux-system/flux-system would be made" in run.output
+    assert "READY False" in run.output
+
+
+def test_flux_follows_the_repository(lab: Lab, flux: Callable[..., Run], tmp_path: Path) -> None:
+    checked = flux("--check", "--diff")
+    assert checked.returncode == 0, checked.output
+    assert lab.client.find("v1", "Namespace", "flux-system") is None
+
+    home = tmp_path / "home"
+    # Git alone needs the token in its environment; no file and no argv may ever hold it.
+    watch = Watch(
+        Canaries({"token": TOKEN}), (home,), allowed_files=frozenset({home / "extra-vars.json"}), environments=False
+    )
+    with watch:
+        first = flux("-vvvvv", "--diff")
+    assert first.returncode == 0, first.output
+    assert watch.leaks == set()
+    assert Canaries({"token": TOKEN}).names_in(first.output.encode()) == set()
+    assert f"READY True AT {gitops.BRANCH}@sha1:{lab.git.revision()}" in first.output
+    assert lab.login() == {"username": "git", "password": TOKEN, "ca.crt": lab.ca_file.read_text()}
+    assert list(home.rglob("tazlab-git-*")) == []
+    for kind in (GIT, KUSTOMIZATION):
+        found = lab.client.get(*kind, "flux-system", "flux-system")
+        assert ("flux", "Apply") in {
+            (each["manager"], each["operation"]) for each in found["metadata"]["managedFields"]
+        }
+
+    second = flux()
+    assert second.returncode == 0, second.output
+    assert second.stats()["changed"] == 0, second.output
+
+
+def test_keys_of_another_kind_of_login_go(lab: Lab, flux: Callable[..., Run]) -> None:
+    lab.client.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "flux-system", "namespace": "flux-system", "labels": {"owner": "somebody"}},
+            "data": {"identity": "b2xk", "known_hosts": "b2xk"},
+        },
+        "somebody",
+    )
+    run = flux()
+    assert run.returncode == 0, run.output
+    assert set(lab.login()) == {"username", "password", "ca.crt"}
+    labels = lab.client.get("v1", "Secret", "flux-system", "flux-system")["metadata"]["labels"]
+    assert labels == {"owner": "somebody"}
+
+
+def test_a_failing_root_is_told_with_its_reason(lab: Lab, flux: Callable[..., Run]) -> None:
+    files = gitops.repository(lab.git.url, branch="broken")
+    files[f"{gitops.PATH}/broken.yaml"] = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: nowhere-at-all\n"
+    )
+    lab.git.commit(files, branch="broken")
+    run = flux(flux_bootstrap_branch="broken", flux_bootstrap_timeout=30)
+    assert run.returncode != 0
+    assert "Kustomization flux-system/flux-system: Ready is False (" in run.output
+    assert "nowhere-at-all" in run.output
+
+
+def test_components_come_from_a_file_where_the_repository_has_none(
+    lab: Lab, flux: Callable[..., Run], tmp_path: Path
+) -> None:
+    components = tmp_path / "components.yaml"
+    components.write_text(gitops.repository(lab.git.url)[f"{gitops.PATH}/flux-system/gotk-components.yaml"])
+    # Following this branch for real would have Flux take away its own components, which are no part of it.
+    run = flux(
+        "--check",
+        flux_bootstrap_branch="bare",
+        flux_bootstrap_components=str(components),
+        flux_bootstrap_pending=True,
+    )
+    assert run.returncode == 0, run.output
+    assert "Deployment flux-system/source-controller would be made" in run.output
+    assert "Kustomization flux-system/flux-system would be made" in run.output
+
+
+def test_a_kustomization_that_does_more_is_built(lab: Lab, flux: Callable[..., Run]) -> None:
+    folder = f"{gitops.PATH}/flux-system"
+    files = gitops.repository(lab.git.url, branch="patched")
+    files[f"{folder}/kustomization.yaml"] += (
+        "patches:\n- target: {kind: Deployment}\n"
+        "  patch: |\n    - {op: add, path: /metadata/labels, value: {patched: 'yes'}}\n"
+    )
+    lab.git.commit(files, branch="patched")
+    run = flux(flux_bootstrap_branch="patched", flux_bootstrap_timeout=120)
+    assert run.returncode == 0, run.output
+    deployment = lab.client.get("apps/v1", "Deployment", "source-controller", "flux-system")
+    assert deployment["metadata"]["labels"]["patched"] == "yes"

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health report uses every credential on the lab's systems, and says which of them would keep a cluster unborn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hvac.exceptions import Forbidden
+
+from lab.bundle import write_anchor
+from lab.git import GitServer
+from lab.oauth import TailscaleOAuth
+from lab.playbook import Run, run_playbook
+from lab.process import wait_until
+from lab.proxmox import ProxmoxServer
+from tests.integration.test_vault_side import PLAYBOOKS, TOKEN_FILE, Site, ok
+
+
+class Systems(Site):
+    """Everything that the bundle's credentials log in to."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.git = GitServer(directory / "git", self.authority, self.values["GITHUB_TOKEN"])
+        self.git.commit({"README": "x"})
+        self.oauth = TailscaleOAuth(
+            self.authority,
+            self.values["TAILSCALE_OPERATOR_CLIENT_ID"],
+            self.values["TAILSCALE_OPERATOR_CLIENT_SECRET"],
+        )
+        self.proxmox = ProxmoxServer(
+            self.authority,
+            token_id=self.values["PROXMOX_TOKEN_ID"],
+            token_secret=self.values["PROXMOX_TOKEN_SECRET"],
+        )
+
+    def __enter__(self) -> Systems:
+        super().__enter__()
+        for system in (self.git, self.oauth, self.proxmox):
+            system.start()
+        ok(self.run("publish.yml"))
+        data = self.stored()[1]
+        write_anchor(self.anchor, {"ESO_READER_TOKEN": data["ESO_READER_TOKEN"]})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for system in (self.git, self.oauth, self.proxmox):
+            system.stop()
+        super().__exit__()
+
+    def health(self, *arguments: str, **variables: Any) -> Run:
+        return run_playbook(
+            PLAYBOOKS / "health.yml",
+            home=self.home,
+            arguments=arguments,
+            variables={
+                "tazlab_vault_url": self.vault.url,
+                "tazlab_cluster": "home",
+                "tazlab_proxmox": {
+                    "url": self.proxmox.url,
+                    "ca_cert": str(self.authority.ca_file),
+                    "storage": "local-lvm",
+                    "image_storage": "local",
+                },
+                "tazlab_flux": {"url": self.git.url, "branch": "main", "ca_cert": str(self.authority.ca_file)},
+                "tazlab_tailscale_token_url": self.oauth.token_url,
+                "tazlab_tailscale_ca_cert": str(self.authority.ca_file),
+                **variables,
+            },
+        )
+
+
+@pytest.fixture
+def systems(tmp_path: Path) -> Iterator[Systems]:
+    with Systems(tmp_path) as made:
+        yield made
+
+
+def test_all_is_well_and_one_dead_credential_is_found_in_the_anchor(systems: Systems) -> None:
+    before = systems.fingerprint()
+    run = ok(systems.health(tazlab_health_json="~/health.json"), changed=0)
+    assert "From Vault: yes\n" in run.output
+    assert "From the anchor: yes\n" in run.output
+    assert run.output.count("unless renewed") >= 3
+    for value in systems.stored()[1].values():
+        assert "BEGIN CERT" in value or value == systems.values["PROXMOX_TOKEN_ID"] or value not in run.output
+    report = json.loads((systems.home / "health.json").read_text())
+    assert report["reborn"]["vault"] == {"able": True, "reasons": []}
+    assert {row["name"] for row in report["checks"]} == {
+        "Proxmox",
+        "Git",
+        "Tailscale",
+        "ESO reader",
+        "secretbox key",
+        "Vault's CA",
+    }
+    assert all(row["vault"]["state"] == "yes" for row in report["checks"])
+    assert systems.fingerprint() == before
+
+    write_anchor(systems.anchor, {"GITHUB_TOKEN": "ghp_stale", "bootstrap-token.txt": "s.dead"})
+    run = systems.health()
+    assert run.returncode == 2
+    assert "From Vault: yes\n" in run.output
+    assert "From the anchor: NO, github-token was refused (401)" in run.output
+    assert "drift: GITHUB_TOKEN: file github-token holds another value than Vault" in run.output
+    assert "drift: bootstrap token: file bootstrap-token.txt holds one that Vault does not know any more" in run.output
+    assert "ghp_stale" not in run.output
+
+
+def test_each_dead_credential_is_named(systems: Systems) -> None:
+    state = systems.home / ".config" / "tazlab" / "home"
+    state.mkdir(parents=True)
+    other = {
+        "certs": {"os": {"crt": "eA=="}, "k8s": {"key": "eA=="}},
+        "cluster": {"secret": "eA=="},
+        "secrets": {"secretboxencryptionsecret": "b3RoZXI="},
+    }
+    (state / "secrets.yaml").write_text(yaml.safe_dump(other))
+    dead = {
+        "PROXMOX_TOKEN_SECRET": "00000000-0000-0000-0000-000000000000",
+        "TAILSCALE_OPERATOR_CLIENT_SECRET": "tskey-client-dead",
+        "ESO_READER_TOKEN": "s.dead",
+    }
+    systems.vault.write_bundle({**systems.stored()[1], **dead})
+    (systems.anchor / "github-token").unlink()
+    run = systems.health()
+    assert run.returncode == 2
+    for said in (
+        "PROXMOX_TOKEN_ID and PROXMOX_TOKEN_SECRET were refused (401)",
+        "TAILSCALE_OPERATOR_CLIENT_SECRET were refused (401)",
+        "ESO_READER_TOKEN was refused (403)",
+        "TALOS_SECRETBOX_KEY did not serve",
+        "github-token is missing",
+    ):
+        assert said in run.output, run.output
+
+
+def test_vault_is_gone_and_the_anchor_answers(systems: Systems) -> None:
+    systems.vault.stop()
+    run = systems.health()
+    assert run.returncode == 2
+    assert "From Vault: NO" in run.output
+    assert "From the anchor: yes (not tried: ESO reader, Vault's CA)" in run.output
+
+
+def test_both_tokens_are_renewed_on_request(systems: Systems) -> None:
+    renewed = systems.vault.requests()["auth/token/renew-self"]
+    run = ok(systems.health(tazlab_renew=True), changed=0)
+    assert systems.vault.requests()["auth/token/renew-self"] == renewed + 2
+    assert run.output.count("renewed; periodic, dies on") == 2
+    ok(systems.health("--check", tazlab_renew=True))
+    assert systems.vault.requests()["auth/token/renew-self"] == renewed + 2
+
+
+def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outlives_it(systems: Systems) -> None:
+    client = systems.vault.client
+    made = {
+        name: client.auth.token.create_orphan(policies=["tazlab-bootstrap"], no_default_policy=True, **options)["auth"][
+            "client_token"
+        ]
+        for name, options in {"ends": {"explicit_max_ttl": "60s", "ttl": "60s"}, "periodic": {"period": "20s"}}.items()
+    }
+    ends, periodic = (systems.client(made[name]) for name in ("ends", "periodic"))
+    end = ends.auth.token.lookup_self()["data"]["expire_time"][:19] + "Z"
+    (systems.home / TOKEN_FILE).write_text(made["ends"])
+    run = systems.health(tazlab_renew=True)
+    assert f"and on {end} even if renewed, since its maximum TTL ends" in run.output
+    assert "NOT periodic" in run.output
+
+    def dead() -> bool:
+        periodic.auth.token.renew_self()
+        try:
+            ends.auth.token.renew_self()
+        except Forbidden:
+            return True
+        return False
+
+    wait_until(dead, "the token has died", 90, interval=3)
+    (systems.home / TOKEN_FILE).write_text(made["periodic"])
+    run = ok(systems.health())
+    assert ": periodic, dies on " in run.output

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo's own part: what it says when there is nothing to go on with, and that its lab never outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.process import wait_until
+
+pytestmark = pytest.mark.kube
+
+
+def demo(directory: Path, home: Path, *words: str) -> subprocess.Popen[str]:
+    home.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.demo", *words],
+        env={**os.environ, "TAZLAB_LAB": str(directory), "ANSIBLE_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_there_is_nothing_to_repeat_without_a_kept_lab(tmp_path: Path) -> None:
+    with demo(tmp_path / "lab", tmp_path / "home", "--again") as process:
+        assert process.stdout is not None
+        assert "no lab was kept" in process.stdout.read()
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_demo_that_is_broken_off_takes_its_lab_along(tmp_path: Path, number: signal.Signals) -> None:
+    directory = tmp_path / "lab"
+    with demo(directory, tmp_path / "home") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("PLAY ["):
+                break
+        assert (directory / "inventory.yml").exists()
+        process.send_signal(number)
+        process.stdout.read()
+    assert process.returncode != 0
+    wait_until(lambda: not directory.exists(), "the lab is gone", 60)

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab can be started and stopped by one command, beside another one, and leaves nothing behind, whatever ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.process import LabError, accepts, wait_until
+from lab.supervisor import Background, Lab
+
+pytestmark = pytest.mark.kube
+
+
+def processes(directory: Path) -> list[str]:
+    """The processes whose arguments or working directory lie in a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+            where = f"{words} {(process / 'cwd').readlink()}"
+        except OSError:
+            continue
+        if str(directory) in where:
+            found.append(words)
+    return found
+
+
+def children(parent: int) -> set[int]:
+    """The processes that a process has started and that still run."""
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return {int(word) for word in listed.split()}
+
+
+def lab_command(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *words],
+        env={**os.environ, "TAZLAB_LAB": str(directory)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def background(tmp_path: Path) -> Iterator[Background]:
+    lab = Background(tmp_path / "lab")
+    yield lab
+    lab.stop()
+
+
+def ports(lab: Background) -> list[int]:
+    return [int(port) for line in lab.ask("status") for port in re.findall(r"https://127\.0\.0\.1:(\d+)", line)]
+
+
+def test_up_and_down_leave_nothing(background: Background) -> None:
+    up = lab_command(background.directory, "up")
+    assert up.returncode == 0, up.stderr
+    assert "export BAO_ADDR=https://127.0.0.1:" in up.stdout
+    assert f"-i {background.directory}/inventory.yml" in up.stdout
+    listening = ports(background)
+    assert len(listening) == 5
+    assert all(accepts(port) for port in listening)
+    private = [background.directory / name for name in ("", "bootstrap-token", "control.json", "secrets", "vault")]
+    assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in private] == [0] * len(private)
+    down = lab_command(background.directory, "down")
+    assert down.returncode == 0, down.stderr
+    assert not background.directory.exists()
+    assert not any(accepts(port) for port in listening)
+    assert processes(background.directory) == []
+
+
+def test_a_lab_killed_by_force_leaves_no_process_and_can_be_taken_down(background: Background) -> None:
+    background.start(lambda _: None)
+    listening = ports(background)
+    holder = json.loads((background.directory / "control.json").read_text())["pid"]
+    started = children(holder)
+    assert started
+    os.kill(holder, signal.SIGKILL)
+    wait_until(lambda: not any(accepts(port) for port in listening), "nobody listens any more", 10)
+    wait_until(lambda: not any(Path(f"/proc/{child}/cwd").exists() for child in started), "its children are gone", 10)
+    with pytest.raises(LabError, match="no lab runs"):
+        background.ask("status")
+    assert lab_command(background.directory, "down").returncode == 0
+    assert not background.directory.exists()
+
+
+def test_two_labs_side_by_side_and_parts_that_stop(background: Background, tmp_path: Path) -> None:
+    background.start(lambda _: None)
+    with Lab(tmp_path / "other") as other:
+        assert not set(ports(background)) & {other.vault.port, other.git.port, other.proxmox.port}
+        assert lab_command(background.directory, "vault", "stop").returncode == 0
+        assert "stopped" in background.ask("status")[0]
+        assert other.vault.running
+        assert lab_command(background.directory, "vault", "start").returncode == 0
+        assert "runs" in background.ask("status")[0]
+        wrong = lab_command(background.directory, "vault", "explode")
+        assert wrong.returncode == 1
+        assert "no such command" in wrong.stderr
+        networks = {
+            host["ansible_host"].rpartition(".")[0]
+            for directory in (background.directory, other.directory)
+            for group in yaml.safe_load((directory / "inventory.yml").read_text())["all"]["children"].values()
+            for host in group["hosts"].values()
+        }
+        assert len(networks) == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_directory_that_holds_something_else_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine\n")
+    with pytest.raises(LabError, match="not empty"):
+        Lab(tmp_path)
+    with pytest.raises(LabError, match="is no lab's directory"):
+        Background(tmp_path).start(lambda _: None)
+    refused = lab_command(tmp_path, "down")
+    assert refused.returncode == 1
+    assert (tmp_path / "precious").read_text() == "mine\n"

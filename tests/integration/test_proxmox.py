@@ -1,0 +1,588 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role proxmox_vms and its modules, as a playbook runs them, against a fake Proxmox VE."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import yaml
+
+from lab.bundle import PROXMOX_TOKEN_ID
+from lab.factory import ImageFactory
+from lab.playbook import Run, private_environment
+from lab.proxmox import ProxmoxServer
+from lab.pve import TOKEN_ID, TalosPve, serving
+from lab.tls import Authority
+
+SECRET = "5b0c9a3e-canary-4c55-9d1d-2f0b7a6f1e77"
+SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+IMAGE = "import/talos-v1.12.6-376567988ad3-nocloud-amd64.qcow2"
+WRITES = "^(POST|PUT|DELETE) "
+ROOT = Path(__file__).parents[2]
+
+FACTS = """{{ {
+    'result': proxmox_vms_result | default([]),
+    'pending': proxmox_vms_pending | default(none),
+    'problems': proxmox_vms_problems | default([]),
+} | to_json }}"""
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def pve(authority: Authority) -> Iterator[TalosPve]:
+    with serving(TalosPve(SECRET), authority.certificate("pve")) as running:
+        yield running
+
+
+def machine(number: int, **other: Any) -> dict[str, Any]:
+    return {
+        "name": f"node-{number}",
+        "role": "control_plane" if number == 1 else "worker",
+        "vmid": 1000 + number,
+        "node": "pve1",
+        "address": f"192.0.2.{10 + number}",
+        "prefix": 24,
+        "gateway": "192.0.2.1",
+        "cores": 2,
+        "memory": 4096,
+        "disk": 32,
+        **other,
+    }
+
+
+def play(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    return [{"hosts": "localhost", "gather_facts": False, "vars": local, "tasks": list(tasks)}]
+
+
+@dataclass
+class Layer:
+    """The role with a user's variables, against one fake cluster."""
+
+    pve: TalosPve
+    home: Path
+    variables: dict[str, Any]
+    runner: Callable[..., Run]
+
+    def run(self, *arguments: str, tasks_from: str = "main", **variables: Any) -> Run:
+        self.pve.requests.clear()
+        role = {"name": "tazlab.bootstrap.proxmox_vms", "tasks_from": tasks_from}
+        kept = {
+            "ansible.builtin.copy": {"content": FACTS, "dest": str(self.home / "facts.json"), "mode": "0600"},
+            "check_mode": False,
+            "changed_when": False,
+            "diff": False,
+        }
+        plays = play({"ansible.builtin.import_role": role}, kept)
+        return self.runner(plays, variables={**self.variables, **variables}, arguments=arguments)
+
+    def vm(self, *arguments: str, **options: Any) -> Run:
+        """A task of the module proxmox_vm alone."""
+        self.pve.requests.clear()
+        connection = {
+            key: self.variables[f"proxmox_vms_{key}"] for key in ("url", "ca_cert", "token_id", "token_secret")
+        }
+        task = {"tazlab.bootstrap.proxmox_vm": {**connection, "cluster": "home", "storage": "local-lvm", **options}}
+        return self.runner(play(task), arguments=arguments)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "facts.json").read_text())
+        return found
+
+    def status(self) -> dict[int, str]:
+        return {vm.vmid: vm.status for vm in self.pve.vms}
+
+
+@pytest.fixture
+def layer(pve: TalosPve, authority: Authority, ansible_playbook: Callable[..., Run], tmp_path: Path) -> Layer:
+    variables = {
+        "proxmox_vms_url": pve.url,
+        "proxmox_vms_ca_cert": str(authority.ca_file),
+        "proxmox_vms_token_id": TOKEN_ID,
+        "proxmox_vms_token_secret": SECRET,
+        "proxmox_vms_cluster": "home",
+        "proxmox_vms_storage": "local-lvm",
+        "proxmox_vms_image_storage": "local",
+        "proxmox_vms_talos_version": "v1.12.6",
+        "proxmox_vms_schematic": SCHEMATIC,
+        "proxmox_vms_machines": [machine(1), machine(2)],
+    }
+    return Layer(pve, tmp_path / "home", variables, ansible_playbook)
+
+
+def sent(pve: TalosPve, path: str) -> dict[str, str]:
+    """The parameters of the one request to a path."""
+    (body,) = (body for method, asked, body in pve.requests if method != "GET" and asked.endswith(path))
+    return {key: values[0] for key, values in parse_qs(body.decode()).items()}
+
+
+# ---------------------------------------------------------------------------------------------------- birth
+
+
+def test_the_image_is_fetched_and_vms_are_created_and_run(layer: Layer, pve: TalosPve) -> None:
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert layer.status() == {1001: "running", 1002: "running"}
+    download = sent(pve, "/download-url")
+    assert download == {
+        "content": "import",
+        "filename": IMAGE.removeprefix("import/"),
+        "url": f"https://factory.talos.dev/image/{SCHEMATIC}/v1.12.6/nocloud-amd64.qcow2",
+    }
+    config = pve.vm(1001).config
+    mac = config["net0"].removeprefix("virtio=").partition(",")[0]
+    assert {key: str(value) for key, value in config.items() if key not in ("meta", "smbios1", "vmgenid")} == {
+        "name": "node-1",
+        "tags": "tazlab-home",
+        "description": "Control plane of the Talos cluster home, made by tazlab.bootstrap",
+        "ostype": "l26",
+        "machine": "q35",
+        "cpu": "host",
+        "cores": "2",
+        "memory": "4096",
+        "balloon": "0",
+        "scsihw": "virtio-scsi-pci",
+        "scsi0": "local-lvm:vm-1001-disk-0,size=32G",
+        "ide2": "local-lvm:vm-1001-cloudinit,media=cdrom",
+        "ipconfig0": "ip=192.0.2.11/24,gw=192.0.2.1",
+        "net0": f"virtio={mac},bridge=vmbr0",
+        "serial0": "socket",
+        "boot": "order=scsi0",
+        "onboot": "1",
+    }
+    assert layer.facts["pending"] is False
+    assert [(vm["name"], vm["status"], vm["actions"]) for vm in layer.facts["result"]] == [
+        ("node-1", "running", ["create", "start"]),
+        ("node-2", "running", ["create", "start"]),
+    ]
+
+
+def test_a_second_run_changes_nothing_and_asks_three_times(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run().returncode == 0
+    second = layer.run()
+    assert second.stats()["changed"] == 0, second.output
+    assert "WARNING" not in second.output
+    assert pve.asked("") == [
+        "GET cluster/resources",
+        "GET nodes/pve1/qemu/1001/pending",
+        "GET nodes/pve1/qemu/1002/pending",
+    ]
+    assert [vm["drift"] for vm in layer.facts["result"]] == [[], []]
+
+
+def test_a_vm_that_is_added_later_needs_no_second_download(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run(proxmox_vms_machines=[machine(1)]).returncode == 0
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert layer.status() == {1001: "running", 1002: "running"}
+    assert pve.asked("download-url") == []
+    assert [vm["changed"] for vm in layer.facts["result"]] == [False, True]
+
+
+def test_check_mode_shows_what_would_be_done_and_changes_nothing(layer: Layer, pve: TalosPve) -> None:
+    run = layer.run("--check", "--diff")
+    assert run.returncode == 0, run.output
+    assert pve.asked(WRITES) == []
+    assert pve.vms == []
+    assert layer.facts["pending"] is True
+    assert [vm["status"] for vm in layer.facts["result"]] == ["absent", "absent"]
+    assert f"+local:{IMAGE}" in run.stdout
+    assert '+ipconfig0: "ip=192.0.2.11/24,gw=192.0.2.1"' in run.stdout
+    assert f'+scsi0: "local-lvm:0,import-from=local:{IMAGE}"' in run.stdout
+
+
+def test_a_stopped_vm_is_started_and_a_difference_is_reported_and_left(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run().returncode == 0
+    pve.vm(1002).status = "stopped"
+    pve.vm(1001).config["memory"] = "2048"
+    pve.vm(1001).pending["cores"] = "8"
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert pve.asked(WRITES) == ["POST nodes/pve1/qemu/1002/status/start"]
+    assert layer.facts["result"][0]["drift"] == [
+        {"setting": "cores", "wanted": "2", "found": "2, 8 after the next start"},
+        {"setting": "memory", "wanted": "4096", "found": "2048"},
+    ]
+    assert "node-1 (vmid 1001) on node pve1 differs from what is wanted and is left so" in run.output
+
+
+def test_an_iso_boots_an_empty_disk(layer: Layer, pve: TalosPve) -> None:
+    pve.store_file("local", "nocloud-amd64.iso", 1024)
+    run = layer.vm(iso="local:iso/nocloud-amd64.iso", vms=[machine(1)])
+    assert run.returncode == 0, run.output
+    config = pve.vm(1001).config
+    assert config["scsi0"] == "local-lvm:vm-1001-disk-0,size=32G"
+    assert config["ide0"].startswith("local:iso/nocloud-amd64.iso,media=cdrom")
+    assert config["boot"] == "order=scsi0;ide0"
+    assert pve.vm(1001).status == "running"
+    again = layer.vm(iso="local:iso/nocloud-amd64.iso", vms=[machine(1)])
+    assert again.stats()["changed"] == 0, again.output
+
+
+def test_each_node_fetches_its_image_and_a_least_privileged_token_is_enough(
+    authority: Authority, layer: Layer, tmp_path: Path
+) -> None:
+    with ImageFactory(authority) as factory, ProxmoxServer(authority, SECRET, time_scale=0.005) as server:
+        server.pve.storages["local"]["content"] = "iso,vztmpl,backup,import"
+        server.pve.storage_lock_timeouts = 1
+        layer.pve = server.pve
+        layer.variables |= {
+            "proxmox_vms_url": server.url,
+            "proxmox_vms_token_id": PROXMOX_TOKEN_ID,
+            "proxmox_vms_factory_url": factory.url,
+            "proxmox_vms_machines": [machine(1), machine(2, node="pve2"), machine(3, node="pve2")],
+        }
+        assert layer.run(tasks_from="preflight").returncode == 0
+        assert layer.facts["problems"] == []
+        run = layer.run()
+        assert run.returncode == 0, run.output
+        assert len(factory.downloads()) == 2
+        assert {(vm.vmid, vm.node, vm.running, vm.image) for vm in server.vms()} == {
+            (1001, "pve1", True, (SCHEMATIC, "v1.12.6")),
+            (1002, "pve2", True, (SCHEMATIC, "v1.12.6")),
+            (1003, "pve2", True, (SCHEMATIC, "v1.12.6")),
+        }
+        assert "a lock is held by somebody else; next attempt in 1 s" in run.output
+        assert layer.run().stats()["changed"] == 0
+
+
+# ---------------------------------------------------------------------------------------------------- refusal
+
+
+def test_a_foreign_vm_is_named_and_nothing_is_touched(layer: Layer, pve: TalosPve) -> None:
+    foreign = pve.add_vm(1002, "web", status="running", config={"tags": "prod;tazlab-other", "memory": "512"})
+    before = dict(foreign.config)
+    run = layer.run()
+    assert run.returncode != 0
+    assert "node-2 (vmid 1002): the vmid belongs to somebody else: VM 1002 on node pve1 (name web, " in run.output
+    assert "tags prod, tazlab-other) has no tag tazlab-home. It is not touched." in run.output
+    assert pve.asked(WRITES) == []
+    assert (foreign.config, foreign.status) == (before, "running")
+    assert layer.run(tasks_from="absent", proxmox_vms_destroy="home").returncode != 0
+    assert pve.asked(WRITES) == []
+
+
+def test_all_that_is_wrong_is_reported_together_before_anything_is_changed(layer: Layer, pve: TalosPve) -> None:
+    pve.add_ct(1001, "container")
+    pve.add_vm(900, "node-2", config={"tags": "tazlab-home"})
+    wrong = [machine(1), machine(2), machine(3, node="pve9")]
+    run = layer.vm(image=f"local:{IMAGE}", vms=wrong)
+    assert "3 problems; nothing was changed." in run.output
+    assert "node-1 (vmid 1001): the vmid belongs to somebody else: container 1001" in run.output
+    assert "node-2 (vmid 1002): this cluster already has VM 900 on node pve1" in run.output
+    assert pve.asked(WRITES) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vmid": 1002}, "vmid 1002: it stands at 2 VMs (node-1, node-2)"),
+        ({"name": "node-2"}, "name node-2: it stands at 2 VMs"),
+        ({"address": "192.0.2.12"}, "address 192.0.2.12: it stands at 2 VMs (node-1, node-2)"),
+        ({"gateway": "198.51.100.1"}, "node-1: gateway 198.51.100.1 lies outside 192.0.2.0/24"),
+        ({"address": "192.0.2.300"}, "node-1: address 192.0.2.300/24 is no IPv4 address"),
+    ],
+)
+def test_a_wrong_list_is_refused_without_asking_proxmox(
+    layer: Layer, pve: TalosPve, change: dict[str, Any], message: str
+) -> None:
+    run = layer.vm(image=f"local:{IMAGE}", vms=[machine(1, **change), machine(2)])
+    assert run.returncode != 0
+    assert message in run.output
+    assert pve.requests == []
+
+
+def test_a_storage_without_import_is_named_with_the_command_that_allows_it(layer: Layer, pve: TalosPve) -> None:
+    pve.storages["local"]["content"] = "iso,vztmpl"
+    run = layer.run()
+    assert run.returncode != 0
+    assert "storage local on node pve1: its content does not include import." in run.output
+    assert "pvesm set local --content iso,vztmpl,import" in run.output
+    assert pve.asked(WRITES) == []
+
+
+# ---------------------------------------------------------------------------------------------------- preflight
+
+
+def test_the_preflight_finds_nothing_wrong_with_a_cluster_that_is_right(layer: Layer, pve: TalosPve) -> None:
+    run = layer.run(tasks_from="preflight")
+    assert run.returncode == 0, run.output
+    assert layer.facts["problems"] == []
+    assert pve.asked("") == ["GET access/permissions", "GET cluster/resources", "GET nodes/pve1/network"]
+
+
+def test_the_preflight_reports_every_problem_and_never_fails(layer: Layer, pve: TalosPve) -> None:
+    pve.grant("bootstrap@pve", "/", "VM.Audit", "Datastore.Audit", "Datastore.AllocateSpace", "Sys.Audit", "Sys.Modify")
+    pve.storages["local"]["content"] = "iso"
+    pve.add_node("pve2", online=False)
+    pve.add_vm(1001, "web")
+    run = layer.run(
+        tasks_from="preflight",
+        proxmox_vms_bridge="vmbr7",
+        proxmox_vms_machines=[machine(1), machine(2, node="pve2"), machine(3, node="pve9"), machine(4, vmid=None)],
+    )
+    assert run.returncode == 0, run.output
+    problems = layer.facts["problems"]
+    expected = (
+        "API token: it lacks VM.Allocate, VM.Config.CDROM",
+        "API token: it lacks Datastore.AllocateTemplate on /storage/local.",
+        "API token: it lacks SDN.Use on /sdn/zones/localnetwork/vmbr7.",
+        "storage local on node pve1: its content does not include import.",
+        "node pve2: it is offline.",
+        "node pve9: there is no such node. The nodes are: pve1, pve2.",
+        "node-1 (vmid 1001): the vmid belongs to somebody else",
+        "bridge vmbr7 on node pve1: it is not there",
+    )
+    for text in expected:
+        assert [problem for problem in problems if problem.startswith(text)], (text, problems)
+    assert len(problems) == len(expected), problems
+    assert pve.asked(WRITES) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"proxmox_vms_token_secret": "another-canary-secret"}, "the API token is not accepted"),
+        ({"proxmox_vms_token_id": "bootstrap@pve"}, "token_id: it is not the whole id of an API token"),
+        ({"proxmox_vms_url": "https://127.0.0.1:1"}, "Proxmox at 127.0.0.1:1: the connection was refused"),
+        ({"proxmox_vms_url": "http://127.0.0.1:8006"}, "url: this is not the address of a Proxmox VE API"),
+        ({"proxmox_vms_ca_cert": ""}, "its certificate is not signed by a CA that is trusted here"),
+        ({"proxmox_vms_ca_cert": "/nonexistent/ca.crt"}, "ca_cert: /nonexistent/ca.crt is not there"),
+    ],
+)
+def test_what_keeps_proxmox_from_answering_is_one_clear_problem(
+    layer: Layer, variables: dict[str, Any], message: str
+) -> None:
+    run = layer.run(tasks_from="preflight", **variables)
+    assert run.returncode == 0, run.output
+    (problem,) = layer.facts["problems"]
+    assert message in problem
+    assert "canary" not in problem
+
+
+def test_the_preflight_leaves_what_is_missing_in_the_inventory_to_its_own_check(layer: Layer, pve: TalosPve) -> None:
+    run = layer.run(tasks_from="preflight", proxmox_vms_token_secret="", proxmox_vms_machines=[])
+    assert run.returncode == 0, run.output
+    assert layer.facts["problems"] == []
+    assert pve.requests == []
+
+
+# ---------------------------------------------------------------------------------------------------- faults
+
+
+def test_a_failed_task_is_reported_at_once_with_the_end_of_its_log(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run(proxmox_vms_machines=[machine(1)]).returncode == 0
+    pve.vm(1001).status = "stopped"
+    pve.vm(1001).start_error = "start failed: QEMU exited with code 1"
+    begun = time.monotonic()
+    run = layer.run(proxmox_vms_machines=[machine(1)])
+    assert time.monotonic() - begun < 20
+    assert run.returncode != 0
+    assert "node-1 (vmid 1001): start: the task qmstart 1001 on node pve1 failed: start failed: QEMU" in run.output
+    assert "TASK ERROR: start failed: QEMU exited with code 1" in run.output
+
+
+def test_a_run_that_is_killed_while_a_vm_is_created_converges_when_repeated(layer: Layer, pve: TalosPve) -> None:
+    pve.time_scale, pve.import_secs = 0.01, 600.0  # an import takes six seconds
+    started = play({"ansible.builtin.import_role": {"name": "tazlab.bootstrap.proxmox_vms"}})
+    layer.home.mkdir(parents=True)
+    (layer.home / "killed.yml").write_text(yaml.safe_dump(started))
+    (layer.home / "killed.json").write_text(json.dumps(layer.variables))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ansible", "playbook", "killed.yml", "-e", "@killed.json"],
+        cwd=layer.home,
+        env=private_environment(layer.home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: pve.vm(1001) is not None and pve.vm(1001).config == {"lock": "create"})
+    finally:
+        kill_tree(process.pid)
+        process.wait()
+    pve.import_secs = 0.0
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert "waiting for qmcreate, which runs already on node pve1" in run.output
+    assert layer.status() == {1001: "running", 1002: "running"}
+    assert [vm["actions"] for vm in layer.facts["result"]] == [["complete", "start"], ["create", "start"]]
+    assert "size=32G" in pve.vm(1001).config["scsi0"]
+    assert layer.run().stats()["changed"] == 0
+
+
+def test_what_a_killed_run_left_half_made_is_completed(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run().returncode == 0
+    for vmid in (1001, 1002):
+        pve.vm(vmid).status = "stopped"
+        pve.vm(vmid).config["onboot"] = 0
+    pve.vm(1001).config["scsi0"] = "local-lvm:vm-1001-disk-0,size=4G"
+    del pve.vm(1002).config["scsi0"]
+    run = layer.run("--diff")
+    assert run.returncode == 0, run.output
+    assert [vm["actions"] for vm in layer.facts["result"]] == [["complete", "start"], ["delete", "create", "start"]]
+    assert "size=32G" in pve.vm(1001).config["scsi0"]
+    assert "size=32G" in pve.vm(1002).config["scsi0"]
+    assert layer.status() == {1001: "running", 1002: "running"}
+    assert '-disk: "4 GiB"' in run.stdout
+    assert '+disk: "32 GiB"' in run.stdout
+
+
+def test_a_remnant_that_nothing_works_on_is_named_and_left(layer: Layer, pve: TalosPve) -> None:
+    pve.add_vm(1001, "", lock="create", config={"lock": "create"})
+    run = layer.run()
+    assert run.returncode != 0
+    assert "It is locked (create) and nothing works on it" in run.output
+    assert "qm destroy 1001 --skiplock" in run.output
+    assert pve.asked(WRITES) == []
+
+
+def test_no_secret_shows_at_the_highest_verbosity(layer: Layer, pve: TalosPve, tmp_path: Path) -> None:
+    log = tmp_path / "ansible.log"
+    environment = {"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1"}
+    role = {"ansible.builtin.import_role": {"name": "tazlab.bootstrap.proxmox_vms"}}
+    for extra in ({}, {"proxmox_vms_machines": [machine(1), machine(3)]}):
+        run = layer.runner(
+            play(role),
+            variables={**layer.variables, **extra},
+            arguments=["-vvvvv", "--diff"],
+            environment={**environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        )
+        assert run.returncode == 0, run.output
+        assert SECRET not in run.output + log.read_text()
+    pve.vm(1001).start_error = "no"
+    pve.vm(1001).status = "stopped"
+    failed = layer.runner(play(role), variables=layer.variables, arguments=["-vvvvv"], environment=environment)
+    assert failed.returncode != 0
+    assert "qmstart 1001" in failed.output
+    for canary in (SECRET, TOKEN_ID):
+        assert canary not in failed.output + log.read_text()
+
+
+# ---------------------------------------------------------------------------------------------------- removal
+
+
+def test_removal_takes_only_vms_that_are_marked_and_listed(layer: Layer, pve: TalosPve) -> None:
+    assert layer.run().returncode == 0
+    pve.add_vm(1003, "node-3", status="running", config={"tags": "tazlab-home"})
+    pve.add_vm(500, "web", status="running", config={"tags": "prod"})
+    pve.storages["local-lvm"]["volumes"]["vm-1001-disk-9"] = {"content": "images", "size": 1, "vmid": 1001}
+    run = layer.run(tasks_from="absent", proxmox_vms_destroy="home")
+    assert run.returncode == 0, run.output
+    assert layer.status() == {1003: "running", 500: "running"}
+    assert "node-3 (vmid 1003) on node pve1, running" in run.output
+    assert [(vm["status"], vm["actions"]) for vm in layer.facts["result"]] == [("absent", ["stop", "delete"])] * 2
+    assert IMAGE in pve.storages["local"]["volumes"]
+    # A volume that only bears the number may be somebody else's.
+    assert set(pve.storages["local-lvm"]["volumes"]) == {"vm-1001-disk-9"}
+    again = layer.run(tasks_from="absent", proxmox_vms_destroy="home")
+    assert again.stats()["changed"] == 0, again.output
+    assert layer.run().returncode == 0
+    assert layer.status() == {1001: "running", 1002: "running", 1003: "running", 500: "running"}
+
+
+@pytest.mark.parametrize("confirmation", ["", "other", "yes"])
+def test_removal_without_the_right_confirmation_lists_what_would_go_and_does_nothing(
+    layer: Layer, pve: TalosPve, confirmation: str
+) -> None:
+    pve.add_vm(1001, "node-1", status="running", config={"tags": "tazlab-home"})
+    run = layer.run(tasks_from="absent", proxmox_vms_destroy=confirmation)
+    assert run.returncode != 0
+    assert "-e proxmox_vms_destroy=home" in run.output
+    assert "node-1 (vmid 1001) on node pve1, running" in run.output
+    assert pve.asked(WRITES) == []
+
+
+def test_a_protected_vm_is_not_removed(layer: Layer, pve: TalosPve) -> None:
+    pve.add_vm(1001, "node-1", status="running", config={"tags": "tazlab-home", "protection": 1})
+    run = layer.run(tasks_from="absent", proxmox_vms_destroy="home")
+    assert run.returncode != 0
+    assert "node-1 (vmid 1001): it is protected from removal." in run.output
+    assert pve.asked(WRITES) == []
+
+
+def test_the_playbook_destroys_and_keeps_the_state(
+    layer: Layer, pve: TalosPve, authority: Authority, ansible_playbook: Callable[..., Run], tmp_path: Path
+) -> None:
+    anchor = tmp_path / "anchor"
+    anchor.mkdir()
+    (anchor / "proxmox-token-id").write_text(TOKEN_ID)
+    (anchor / "proxmox-token-secret").write_text(SECRET)
+    state = layer.home / ".config" / "tazlab" / "home"
+    state.mkdir(parents=True)
+    (state / "secrets.yaml").write_text("kept")
+    hosts = {
+        "node-1": {"ansible_host": "192.0.2.11", "vmid": 1001},
+        "node-2": {"ansible_host": "192.0.2.12", "vmid": 1002},
+    }
+    common = {"proxmox_node": "pve1", "gateway": "192.0.2.1", "cores": 2, "memory": 4096, "disk": 32}
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(
+        yaml.safe_dump(
+            {
+                "all": {
+                    "vars": {
+                        "tazlab_cluster": "home",
+                        "tazlab_vault_url": "https://127.0.0.1:1",
+                        "tazlab_anchor": str(anchor),
+                        "tazlab_proxmox": {
+                            "url": pve.url,
+                            "ca_cert": str(authority.ca_file),
+                            "storage": "local-lvm",
+                            "image_storage": "local",
+                        },
+                    },
+                    "children": {
+                        "talos_control_plane": {"hosts": {"node-1": {**hosts["node-1"], **common}}},
+                        "talos_workers": {"hosts": {"node-2": {**hosts["node-2"], **common}}},
+                    },
+                }
+            }
+        )
+    )
+    for number in (1, 2):
+        pve.add_vm(1000 + number, f"node-{number}", status="running", config={"tags": "tazlab-home"})
+    playbook = ROOT / "playbooks" / "destroy.yml"
+    refused = ansible_playbook(playbook, inventory=inventory)
+    assert refused.returncode != 0
+    assert "-e tazlab_destroy=home" in refused.output
+    assert layer.status() == {1001: "running", 1002: "running"}
+    done = ansible_playbook(playbook, inventory=inventory, arguments=["-e", "tazlab_destroy=home"])
+    assert done.returncode == 0, done.output
+    assert pve.vms == []
+    assert (state / "secrets.yaml").read_text() == "kept"
+    assert str(state) in done.output
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that it started: ansible's workers stand in sessions of their own."""
+    os.kill(pid, signal.SIGSTOP)
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        kill_tree(int(child))
+    os.kill(pid, signal.SIGKILL)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No secret leaves memory: runs at the highest verbosity, with every kind of callback, failing and interrupted ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.bundle import PROXMOX_TOKEN_ID, PUBLIC, bundle, write_anchor
+from lab.leaks import Canaries, Watch
+from lab.playbook import private_environment
+from lab.process import wait_until
+from lab.tls import Authority
+from lab.vault import VaultServer
+
+FIELDS = {
+    **dict.fromkeys(bundle("")),
+    "A_KEY": {"kind": "pem"},
+    "A_TEXT": {"kind": "text"},
+}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[VaultServer]:
+    with VaultServer(tmp_path_factory.mktemp("vault"), authority) as server:
+        yield server
+
+
+@dataclass
+class World:
+    """A HOME with an anchor, a Vault with other values, and the canaries that both hold."""
+
+    home: Path
+    server: VaultServer
+    token: str
+    vault: dict[str, str]
+    anchor: dict[str, str]
+
+    @property
+    def canaries(self) -> Canaries:
+        secrets = {"token": self.token}
+        for place, values in (("vault", self.vault), ("anchor", self.anchor)):
+            secrets |= {f"{place} {name}": value for name, value in values.items()}
+        hidden = {name: value for name, value in secrets.items() if not name.endswith(PUBLIC)}
+        return Canaries({name: value for name, value in hidden.items() if value != PROXMOX_TOKEN_ID})
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return private_environment(
+            self.home,
+            {
+                "ANSIBLE_LOG_PATH": str(self.home / "ansible.log"),
+                "ANSIBLE_REMOTE_TMP": str(self.home / "remote"),
+                "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,ansible.builtin.tree,ansible.posix.profile_tasks",
+                "ANSIBLE_CALLBACK_TREE_DIR": str(self.home / "tree"),
+                "JUNIT_OUTPUT_DIR": str(self.home / "junit"),
+                **extra,
+            },
+        )
+
+    def start(
+        self, tasks: list[dict[str, Any]], *arguments: str, variables: dict[str, Any] | None = None, **extra: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a playbook with everything that prints switched on; its output goes into a watched file."""
+        playbook = self.home / "playbook.yml"
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {
+                "tazlab_vault_url": self.server.url,
+                "tazlab_fields": FIELDS,
+                "ansible_python_interpreter": sys.executable,
+                **(variables or {}),
+            },
+            "tasks": tasks,
+        }
+        playbook.write_text(yaml.safe_dump([play]))
+        with (self.home / "output").open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "ansible", "playbook", str(playbook), "-vvvvv", "--diff", *arguments],
+                env=self.environment(**extra),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def watch(self, **options: Any) -> Watch:
+        allowed = set((self.home / "secrets").rglob("*"))
+        return Watch(self.canaries, (self.home,), frozenset(allowed), **options)
+
+    def run(self, tasks: list[dict[str, Any]], *arguments: str, **options: Any) -> tuple[Watch, str, int]:
+        environments = options.pop("environments", True)
+        with self.watch(environments=environments) as watch:
+            status = self.start(tasks, *arguments, **options).wait(120)
+        return watch, (self.home / "output").read_text(), status
+
+
+@pytest.fixture
+def world(server: VaultServer, authority: Authority, tmp_path: Path) -> World:
+    home = tmp_path / "home"
+    home.mkdir()
+    values = []
+    for number in (1, 2):
+        _certificate, key = authority.certificate(f"canary-{number}-{time.monotonic_ns()}")
+        text = f"first line {os.urandom(8).hex()}\nsecond line {os.urandom(8).hex()}\n"
+        values.append({**bundle(authority.ca_pem), "A_KEY": key.read_text(), "A_TEXT": text})
+    server.write_bundle(values[0])
+    token = server.scoped_token()
+    write_anchor(home / "secrets", values[1])
+    (home / "secrets" / "bootstrap-token.txt").write_text(f"{token}\n")
+    return World(home, server, token, *values)
+
+
+BUNDLE = {"tazlab.bootstrap.vault_bootstrap_bundle": {}, "register": "r"}
+FALLBACK = {
+    "tazlab.bootstrap.secret_fallback": {"values": "{{ r.bundle }}", "sources": "{{ r.sources }}"},
+    "register": "s",
+}
+ROLE = {"ansible.builtin.import_role": {"name": "tazlab.bootstrap.bootstrap_secrets"}}
+LOOKUP = "lookup('tazlab.bootstrap.vault_bundle', 'GITHUB_TOKEN')"
+USES = [
+    # None of these says no_log. What is registered stays usable, in conditions and in loops.
+    BUNDLE,
+    FALLBACK,
+    {**FALLBACK, "loop": [1, 2]},
+    {"ansible.builtin.assert": {"that": ["r.bundle.GITHUB_TOKEN == " + LOOKUP, "s.results | length == 2"]}},
+    {
+        "ansible.builtin.debug": {"msg": "{{ s.results[0].sources | to_json }}"},
+        "when": "r.bundle.A_KEY is search('PRIVATE')",
+    },
+    ROLE,
+]
+CALLBACKS = ["ansible.builtin.default", "yaml", "ansible.posix.json", "ansible.builtin.oneline"]
+
+
+@pytest.mark.parametrize("callback", CALLBACKS)
+def test_nothing_leaks_through_any_callback(world: World, callback: str) -> None:
+    if callback == "yaml":
+        extra = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+    else:
+        extra = {"ANSIBLE_STDOUT_CALLBACK": callback}
+    watch, output, status = world.run(USES, **extra)
+    assert status == 0, output
+    assert watch.leaks == set()
+    assert any("_broker import" in program for program in watch.programs)
+    assert any("/tree/" in name for name in watch.files)
+    assert any("/junit/" in name for name in watch.files)
+    assert any(name.endswith("ansible.log") for name in watch.files)
+    assert "vault v" in output
+
+
+def test_nothing_leaks_when_the_anchor_answers(world: World) -> None:
+    away = {"tazlab_vault_url": "https://127.0.0.1:1", "tazlab_vault_on_unavailable": "empty"}
+    usable = {"ansible.builtin.assert": {"that": ["s.secrets.GITHUB_TOKEN == " + LOOKUP]}}
+    watch, output, status = world.run([BUNDLE, FALLBACK, usable, ROLE], variables=away)
+    assert status == 0, output
+    assert watch.leaks == set()
+
+
+def test_the_watch_sees_what_is_printed(world: World) -> None:
+    """The tests above would be worth nothing if this did not fail the watch."""
+    watch, _output, _status = world.run([{"ansible.builtin.debug": {"msg": "{{ " + LOOKUP + " }}"}}])
+    assert {name for name, _place in watch.leaks} == {"vault GITHUB_TOKEN"}
+
+
+FAILING: dict[str, list[dict[str, Any]]] = {
+    "wrong type": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"timeout": "{{ r.bundle.GITHUB_TOKEN }}"}}],
+    "wrong choice": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"renew": "{{ r.bundle.GITHUB_TOKEN }}"}}],
+    "wrong element": [BUNDLE, {"tazlab.bootstrap.secret_fallback": {"providers": ["{{ r.bundle.GITHUB_TOKEN }}"]}}],
+    "wrong dictionary": [BUNDLE, {"tazlab.bootstrap.secret_fallback": {"values": "{{ r.bundle.A_TEXT }}"}}],
+    "wrong url": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"url": "{{ r.bundle.GITHUB_TOKEN }}"}}],
+    "secret in url": [
+        BUNDLE,
+        {"tazlab.bootstrap.vault_bootstrap_bundle": {"url": "https://u:{{ r.bundle.GITHUB_TOKEN }}@localhost:1"}},
+    ],
+    "wrong path": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"path": "../{{ r.bundle.GITHUB_TOKEN }}"}}],
+    "token of two lines": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"token": "{{ r.bundle.A_TEXT }}"}}],
+    "token with a line end": [
+        BUNDLE,
+        {"tazlab.bootstrap.vault_bootstrap_bundle": {"token": "{{ r.bundle.GITHUB_TOKEN }}\n", "cache": False}},
+    ],
+    "invalid known value": [
+        BUNDLE,
+        {"tazlab.bootstrap.secret_fallback": {"values": {"GITHUB_TOKEN": "{{ r.bundle.A_TEXT }}"}}},
+    ],
+    "undefined": [BUNDLE, {"ansible.builtin.debug": {"msg": "{{ r.bundle.GITHUB_TOKEN.nothing.there }}"}}],
+    "unknown field": [BUNDLE, {"ansible.builtin.debug": {"msg": "{{ lookup('tazlab.bootstrap.vault_bundle', 'X') }}"}}],
+    "lookup's option": [
+        {"ansible.builtin.debug": {"msg": "{{ lookup('tazlab.bootstrap.vault_bundle', timeout=" + LOOKUP + ") }}"}}
+    ],
+    "lookup's choice": [
+        {"ansible.builtin.debug": {"msg": "{{ lookup('tazlab.bootstrap.vault_bundle', renew=" + LOOKUP + ") }}"}}
+    ],
+    "assertion": [BUNDLE, {"ansible.builtin.assert": {"that": ["r.bundle.GITHUB_TOKEN == 'another'"]}}],
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_nothing_leaks_when_a_task_fails(world: World, name: str) -> None:
+    watch, output, status = world.run(FAILING[name])
+    assert status == 2, output
+    assert "This is a bug" not in output
+    assert watch.leaks == set()
+
+
+def test_nothing_leaks_when_the_run_is_interrupted(world: World) -> None:
+    world.server.pause()
+    try:
+        with world.watch() as watch:
+            run = world.start([BUNDLE], variables={"tazlab_vault_timeout": 60})
+            wait_until(lambda: any("_broker import" in program for program in watch.programs), "the run asks Vault", 30)
+            os.killpg(run.pid, signal.SIGINT)
+            run.wait(30)
+    finally:
+        world.server.resume()
+    assert watch.leaks == set()
+
+
+def test_tokens_and_values_in_the_environment_stay_there(world: World) -> None:
+    """Only processes of Ansible itself have what the user exported: not the broker, not a command provider."""
+    (world.home / "secrets" / "bootstrap-token.txt").unlink()
+    providers = [{"type": "env"}, {"type": "command", "argv": ["sh", "-c", "sleep 0.3; echo value-of-{name}"]}]
+    only = {"VAULT_TOKEN": f"'{world.token}'\r\n", "ESO_READER_TOKEN": world.anchor["ESO_READER_TOKEN"]}
+    world.server.write_bundle({name: value for name, value in world.vault.items() if name[0] not in "EG"})
+    fill = {
+        "tazlab.bootstrap.secret_fallback": {
+            "values": "{{ r.bundle }}",
+            "sources": "{{ r.sources }}",
+            "providers": providers,
+        },
+        "register": "s",
+    }
+    proof = [
+        "s.secrets.GITHUB_TOKEN == 'value-of-GITHUB_TOKEN'",
+        "s.sources.ESO_READER_TOKEN.source == 'environment'",
+    ]
+    watch, output, status = world.run([BUNDLE, fill, {"ansible.builtin.assert": {"that": proof}}], **only)
+    assert status == 0, output
+    assert any(program.startswith("sh -c") for program in watch.programs)
+    places = {place for _name, place in watch.leaks}
+    assert all(place.startswith("environ of ") and "ansible" in place for place in places), places

@@ -1,0 +1,272 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role cluster_seed leaves in a real API server is exactly what Terraform owned, and nothing of others is lost."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.kube import ControlPlane
+from lab.kubeclient import MERGE, Client
+from lab.kubelet import KubeletStandIn
+from lab.leaks import Canaries, Watch
+from lab.playbook import Run
+from lab.tls import Authority
+
+pytestmark = pytest.mark.kube
+
+# The layer that Terraform owned: namespace, name, type, key -> field.
+SECRETS = (
+    ("external-secrets", "vault-ca-cert", "Opaque", {"ca.crt": "VAULT_CA_CRT"}),
+    ("external-secrets", "vault-eso-token", "Opaque", {"token": "ESO_READER_TOKEN"}),
+    (
+        "tailscale",
+        "tailscale-operator-oauth",
+        "Opaque",
+        {"clientId": "TAILSCALE_OPERATOR_CLIENT_ID", "clientSecret": "TAILSCALE_OPERATOR_CLIENT_SECRET"},
+    ),
+)
+VSO_SECRET = ("vso-system", "vault-ca-cert", "Opaque", {"ca.crt": "VAULT_CA_CRT"})
+VARIABLES = {
+    "domain": "lab.example",
+    "cluster_name": "lab",
+    "traefik_lb_ip": "192.0.2.10",
+    "ADMIN_EMAIL": "a@lab.example",
+}
+
+
+@dataclass
+class Cluster:
+    """A cluster with a node on which CoreDNS can seem to run."""
+
+    kubeconfig: Path
+    client: Client
+    kubelet: KubeletStandIn
+    values: dict[str, str]
+
+    def variables(self, **more: Any) -> dict[str, Any]:
+        return {
+            "cluster_seed_kubeconfig": str(self.kubeconfig),
+            "cluster_seed_values": self.values,
+            "cluster_seed_cluster_vars": VARIABLES,
+            "cluster_seed_timeout": 60,
+            **more,
+        }
+
+    def secret(self, namespace: str, name: str) -> dict[str, Any]:
+        return self.client.get("v1", "Secret", name, namespace)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    directory = tmp_path_factory.mktemp("seeds")
+    values = {
+        "TAILSCALE_OPERATOR_CLIENT_ID": "canary-tailscale-id-4711",
+        "TAILSCALE_OPERATOR_CLIENT_SECRET": "canary-tailscale-secret-4712",
+        "ESO_READER_TOKEN": "canary-eso-token-4713",
+        # Text before the first line, CRLF within, and no last newline: a PEM as somebody stored it.
+        "VAULT_CA_CRT": "subject=the lab\r\n" + Authority(directory / "vault-ca").ca_pem.replace("\n", "\r\n").rstrip(),
+    }
+    with (
+        ControlPlane(directory / "kube") as control_plane,
+        KubeletStandIn(control_plane.kubeconfig, directory / "pods") as kubelet,
+    ):
+        kubelet.add_node("lab-worker", "127.0.0.2")
+        yield Cluster(control_plane.kubeconfig, control_plane.client(), kubelet, values)
+
+
+@pytest.fixture
+def seed(ansible_playbook: Callable[..., Run], cluster: Cluster) -> Callable[..., Run]:
+    """Run the role as site.yml does: its preflight, then the role; the facts are printed."""
+
+    def run(*arguments: str, **more: Any) -> Run:
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_pipelining": True,
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            },
+            "tasks": [
+                {"import_role": {"name": "tazlab.bootstrap.cluster_seed", "tasks_from": "preflight"}},
+                {"debug": {"msg": "PROBLEMS {{ cluster_seed_problems }}"}},
+                {"import_role": {"name": "tazlab.bootstrap.cluster_seed"}},
+                {"debug": {"msg": "RESULT {{ cluster_seed_result }}"}},
+            ],
+        }
+        return ansible_playbook([play], variables=cluster.variables(**more), arguments=arguments)
+
+    return run
+
+
+def data(item: dict[str, Any]) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
+
+
+def managers(item: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["manager"], each["operation"]) for each in item["metadata"]["managedFields"]}
+
+
+def test_check_mode_before_the_cluster_exists_contacts_nothing(seed: Callable[..., Run], tmp_path: Path) -> None:
+    run = seed("--check", "--diff", cluster_seed_pending=True, cluster_seed_kubeconfig=str(tmp_path / "there-is-none"))
+    assert run.returncode == 0, run.output
+    assert "Secret tailscale/tailscale-operator-oauth would be made" in run.output
+    assert "Deployment kube-system/coredns would be made" in run.output
+
+
+def test_a_seeded_cluster_has_what_terraform_owned(cluster: Cluster, seed: Callable[..., Run]) -> None:
+    canaries = Canaries(cluster.values)
+
+    checked = seed("--check", "--diff")
+    assert checked.returncode == 0, checked.output
+    assert "Secret external-secrets/vault-ca-cert would be made" in checked.output
+    assert cluster.client.find("v1", "Namespace", "external-secrets") is None
+
+    first = seed("-vvvvv", "--diff")
+    assert first.returncode == 0, first.output
+    assert canaries.names_in(first.output.encode()) == set()
+    assert "'cluster_seed_problems': []" in first.output or "PROBLEMS []" in first.output
+    order = ["Namespace tailscale made", "Secret tailscale/tailscale-operator-oauth made", "Secret external-secrets/"]
+    places = [first.output.index(words) for words in order]
+    assert places == sorted(places)
+
+    for namespace, name, kind, keys in SECRETS:
+        secret = cluster.secret(namespace, name)
+        assert secret["type"] == kind
+        assert data(secret) == {key: cluster.values[field] for key, field in keys.items()}
+        assert ("Terraform", "Apply") in managers(secret)
+    assert cluster.client.find("v1", "Namespace", "vso-system") is None
+    assert cluster.client.get("v1", "ConfigMap", "cluster-vars", "flux-system")["data"] == VARIABLES
+    namespace = cluster.client.get("v1", "Namespace", "tailscale")
+    assert namespace["metadata"]["labels"] == {"kubernetes.io/metadata.name": "tailscale"}
+
+    second = seed()
+    assert second.returncode == 0, second.output
+    assert second.stats()["changed"] == 0, second.output
+
+
+def test_coredns_has_the_names_that_flux_checks(cluster: Cluster, seed: Callable[..., Run]) -> None:
+    run = seed(cluster_seed_tailnet_zone="tail1234.ts.net")
+    assert run.returncode == 0, run.output
+    deployment = cluster.client.get("apps/v1", "Deployment", "coredns", "kube-system")
+    assert deployment["spec"]["replicas"] == 2
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "registry.k8s.io/coredns/coredns:v1.13.2"
+    available = [each["status"] for each in deployment["status"]["conditions"] if each["type"] == "Available"]
+    assert available == ["True"]
+    service = cluster.client.get("v1", "Service", "kube-dns", "kube-system")
+    assert service["spec"]["clusterIP"] == "10.96.0.10"
+    assert service["metadata"]["labels"]["k8s-app"] == "kube-dns"
+    corefile = cluster.client.get("v1", "ConfigMap", "coredns", "kube-system")["data"]["Corefile"]
+    assert "forward . 10.96.0.101" in corefile
+    assert "lameduck 5s" in corefile
+    assert "100.100.100.100" not in corefile
+    assert r"name regex (.*)\.tail1234\.ts\.net {1}.tailscale.svc.cluster.local" in corefile
+    for kind in ("ClusterRole", "ClusterRoleBinding"):
+        assert cluster.client.find("rbac.authorization.k8s.io/v1", kind, "system:coredns")
+    assert cluster.client.find("v1", "ServiceAccount", "coredns", "kube-system")
+
+
+def test_what_others_set_stays_and_what_terraform_made_is_taken_over(
+    cluster: Cluster, seed: Callable[..., Run]
+) -> None:
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    seed(cluster_seed_coredns=False)
+    path = cluster.client.path("v1", "Namespace", name="tailscale")
+    cluster.client.request("PATCH", path, {"metadata": {"labels": restricted}}, content_type=MERGE)
+    for manager in ("HashiCorp", "kubectl-create"):  # as Terraform's typed resources and kubectl create leave them
+        cluster.client.delete("v1", "Secret", "vault-eso-token", "external-secrets")
+        cluster.client.request(
+            "POST",
+            cluster.client.path("v1", "Secret", "external-secrets"),
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "vault-eso-token", "labels": {"owner": "somebody"}},
+                "data": {"token": base64.b64encode(b"old").decode(), "more": "bW9yZQ=="},
+            },
+            query={"fieldManager": manager},
+        )
+        run = seed(cluster_seed_coredns=False)
+        assert run.returncode == 0, run.output
+        secret = cluster.secret("external-secrets", "vault-eso-token")
+        assert data(secret) == {"token": cluster.values["ESO_READER_TOKEN"], "more": "more"}
+        assert secret["metadata"]["labels"] == {"owner": "somebody"}
+        assert ("Terraform", "Apply") in managers(secret)
+        assert seed(cluster_seed_coredns=False).stats()["changed"] == 0
+    labels = cluster.client.get("v1", "Namespace", "tailscale")["metadata"]["labels"]
+    assert labels.items() >= restricted.items()
+
+
+def test_the_table_is_data(cluster: Cluster, seed: Callable[..., Run], tmp_path: Path) -> None:
+    table = [
+        {
+            "kind": "Secret",
+            "namespace": "vso-system",
+            "name": "vault-ca-cert",
+            "data": {"ca.crt": "VAULT_CA_CRT"},
+        },
+        {
+            "kind": "Secret",
+            "namespace": "apps",
+            "name": "registry",
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": "REGISTRY_AUTH"},
+        },
+        {
+            "kind": "Secret",
+            "namespace": "flux-system",
+            "name": "sops-age",
+            "data": {"age.agekey": "SOPS_AGE_KEY"},
+            "optional": True,
+        },
+    ]
+    values = {**cluster.values, "REGISTRY_AUTH": '{"auths":{}}'}
+    run = seed(cluster_seed_objects=table, cluster_seed_values=values, cluster_seed_coredns=False)
+    assert run.returncode == 0, run.output
+    assert data(cluster.secret("apps", "registry")) == {".dockerconfigjson": '{"auths":{}}'}
+    namespace, name, _kind, keys = VSO_SECRET
+    assert data(cluster.secret(namespace, name)) == {key: values[field] for key, field in keys.items()}
+    assert "Secret flux-system/sops-age is left out: it is optional, and SOPS_AGE_KEY has no value." in run.output
+
+
+def test_a_missing_field_is_named_before_anything_is_changed(cluster: Cluster, seed: Callable[..., Run]) -> None:
+    version = cluster.secret("external-secrets", "vault-ca-cert")["metadata"]["resourceVersion"]
+    values = {key: value for key, value in cluster.values.items() if key != "ESO_READER_TOKEN"} | {"VAULT_CA_CRT": "x"}
+    run = seed(cluster_seed_values=values)
+    assert run.returncode != 0
+    assert "Secret external-secrets/vault-eso-token: ESO_READER_TOKEN has no value in any source." in run.output
+    assert cluster.secret("external-secrets", "vault-ca-cert")["metadata"]["resourceVersion"] == version
+
+
+def test_a_coredns_that_does_not_come_up_is_told_with_its_reason(cluster: Cluster, seed: Callable[..., Run]) -> None:
+    cluster.client.delete("apps/v1", "Deployment", "coredns", "kube-system")
+    cluster.kubelet.missing_image("*broken*")
+    try:
+        run = seed(cluster_seed_coredns_image="registry.example.net/broken", cluster_seed_timeout=5)
+    finally:
+        cluster.kubelet.heal()
+    assert run.returncode != 0
+    assert "Deployment kube-system/coredns: Available is False (MinimumReplicasUnavailable" in run.output
+    assert seed().returncode == 0
+
+
+def test_no_secret_leaves_memory(cluster: Cluster, seed: Callable[..., Run], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    watch = Watch(
+        Canaries(cluster.values), (home,), allowed_files=frozenset({home / "extra-vars.json"}), environments=True
+    )
+    with watch:
+        run = seed("-vvvvv", "--diff")
+    assert run.returncode == 0, run.output
+    assert any("playbook" in program for program in watch.programs)
+    assert watch.leaks == set()
+    assert list((home / "tmp").rglob("tazlab-*")) == []

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole of site.yml on the lab: a cluster is born, born again, broken off in each phase, and shows no secret."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.anchor import picture
+from lab.bundle import PROXMOX_TOKEN_ID, PUBLIC
+from lab.leaks import Canaries, Watch
+from lab.playbook import Run, private_environment, run_playbook
+from lab.supervisor import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "playbooks" / "site.yml"
+DESTROY = ROOT / "playbooks" / "destroy.yml"
+FINE = "Every phase holds: secrets, vms, talos, seed, flux."
+# Phase -> what it says in its midst, when it has begun to change something and has not ended.
+MIDST = {
+    "vms": "created in",
+    "talos": "worker-1: configured",
+    "seed": "Secret tailscale/tailscale-operator-oauth made",
+    "flux": "Deployment flux-system/source-controller made",
+}
+
+
+def play(lab: Lab, home: Path, *arguments: str, playbook: Path = SITE, **environment: str) -> Run:
+    return run_playbook(
+        playbook,
+        home=home,
+        inventory=lab.inventory,
+        arguments=arguments,
+        environment={"PATH": lab.environment()["PATH"], **environment},
+        timeout=600,
+    )
+
+
+def canaries(lab: Lab) -> Canaries:
+    values = {name: value for name, value in lab.values.items() if name not in PUBLIC and value != PROXMOX_TOKEN_ID}
+    return Canaries({**values, "bootstrap token": lab.token_file.read_text().strip()})
+
+
+@dataclass
+class Story:
+    """What happened to one lab, from nothing to the second run."""
+
+    lab: Lab
+    anchor: dict[str, tuple[object, ...]]
+    check: Run
+    made_by_check: list[Any]
+    birth: Run
+    asked: Counter[str]
+    leaks: set[tuple[str, str]]
+    programs: set[str]
+    second: Run
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    home = tmp_path_factory.mktemp("home")
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        anchor = picture(lab.anchor)
+        check = play(lab, home, "--check", "--diff")
+        made_by_check = [*lab.proxmox.vms(), *lab.state.glob("*")]
+        before = lab.vault.requests()
+        everything = {
+            "ANSIBLE_LOG_PATH": str(home / "ansible.log"),
+            "ANSIBLE_REMOTE_TMP": str(home / "remote"),
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,ansible.builtin.tree",
+            "ANSIBLE_CALLBACK_TREE_DIR": str(home / "tree"),
+            "JUNIT_OUTPUT_DIR": str(home / "junit"),
+        }
+        with Watch(canaries(lab), (home, ROOT / "playbooks", ROOT / "roles")) as watch:
+            birth = play(lab, home, "-vvvvv", "--diff", **everything)
+        asked = lab.vault.requests() - before
+        second = play(lab, home, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
+        yield Story(lab, anchor, check, made_by_check, birth, asked, watch.leaks, watch.programs, second)
+
+
+@pytest.mark.kube
+def test_check_mode_on_an_empty_lab_ends_without_error_and_makes_nothing(story: Story) -> None:
+    assert story.check.returncode == 0, story.check.output
+    assert "Check mode: nothing was changed." in story.check.stdout
+    assert story.made_by_check == []
+
+
+@pytest.mark.kube
+def test_a_cluster_is_born_from_one_token(story: Story) -> None:
+    assert story.birth.returncode == 0, story.birth.output[-20000:]
+    assert FINE in story.birth.stdout
+    assert {vm.name: vm.running for vm in story.lab.proxmox.vms()} == {"cp-1": True, "worker-1": True}
+    (cluster,) = story.lab.nodes.clusters()
+    info = cluster.client().get("v1", "ConfigMap", "cluster-info", "apps")
+    assert "example" in str(info["data"]), "what Flux substituted from cluster-vars"
+    assert oct((story.lab.state / "kubeconfig").stat().st_mode & 0o777) == "0o600"
+
+
+@pytest.mark.kube
+def test_vault_is_asked_twice_and_the_anchor_is_not_touched(story: Story) -> None:
+    assert story.asked == {"auth/token/lookup-self": 1, "secret/data/tazlab-k8s/bootstrap": 1}
+    assert picture(story.lab.anchor) == story.anchor
+
+
+@pytest.mark.kube
+def test_no_secret_is_shown_or_written_at_the_highest_verbosity(story: Story) -> None:
+    shown = canaries(story.lab).names_in(story.birth.output.encode())
+    assert shown == set()
+    # git is given the repository's token in its environment: it needs it.
+    needed = {
+        place for name, place in story.leaks if name == "GITHUB_TOKEN" and "environ of" in place and "git" in place
+    }
+    elsewhere = {(name, place) for name, place in story.leaks if place not in needed}
+    assert elsewhere == set()
+    assert any("talosctl" in program for program in story.programs), "the watch saw the children"
+
+
+@pytest.mark.kube
+def test_the_second_run_changes_nothing_and_says_so(story: Story) -> None:
+    assert story.second.returncode == 0, story.second.output[-20000:]
+    assert canaries(story.lab).names_in(story.second.output.encode()) == set()
+    assert '"changed": 0' in story.second.stdout
+    assert '"failures": 0' in story.second.stdout
+
+
+def kill_tree(process: int) -> None:
+    """Kill a process and all its descendants: Ansible's workers lead sessions of their own."""
+    children = Path("/proc", str(process), "task", str(process), "children")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        for child in children.read_text().split():
+            kill_tree(int(child))
+    finally:
+        os.kill(process, signal.SIGKILL)
+
+
+def break_off(lab: Lab, home: Path, mark: str) -> str:
+    """Run site.yml and kill it with everything it started as soon as it says C{mark}."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "ansible", "playbook", str(SITE), "--inventory", str(lab.inventory)],
+        env=private_environment(home, {"PATH": lab.environment()["PATH"], "PYTHONUNBUFFERED": "1"}),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        for line in running.stdout:
+            said += line
+            if mark in line:
+                kill_tree(running.pid)
+                break
+    return said
+
+
+@pytest.mark.kube
+def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_cluster_is_born_again(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        for phase, mark in MIDST.items():
+            said = break_off(lab, tmp_path, mark)
+            assert mark in said, f"phase {phase}: {said}"
+        run = play(lab, tmp_path)
+        assert run.returncode == 0, run.output
+        assert FINE in run.stdout
+        secrets = (lab.state / "secrets.yaml").read_bytes()
+        assert play(lab, tmp_path).stats()["changed"] == 0
+
+        refused = play(lab, tmp_path, playbook=DESTROY)
+        assert refused.returncode != 0
+        assert len(lab.proxmox.vms()) == 2
+        gone = play(lab, tmp_path, "--extra-vars", "tazlab_destroy=lab", playbook=DESTROY)
+        assert gone.returncode == 0, gone.output
+        assert lab.proxmox.vms() == []
+
+        lab.vault.stop()
+        anchor = picture(lab.anchor)
+        reborn = play(lab, tmp_path)
+        assert reborn.returncode == 0, reborn.output
+        assert FINE in reborn.stdout
+        assert "VAULT GAVE NO BUNDLE" in reborn.stdout
+        assert "file github-token" in reborn.stdout
+        assert picture(lab.anchor) == anchor
+        assert (lab.state / "secrets.yaml").read_bytes() == secrets

@@ -1,0 +1,446 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Talos layer with the real talosctl, against the stand-in for Talos' node API (tests/lab/go/talosctl/nodes)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.binaries import binary
+from lab.leaks import Canaries, Watch
+from lab.playbook import Run, run_playbook
+from lab.process import Process, wait_until
+
+VERSION = "v1.12.6"
+SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+
+
+class Machines:
+    """Machines that boot Talos, each with an address of its own on loopback. STAND-IN: only their API is there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.process = Process([binary("talos-nodes")], log=directory / "nodes.log", piped=True)
+        self.disks: dict[str, str] = {}
+        self.bootstraps: list[str] = []
+        self.up: dict[str, str] = {}
+        self.network = ".".join(["127", *(str(random.randint(1, 250)) for _ in range(2))])  # noqa: S311
+
+    def __enter__(self) -> Machines:
+        self.process.start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+        self.listener.join(timeout=10)
+
+    def address(self, number: int) -> str:
+        return f"{self.network}.{number}"
+
+    def order(self, do: str, number: int, **values: Any) -> None:
+        stdin, _ = self.process.streams
+        stdin.write(json.dumps({"do": do, "address": self.address(number), **values}).encode() + b"\n")
+        stdin.flush()
+
+    def boot(self, number: int) -> None:
+        """Switch a machine on, with what lies on its disk, and wait until it answers."""
+        address = self.address(number)
+        self.up.pop(address, None)
+        config = self.disks.get(address, "")
+        self.order(
+            *("boot", number), name="auto", version=VERSION, config=config, bootstrapped=address in self.bootstraps
+        )
+        wait_until(lambda: address in self.up, f"{address} answers", 20)
+
+    def members(self, number: int, *addresses: str) -> None:
+        """Tell a control plane which members its etcd has."""
+        self.order("etcd", number, members=[{"name": address, "address": address} for address in addresses])
+
+    def config(self, number: int) -> list[dict[str, Any]]:
+        """The configuration on a machine's disk."""
+        return list(yaml.safe_load_all(self.disks[self.address(number)]))
+
+    def _listen(self) -> None:
+        _, stdout = self.process.streams
+        for line in stdout:
+            event = json.loads(line)
+            what, address = event["what"], event["address"]
+            if what == "config":
+                self.disks[address] = event["config"]
+            elif what == "bootstrap":
+                self.bootstraps.append(address)
+                self.members(int(address.rpartition(".")[2]), address)
+            else:
+                self.up[address] = what
+
+
+class World:
+    """A cluster that is to be born: its machines, its state directory and the plays that make it."""
+
+    def __init__(self, directory: Path, machines: Machines) -> None:
+        self.directory = directory
+        self.machines = machines
+        self.home = directory / "home"
+        self.state = directory / "state"
+        self.key = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.canary = f"canary{secrets.token_hex(12)}"
+        self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
+        self.options: dict[str, Any] = {}
+        tools = directory / "tools"
+        tools.mkdir()
+        (tools / "talosctl").symlink_to(binary("talosctl"))
+        self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+
+    def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:
+        role = "worker" if "worker" in name else "control_plane"
+        # A machine of the inventory has more keys than the modules of Talos take.
+        return {
+            "name": name,
+            "address": self.machines.address(number),
+            "role": role,
+            "patches": list(patches),
+            "vmid": 1000 + number,
+            "cores": 2,
+        }
+
+    def tasks(self, *names: str) -> list[dict[str, Any]]:
+        cluster = {
+            "cluster": "home",
+            "version": VERSION,
+            "kubernetes_version": "1.35.4",
+            "schematic": SCHEMATIC,
+            "nodes": "{{ nodes }}",
+            "state_dir": str(self.state),
+            **self.options,
+        }
+        waiting = {"timeout": 20, "pending": "{{ pending | default(false) }}"}
+        key = {"secretbox_key": "{{ key }}", "anchor": str(self.directory / "anchor")}
+        arguments: dict[str, dict[str, Any]] = {
+            "talos_preflight": {**cluster, **key},
+            "talos_secrets": {**cluster, **key, **waiting},
+            "talos_config": {**cluster, **waiting},
+            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
+            "late": {**cluster, **waiting, "wait_for_workers": True},
+        }
+        tasks: list[dict[str, Any]] = []
+        for name in names:
+            module = "talos_config" if name == "late" else name
+            tasks += [
+                {"name": name, f"tazlab.bootstrap.{module}": arguments[name], "register": "result"},
+                {"ansible.builtin.set_fact": {"all": "{{ all | default({}) | combine({'" + name + "': result}) }}"}},
+            ]
+        return [
+            *tasks,
+            {"ansible.builtin.copy": {"content": "{{ all | to_json }}", "dest": str(self.directory / "result.json")}},
+        ]
+
+    def run(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> Run:
+        """Run these modules one after the other; C{results} are then those of this run."""
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_pipelining": True,
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            },
+            "tasks": self.tasks(*names),
+        }
+        (self.directory / "result.json").unlink(missing_ok=True)
+        play["tasks"][-1]["check_mode"] = False
+        return run_playbook(
+            [play],
+            home=self.home,
+            variables={"nodes": self.nodes, "key": self.key, **variables},
+            arguments=arguments,
+            environment={"PATH": self.path},
+            timeout=120,
+        )
+
+    def results(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> dict[str, Any]:
+        run = self.run(*names, arguments=arguments, **variables)
+        assert run.returncode == 0, run.output
+        found: dict[str, Any] = json.loads((self.directory / "result.json").read_text())
+        return found
+
+    def born(self) -> None:
+        """The whole cluster, up to its kubeconfig."""
+        assert all(found["changed"] for found in self.results(*ALL).values())
+
+    def problems(self, **variables: Any) -> list[str]:
+        found: list[str] = self.results("talos_preflight", **variables)["talos_preflight"]["problems"]
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.state.iterdir()} if self.state.exists() else {}
+
+
+ALL = ("talos_secrets", "talos_config", "talos_bootstrap")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with Machines(tmp_path) as machines:
+        world = World(tmp_path, machines)
+        for number in (1, 2):
+            machines.boot(number)
+        yield world
+
+
+def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: World) -> None:
+    assert world.problems() == []
+    world.born()
+    files = world.files()
+    assert sorted(files) == ["kubeconfig", "secrets.yaml", "talosconfig"]
+    assert world.state.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in world.state.iterdir()} == {0o600}
+    config, hostname = world.machines.config(1)
+    assert config["cluster"]["secretboxEncryptionSecret"] == world.key
+    assert config["cluster"]["coreDNS"] == {"disabled": True}
+    assert config["machine"]["install"]["image"] == f"factory.talos.dev/nocloud-installer/{SCHEMATIC}:{VERSION}"
+    assert config["machine"]["install"]["disk"] == "/dev/sda"
+    assert config["cluster"]["controlPlane"]["endpoint"] == f"https://{world.machines.address(1)}:6443"
+    assert hostname == {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "auto": "off", "hostname": "cp-1"}
+    assert world.machines.bootstraps == [world.machines.address(1)]
+
+    again = world.results(*ALL)
+    assert not any(found["changed"] for found in again.values())
+    assert [node["configuration"] for node in again["talos_config"]["nodes"]] == ["unchanged", "unchanged"]
+    assert world.files() == files
+    assert world.machines.bootstraps == [world.machines.address(1)]
+    assert world.problems() == []
+
+
+def test_a_run_that_ended_after_the_configuration_is_completed_by_the_next(world: World) -> None:
+    world.results("talos_secrets", "talos_config")
+    # The worker's API waits for a control plane, and here none is up: the worker may not hold up what brings it up.
+    world.machines.order("halt", 2)
+    found = world.results("talos_config", "talos_bootstrap")
+    assert found["talos_config"]["deferred"] == ["worker-1"]
+    assert found["talos_bootstrap"]["bootstrapped"] is True
+    world.machines.boot(2)
+    late = world.results("late")["late"]
+    assert late["changed"] is False
+    assert late["deferred"] == []
+
+
+def test_a_node_that_is_configured_while_its_secrets_are_gone_is_refused(world: World) -> None:
+    world.born()
+    world.state.rename(world.directory / "elsewhere")
+    disks = dict(world.machines.disks)
+    problems = world.problems()
+    assert len(problems) == 2
+    assert all("is configured while its secrets are gone" in problem for problem in problems)
+    for mode in ([], ["--check"]):
+        run = world.run("talos_secrets", arguments=mode)
+        assert run.returncode != 0
+        assert "is configured while its secrets are gone" in run.output
+    assert not world.state.exists()
+    assert world.machines.disks == disks
+
+
+def test_a_node_of_other_secrets_is_refused(world: World) -> None:
+    world.born()
+    world.state.rename(world.directory / "elsewhere")
+    world.nodes = [world.node("cp-1", 3), world.node("worker-1", 4)]
+    for number in (3, 4):
+        world.machines.boot(number)
+    world.results("talos_secrets")
+    world.nodes = [world.node("cp-1", 3), world.node("worker-1", 2)]
+    assert ["with other secrets than those" in problem for problem in world.problems()] == [True]
+    run = world.run("talos_config")
+    assert run.returncode != 0
+    assert "worker-1" in run.output
+    assert "with other secrets than those in the state directory" in run.output
+
+
+def test_another_secretbox_key_is_refused(world: World) -> None:
+    world.born()
+    files = world.files()
+    other = base64.b64encode(secrets.token_bytes(32)).decode()
+    assert ["is not the one in" in problem for problem in world.problems(key=other)] == [True]
+    run = world.run("talos_secrets", key=other)
+    assert run.returncode != 0
+    assert "another key on a running cluster destroys it" in run.output
+    assert other not in run.output
+    assert world.files() == files
+
+
+def test_a_changed_patch_is_applied_without_a_reboot_and_shown_without_its_values(world: World) -> None:
+    world.born()
+    world.nodes[1]["patches"] = [{"machine": {"sysctls": {"kernel.domainname": world.canary}}}]
+    before = dict(world.machines.disks)
+    would = world.run("talos_config", arguments=["--check", "--diff"])
+    assert "worker-1: + machine.sysctls.kernel.domainname" in would.output
+    assert world.machines.disks == before
+    found = world.results("talos_config")["talos_config"]
+    assert [(node["configuration"], node["differences"]) for node in found["nodes"]] == [
+        ("unchanged", []),
+        ("updated", ["+ machine.sysctls.kernel.domainname"]),
+    ]
+    assert world.machines.config(2)[0]["machine"]["sysctls"] == {"kernel.domainname": world.canary}
+    assert world.results("talos_config")["talos_config"]["changed"] is False
+
+
+def test_what_needs_a_reboot_waits_for_the_next_one(world: World) -> None:
+    world.born()
+    world.nodes[1]["patches"] = ['machine:\n  udev:\n    rules:\n      - SUBSYSTEM=="drm"\n']
+    run = world.run("talos_config")
+    assert run.returncode == 0, run.output
+    assert "takes its new configuration at its next reboot" in run.output
+    again = world.results("talos_config")["talos_config"]
+    assert again["changed"] is False
+    assert "runs with an older configuration until its next reboot (- machine.udev" not in str(again)
+    assert "until its next reboot" in str(again["warnings"])
+    world.machines.order("halt", 2)
+    world.machines.boot(2)
+    assert world.results("talos_config")["talos_config"].get("warnings", []) == []
+
+
+def test_etcd_is_not_bootstrapped_again_where_another_control_plane_has_it(world: World) -> None:
+    world.born()
+    world.machines.boot(3)
+    world.nodes = [world.node("cp-0", 3), *world.nodes]  # a new machine, first in the inventory
+    world.options["endpoint"] = f"https://{world.machines.address(1)}:6443"
+    found = world.results(*ALL)
+    assert found["talos_config"]["changed"] is True
+    assert found["talos_bootstrap"]["bootstrapped"] is False
+    assert world.machines.bootstraps == [world.machines.address(1)]
+
+
+def test_check_mode_before_anything_exists_contacts_nothing(world: World) -> None:
+    for number in (1, 2):
+        world.machines.order("halt", number)
+    found = world.results(*ALL, arguments=["--check", "--diff"], pending=True)
+    assert all(result["changed"] for result in found.values())
+    assert [node["configuration"] for node in found["talos_config"]["nodes"]] == ["configured", "configured"]
+    assert world.files() == {}
+
+
+def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: World) -> None:
+    world.machines.order("halt", 2)
+    world.nodes[1]["address"] = world.machines.address(99)
+    play = world.tasks("talos_secrets")
+    play[0]["tazlab.bootstrap.talos_secrets"]["timeout"] = 2
+    run = run_playbook(
+        [{"hosts": "localhost", "gather_facts": False, "tasks": play}],
+        home=world.home,
+        variables={"nodes": world.nodes, "key": world.key},
+        environment={"PATH": world.path},
+    )
+    assert run.returncode != 0
+    assert f"worker-1 ({world.machines.address(99)}): it does not answer" in run.output
+    assert "Waited 2 s for nodes to answer" in run.output
+    assert world.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ("machine:\n  nonsense: CANARY\n", "Talos does not know machine.nonsense."),
+        ("machine:\n  sysctls: CANARY\n", "a value has the wrong type"),
+        ("machine: [CANARY\n", "is not YAML (line 2)"),
+        ("@CANARY", "begins with @"),
+        ([{"op": "add", "path": "/machine/type", "value": "CANARY"}], "is a JSON patch"),
+        ("CANARY", "is no part of a machine configuration"),
+        ({"machine": {"network": {"hostname": "CANARY"}}}, "it sets machine.network.hostname"),
+        ({"cluster": {"network": {"cni": {"name": "CANARY"}}}}, "must be flannel, custom or none"),
+        ({"apiVersion": "v1alpha1", "kind": "CANARY"}, "kind or apiVersion is unknown"),
+    ],
+)
+def test_a_bad_patch_is_named_and_never_quoted(world: World, patch: Any, said: str) -> None:
+    text = json.dumps(patch).replace("CANARY", world.canary)
+    good = {"machine": {"sysctls": {"vm.max_map_count": "262144"}}}
+    for node in world.nodes:
+        node["patches"] = [good, json.loads(text)]
+    problems = world.problems()
+    assert len(problems) == 1
+    assert "cp-1" in problems[0]
+    assert "patch 2" in problems[0]
+    assert said in problems[0]
+    assert world.canary not in problems[0]
+    run = world.run("talos_secrets", "talos_config", arguments=["-vvvvv"])
+    assert run.returncode != 0
+    assert said in run.output
+    assert world.canary not in run.output
+    assert world.machines.disks == {}
+
+
+def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: World) -> None:
+    world.nodes = [world.node("cp-1", 1)]
+    assert ["The cluster has no worker" in problem for problem in world.problems()] == [True]
+    world.nodes = [world.node("cp-1", 1, {"cluster": {"allowSchedulingOnControlPlanes": True}})]
+    assert world.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("schematic", "abc", "the Image Factory's id"),
+        ("version", "1.12", "Talos' version"),
+        ("version", "v1.11.5", "is too old"),
+        ("version", "v1.99.0", "An older client does not know"),
+        ("kubernetes_version", "latest", "Kubernetes' version"),
+        ("endpoint", "192.0.2.1", "with its port"),
+    ],
+)
+def test_bad_input_changes_nothing(world: World, option: str, value: str, said: str) -> None:
+    world.options[option] = value
+    run = world.run("talos_secrets")
+    assert run.returncode != 0
+    assert said in run.output
+    assert world.files() == {}
+
+
+def test_a_secretbox_key_must_be_32_bytes(world: World) -> None:
+    short = base64.b64encode(secrets.token_bytes(16)).decode()
+    assert ["decodes to 16 bytes" in problem for problem in world.problems(key=short)] == [True]
+    run = world.run("talos_secrets", key=short)
+    assert run.returncode != 0
+    assert "exactly 32 bytes" in run.output
+    assert short not in run.output
+
+
+def test_the_state_directory_must_not_be_the_anchor(world: World) -> None:
+    world.state = world.directory / "anchor" / "state"
+    assert ["which is only ever read" in problem for problem in world.problems()] == [True]
+    run = world.run("talos_secrets")
+    assert run.returncode != 0
+    assert "which is only ever read" in run.output
+    assert not (world.directory / "anchor").exists()
+
+
+def test_talosctl_must_be_there(world: World) -> None:
+    world.path = os.environ["PATH"]
+    problems = world.problems()
+    assert ["talosctl is not on PATH" in problem for problem in problems] == [True]
+
+
+def test_no_secret_leaves_the_state_directory(world: World) -> None:
+    world.nodes[1]["patches"] = [{"machine": {"sysctls": {"kernel.domainname": world.canary}}}]
+    canaries = Canaries({"key": world.key, "patch": world.canary})
+    temporary = world.home / "tmp"
+    temporary.mkdir(parents=True)
+    with Watch(canaries, (temporary, world.directory / "tools")) as watch:
+        run = world.run(*ALL, arguments=["-vvvvv", "--diff"])
+    # The last task writes what the tasks returned: paths and states, and no value of a patch or key.
+    assert run.returncode == 0, run.output
+    assert watch.leaks == set()
+    assert any("talosctl" in program for program in watch.programs)
+    assert canaries.names_in(run.output.encode()) == set()
+    generated = yaml.safe_load((world.state / "secrets.yaml").read_text())
+    more = Canaries({"token": generated["trustdinfo"]["token"], "ca": generated["certs"]["os"]["key"]})
+    assert more.names_in(run.output.encode() + (world.directory / "result.json").read_bytes()) == set()

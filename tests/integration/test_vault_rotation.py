@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotation on a real OpenBao: no gap, killed anywhere it is finished later, and what uses a field is listed."""
+
+from __future__ import annotations
+
+import base64
+import os
+import pty
+import select
+import shutil
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hvac.exceptions import Forbidden
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin, bounded
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+from lab.bundle import PUBLIC
+from lab.kube import ControlPlane
+from lab.leaks import Canaries, Watch
+from lab.playbook import private_environment, run_playbook
+from lab.process import wait_until
+from tests.integration.test_vault_side import BUNDLE, PLAYBOOKS, TOKEN_FILE, Site, ok
+
+SPEC = TokenSpec("tazlab-bootstrap", ("tazlab-bootstrap",), 2764800, f"secret/data/{BUNDLE}")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path) as made:
+        ok(made.run("publish.yml"))
+        yield made
+
+
+def works(site: Site, token: str) -> bool:
+    try:
+        return site.client(token).read(f"secret/data/{BUNDLE}") is not None
+    except Forbidden:
+        return False
+
+
+def deliver(site: Site, rotate: bool = True) -> Any:
+    options = {"url": site.vault.url, "token": site.operator, "ca_cert": str(site.vault.ca_file)}
+    settings = operator_settings(options, environ={}, home=site.home)
+    store = _token_delivery.FileStore(site.home / TOKEN_FILE)
+    return bounded(
+        settings,
+        60,
+        lambda vault: _token_delivery.deliver(
+            vault, store, SPEC, rotate=rotate, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+        ),
+    )
+
+
+def test_the_bootstrap_token_is_rotated_and_the_anchor_told_of(site: Site) -> None:
+    old = site.token()
+    (site.anchor / "bootstrap-token.txt").write_text(f'"{old}"\r\n')
+    before = site.fingerprint()
+    run = ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+    assert site.token() != old
+    assert works(site, site.token())
+    assert not works(site, old)
+    assert "holds a token that Vault does not know any more" in run.output
+    assert old not in run.output
+    assert site.token() not in run.output
+    assert not (site.home / f"{TOKEN_FILE}.superseded").exists()
+    assert site.fingerprint() == before
+
+
+def test_a_token_in_the_anchor_alone_is_rotated_too(site: Site) -> None:
+    old = site.token()
+    (site.home / TOKEN_FILE).rename(site.anchor / "bootstrap-token.txt")
+    ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+    assert works(site, site.token())
+    assert not works(site, old)
+
+
+def test_killed_anywhere_one_of_the_two_works_and_the_next_run_finishes(
+    site: Site,
+) -> None:
+    """Every request and every change of a file is a point at which the process dies, before and after it."""
+    for point in range(1, 100):
+        old = site.token()
+        child = os.fork()
+        if child == 0:
+            _die_at(point)
+            try:
+                deliver(site)
+            except Exception:  # noqa: BLE001  # the child must never return into the test
+                os._exit(1)
+            os._exit(0)
+        _pid, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) in (0, 9)
+        now = site.token()
+        assert works(site, now)
+        if os.waitstatus_to_exitcode(status) == 0:
+            assert now != old
+            assert not works(site, old)
+            break
+        finished = deliver(site)
+        assert finished.state in ("rotated", "resumed")
+        assert works(site, site.token())
+        assert not works(site, old)
+        assert [path.name for path in (site.home / TOKEN_FILE).parent.iterdir()] == ["bootstrap-token"]
+    assert point > 15
+
+
+def _die_at(point: int) -> None:
+    count = 0
+
+    def counted(function: Any) -> Any:
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            for step in (lambda: None, lambda: function(*arguments, **options)):
+                result = step()
+                count += 1
+                if count == point:
+                    os._exit(9)
+            return result
+
+        return wrapper
+
+    VaultAdmin.request = counted(VaultAdmin.request)  # type: ignore[method-assign]
+    _token_delivery.PrivateFile.store = counted(_token_delivery.PrivateFile.store)  # type: ignore[method-assign]
+    _token_delivery.remove_file = counted(_token_delivery.remove_file)
+
+
+def test_a_field_is_rotated_from_a_file_and_what_uses_it_is_listed(site: Site) -> None:
+    new = site.home / "new-token"
+    new.write_text("ghp_newvalue\n")
+    run = ok(site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)), changed=1)
+    assert site.stored()[1]["GITHUB_TOKEN"] == "ghp_newvalue"
+    assert "used by phase flux (role flux_bootstrap, variable flux_bootstrap_password)" in run.output
+    assert "holds another value than Vault" in run.output
+    assert "ghp_newvalue" not in run.output
+    ok(site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)), changed=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "used"),
+    [
+        ("PROXMOX_TOKEN_SECRET", ["phase vms (role proxmox_vms, variable proxmox_vms_token_secret)"]),
+        ("VAULT_CA_CRT", ["Secret external-secrets/vault-ca-cert, key ca.crt", "Secret vso-system/vault-ca-cert"]),
+        ("TAILSCALE_OPERATOR_CLIENT_ID", ["Secret tailscale/tailscale-operator-oauth, key clientId"]),
+    ],
+)
+def test_consumers_come_from_the_playbook_itself(site: Site, field: str, used: list[str]) -> None:
+    run = site.run("rotate.yml", "--check", tazlab_rotate=field)
+    for what in used:
+        assert what in ok(run).output
+
+
+def test_the_secretbox_key_is_fixed_at_birth(site: Site) -> None:
+    version = site.stored()[0]
+    run = site.run("rotate.yml", tazlab_rotate="TALOS_SECRETBOX_KEY", tazlab_rotate_file="/dev/null")
+    assert run.returncode != 0
+    assert "fixed at a cluster's birth" in run.output
+    assert site.stored()[0] == version
+
+
+def test_the_eso_readers_token_keeps_its_former_one_alive_until_the_cluster_has_the_new(site: Site) -> None:
+    old = site.stored()[1]["ESO_READER_TOKEN"]
+    run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    new = site.stored()[1]["ESO_READER_TOKEN"]
+    accessor = site.client(old).auth.token.lookup_self()["data"]["accessor"]
+    assert site.client(new).auth.token.lookup_self()["data"]["policies"] == ["tazlab-eso-reader"]
+    assert f"operation=revoke accessor={accessor}" in run.output.replace("\n", " ").replace("  ", "")
+    assert "Secret external-secrets/vault-eso-token, key token" in run.output
+    ok(site.task("vault_bootstrap_token", operation="revoke", accessor=accessor), changed=1)
+    ok(site.task("vault_bootstrap_token", operation="revoke", accessor=accessor), changed=0)
+    with pytest.raises(Forbidden):
+        site.client(old).auth.token.lookup_self()
+
+
+@pytest.mark.kube
+def test_the_cluster_is_seeded_again_and_the_former_token_revoked(site: Site, tmp_path: Path) -> None:
+    with ControlPlane(tmp_path / "kube") as control_plane:
+        kubeconfig = site.home / ".config" / "tazlab" / "home" / "kubeconfig"
+        kubeconfig.parent.mkdir(parents=True)
+        shutil.copyfile(control_plane.kubeconfig, kubeconfig)
+        old = site.stored()[1]["ESO_READER_TOKEN"]
+        run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN", tazlab_reseed=True))
+        new = site.stored()[1]["ESO_READER_TOKEN"]
+        secret = control_plane.client().get("v1", "Secret", "vault-eso-token", "external-secrets")
+        assert base64.b64decode(secret["data"]["token"]).decode() == new != old
+        with pytest.raises(Forbidden):
+            site.client(old).auth.token.lookup_self()
+        assert new not in run.output
+
+
+def test_nothing_leaks_at_any_verbosity(site: Site) -> None:
+    """The operator's token lies in ~/.vault-token, so that no environment has a reason to hold a secret."""
+    (site.home / ".vault-token").write_text(site.operator)
+    new = site.home / "new-token"
+    new.write_text("ghp_brandnewvalueofthetoken")
+    values = {name: value for name, value in site.stored()[1].items() if name not in (*PUBLIC, "PROXMOX_TOKEN_ID")}
+    old, canaries = site.token(), {"operator": site.operator, "bootstrap": site.token(), "new": new.read_text()}
+    kept = {site.home / TOKEN_FILE, site.home / f"{TOKEN_FILE}.superseded", site.home / ".vault-token", new}
+    log = site.home / "ansible.log"
+    with Watch(Canaries({**values, **canaries}), (site.home,), frozenset(kept | set(site.anchor.iterdir()))) as watch:
+        for playbook, variables in (
+            ("publish.yml", {}),
+            ("rotate.yml", {"tazlab_rotate": "token"}),
+            ("rotate.yml", {"tazlab_rotate": "GITHUB_TOKEN", "tazlab_rotate_file": str(new)}),
+            ("rotate.yml", {"tazlab_rotate": "ESO_READER_TOKEN"}),
+            ("health.yml", {"tazlab_tailscale_token_url": "http://127.0.0.1:9/"}),
+        ):
+            run = run_playbook(
+                PLAYBOOKS / playbook,
+                home=site.home,
+                variables={"tazlab_vault_url": site.vault.url, "tazlab_cluster": "home", **variables},
+                environment={"ANSIBLE_LOG_PATH": str(log)},
+                arguments=["-vvvvv", "--diff"],
+            )
+            assert run.returncode == (2 if playbook == "health.yml" else 0), run.output
+            written = {**values, **canaries, "stored": site.token(), "eso": site.stored()[1]["ESO_READER_TOKEN"]}
+            assert Canaries(written).names_in(run.output.encode() + log.read_bytes()) == set()
+    assert site.token() != old
+    assert {(name, place) for name, place in watch.leaks if ".bootstrap-token." not in place} == set()
+
+
+def test_the_new_value_is_typed_in_without_being_shown(site: Site) -> None:
+    variables = {"tazlab_vault_url": site.vault.url, "tazlab_cluster": "home", "tazlab_rotate": "GITHUB_TOKEN"}
+    words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+    child, terminal = pty.fork()
+    if child == 0:
+        environment = private_environment(site.home, {"VAULT_TOKEN": site.operator, "TERM": "dumb"})
+        argv = [sys.executable, "-m", "ansible", "playbook", str(PLAYBOOKS / "rotate.yml"), *words]
+        os.execve(sys.executable, argv, environment)  # noqa: S606  # a list of ours, without a shell
+    shown = bytearray()
+
+    def output() -> bool:
+        """Read what there is; False when the program has ended."""
+        try:
+            while select.select([terminal], [], [], 0.5)[0]:
+                chunk = os.read(terminal, 65536)
+                if not chunk:
+                    return False
+                shown.extend(chunk)
+        except OSError:
+            return False
+        return True
+
+    wait_until(lambda: output() and b"(not shown)" in shown, "the prompt appears", 120)
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "nothing typed is shown", 30)
+    before = len(shown)
+    while output():
+        if len(shown) == before:  # what is typed in the moment in which the prompt begins to listen is dropped
+            os.write(terminal, b"ghp_typed\r")
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    assert site.stored()[1]["GITHUB_TOKEN"] == "ghp_typed"
+    assert b"ghp_typed" not in shown

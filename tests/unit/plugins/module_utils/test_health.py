@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health report: each credential used once, the verdict of each source, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import Check, Source, Untried, examine
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
+
+GIT = Field("GITHUB_TOKEN")
+
+
+def source(name: str, why: str = "", **values: str) -> Source:
+    label = "vault v1" if name == "vault" else "file github-token"
+    return Source(name, {key: Found(value, Provenance(name, key, label)) for key, value in values.items()}, {}, why)
+
+
+def git(used: list[str]) -> Check:
+    def use(values: Mapping[str, str], _source: str) -> str:
+        used.append(values["GITHUB_TOKEN"])
+        if values["GITHUB_TOKEN"] == "dead":
+            raise BootstrapError("Git repository x: the login was refused (401). Check the token.")
+        if values["GITHUB_TOKEN"] == "offline":
+            raise Untried("the host does not answer")
+        return "branch main is there"
+
+    return Check("Git", (GIT,), use)
+
+
+def test_the_two_lines_say_it_all() -> None:
+    used: list[str] = []
+    report = examine([git(used)], [source("vault", GITHUB_TOKEN="good"), source("anchor", GITHUB_TOKEN="dead")])
+    lines = list(report.lines())
+    assert lines[:2] == ["From Vault: yes", "From the anchor: NO, github-token was refused (401)"]
+    assert used == ["good", "dead"]
+    assert "Check the token." in lines[-1]
+    assert report.as_dict()["reborn"]["anchor"] == {"able": False, "reasons": ["github-token was refused (401)"]}
+
+
+def test_an_equal_value_is_used_once_and_named_as_each_source_has_it() -> None:
+    used: list[str] = []
+    report = examine([git(used)], [source("vault", GITHUB_TOKEN="dead"), source("anchor", GITHUB_TOKEN="dead")])
+    assert used == ["dead"]
+    assert [report.reasons(each)[0].split()[0] for each in report.sources] == ["GITHUB_TOKEN", "github-token"]
+
+
+def test_what_cannot_be_tried_is_no_failure_and_is_said() -> None:
+    used: list[str] = []
+    report = examine([git(used)], [source("vault", "Vault is sealed."), source("anchor", GITHUB_TOKEN="offline")])
+    assert list(report.lines())[:2] == ["From Vault: NO, Vault is sealed.", "From the anchor: yes (not tried: Git)"]
+
+
+def test_a_missing_value_counts_only_if_it_is_required() -> None:
+    for required, able in ((True, False), (False, True)):
+        check = Check("Git", (Field("GITHUB_TOKEN", required=required),), git([]).use)
+        report = examine([check], [source("anchor")])
+        assert report.able(report.sources[0]) is able

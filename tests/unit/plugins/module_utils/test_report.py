@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of the summary's text."""
+
+from __future__ import annotations
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _report
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import Timing
+
+
+def test_each_field_is_shown_with_its_source_and_what_is_missing_stands_out() -> None:
+    sources = {"GITHUB_TOKEN": {"label": "vault v3"}, "PROXMOX_TOKEN_ID": {"label": "file proxmox-token-id"}}
+    vault = {"reachable": True, "token": {"expires_at": "2026-12-26T03:00:00Z"}}
+    drift = [{"message": "github-token differs from Vault's GITHUB_TOKEN"}]
+    assert _report.secrets(sources, vault, ["VAULT_CA_CRT"], drift) == [
+        "  GITHUB_TOKEN      vault v3",
+        "  PROXMOX_TOKEN_ID  file proxmox-token-id",
+        "  VAULT_CA_CRT  MISSING",
+        "  The bootstrap token dies on 2026-12-26T03:00:00Z unless it is renewed.",
+        "  DRIFT: github-token differs from Vault's GITHUB_TOKEN",
+    ]
+
+
+def test_a_vault_that_gave_nothing_is_loud() -> None:
+    assert _report.secrets({}, {"reachable": False, "reason": "connection refused"}, [], []) == [
+        "  VAULT GAVE NO BUNDLE: connection refused"
+    ]
+
+
+def test_objects_are_changed_unchanged_or_skipped_with_the_reason() -> None:
+    lines = _report.seeds(
+        [
+            {"kind": "Namespace", "name": "tailscale", "changed": True},
+            {"kind": "Secret", "namespace": "tailscale", "name": "operator-oauth", "changed": False},
+            {"kind": "Secret", "namespace": "flux-system", "name": "sops-age", "skipped": "SOPS_AGE is absent"},
+        ]
+    )
+    assert [line.split(None, 2)[2] for line in lines] == ["changed", "unchanged", "skipped: SOPS_AGE is absent"]
+
+
+def test_the_times_are_summed() -> None:
+    assert _report.times([Timing("secrets", 0.51), Timing("vms", 30.0)])[-1].split() == ["all", "30.5", "s"]
+
+
+def test_a_section_without_lines_is_left_out() -> None:
+    lines = _report.render("home", {"VMs": [], "Flux": ["  revision  main@sha1:1"]}, "done")
+    assert "VMs" not in lines
+    assert "Flux" in lines
+
+
+def test_the_verdict_names_the_phase_in_which_a_run_ended() -> None:
+    assert _report.verdict(["secrets", "vms"], complete=False, check_mode=False).startswith("FAILED in phase vms")
+    assert _report.verdict(["secrets"], complete=True, check_mode=True) == "Check mode: nothing was changed."
+    assert _report.verdict(["secrets", "flux"], complete=True, check_mode=False) == "Every phase holds: secrets, flux."
