@@ -19,6 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node, numbers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import differences
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_probe import asks_for_certificate
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import (
     CALL_SECONDS,
     Failure,
@@ -31,7 +32,6 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._yaml import NotY
 Progress = Callable[[str], None]
 
 PAUSE_SECONDS = 1.0
-REFUSALS = 10
 TELL_SECONDS = 15.0
 
 
@@ -59,6 +59,7 @@ class Nodes:
 
     talosctl: Talosctl
     talosconfig: Path | bytes | None = field(default=None, repr=False)
+    is_configured: Callable[[str, float], bool] = asks_for_certificate
 
     def look(self, node: Node, timeout: float = CALL_SECONDS) -> Look:
         """In which state a node is now."""
@@ -77,22 +78,14 @@ class Nodes:
         return Look(Standing.FOREIGN if failure is Failure.CONFIGURED else Standing.SILENT, failure.value)
 
     def _ask_without_credentials(self, node: Node, timeout: float) -> Failure | None:
-        """Why a node does not answer to whoever asks; None where it does, as it does in maintenance mode only.
-
-        With TLS 1.3 a configured node refuses after the handshake: we read its reason, or only that it hung up,
-        whichever comes first. So a node that hangs up is asked again.
-        """
-        failure = None
-        for _attempt in range(REFUSALS):
-            try:
-                self.call(node, "get", "machinestatus", "--output", "json", insecure=True, timeout=timeout)
-            except TalosctlError as error:
-                failure = _passed(error)
-            else:
-                return None
-            if failure is not Failure.CUT:
-                break
-        return failure
+        """Why a node does not answer to whoever asks; None where it does, as it does in maintenance mode only."""
+        if self.is_configured(node.address, timeout):
+            return Failure.CONFIGURED
+        try:
+            self.call(node, "get", "machinestatus", "--output", "json", insecure=True, timeout=timeout)
+        except TalosctlError as error:
+            return _passed(error)
+        return None
 
     def config(self, node: Node) -> tuple[bytes, bytes]:
         """A configured node's configuration: as it will boot with, and as it runs with."""

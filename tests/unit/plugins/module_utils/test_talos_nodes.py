@@ -71,8 +71,11 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_talos_nodes, "PAUSE_SECONDS", 0.001)
 
 
-def nodes(talosctl: Talosctl, credentials: bool = True) -> Nodes:
-    return Nodes(talosctl, b"talosconfig" if credentials else None)
+def nodes(talosctl: Scripted, credentials: bool = True) -> Nodes:
+    def is_configured(address: str, _timeout: float) -> bool:
+        return (address, CERTIFICATE) in talosctl.script
+
+    return Nodes(talosctl, b"talosconfig" if credentials else None, is_configured)
 
 
 def resource(name: str, config: bytes) -> bytes:
@@ -84,8 +87,9 @@ def machineconfig(persistent: bytes, active: bytes) -> bytes:
 
 
 INSECURE = "get machinestatus --insecure"
+CERTIFICATE = "asks for a certificate"
 MAINTENANCE = {"version": [Failure.UNTRUSTED], INSECURE: [b"{}"]}
-FOREIGN = {"version": [Failure.UNTRUSTED], INSECURE: [Failure.CONFIGURED]}
+FOREIGN = {"version": [Failure.UNTRUSTED], CERTIFICATE: [b""], INSECURE: [Failure.CUT]}
 
 
 def state(node: Node, answers: dict[str, list[Any]]) -> dict[tuple[str, str], list[Answer]]:
@@ -100,11 +104,6 @@ def state(node: Node, answers: dict[str, list[Any]]) -> dict[tuple[str, str], li
         (MAINTENANCE, False, Standing.MAINTENANCE),
         (FOREIGN, True, Standing.FOREIGN),
         (FOREIGN, False, Standing.FOREIGN),
-        (
-            {"version": [Failure.UNTRUSTED], INSECURE: [Failure.CUT, Failure.CUT, Failure.CONFIGURED]},
-            True,
-            Standing.FOREIGN,
-        ),
         ({"version": [Failure.UNTRUSTED], INSECURE: [Failure.CUT]}, True, Standing.SILENT),
         ({"version": [Failure.UNREACHABLE], INSECURE: [b"{}"]}, True, Standing.SILENT),
         ({"version": [Failure.CLOCK]}, True, Standing.SILENT),
