@@ -64,70 +64,44 @@ _raw:
   elements: raw
 """
 
-import hashlib
-import json
+import sys
 import typing as t
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from ansible import constants as C
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible.release import __version__
-from ansible.utils.display import Display
-
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import LOOKUP_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._sharing import NoBroker, shared
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import from_variables, plain, run_root
 
 # Ansible would parse it in each process of a task, which takes longer than all the rest. It is read from this file's
 # text where it is shown; the options are read by our own spec, whose errors quote no value.
 del DOCUMENTATION
 
-display = Display()
-
-# ansible-core masks what it is told since 2.22.
-_MASKS: t.Final = tuple(map(int, __version__.split(".")[:2])) >= (2, 22)
-# A leader that dies is replaced at once, and one that lives has bounds of its own.
-_BOUND: t.Final = 3600.0
+_OURS: t.Final = "ansible_collections.tazlab.bootstrap.plugins."
+# All that a shared answer needs, each after what it imports.
+_QUICK: t.Final = (
+    "module_utils._options",
+    "module_utils._wire",
+    "module_utils._sharing",
+    "plugin_utils._given",
+    "plugin_utils._lookup",
+)
 
 
 class LookupModule(LookupBase):
-    """What was resolved once for these options and names serves the whole run; only who comes first loads the rest."""
+    """Fields of the bundle, which whoever comes first in a run resolves for all."""
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
-        given = {name: value for name, value in plain(kwargs).items() if value is not None}
-        lacking = [name for name in LOOKUP_OPTIONS if name not in given]
-        given = {**plain(from_variables(lacking, variables or {}, self._templar.template)), **given}
-        answer = self._answer(plain(terms), given)
-        for warning in answer["warnings"]:
-            display.warning(warning)
-        if answer["error"]:
-            raise AnsibleError(answer["error"])
-        if _MASKS:
-            from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
+        values: list[t.Any] = _quick_way().values(terms, kwargs, variables or {}, self._templar.template)
+        return values
 
-            register(answer["secrets"])
-        return list(answer["values"])
 
-    def _answer(self, terms: list[t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The values of these names: of Vault's bundle where it has them all, else with the fallback sources."""
-        found = self._shared("from_vault", [given])["found"]
-        if terms and all(isinstance(term, str) and term in found["values"] for term in terms):
-            values = [found["values"][term] for term in terms]
-            return {"values": values, "secrets": values, "warnings": found["warnings"], "error": None}
-        answer: dict[str, t.Any] = self._shared("from_all", [given, terms])
-        return answer
-
-    def _shared(self, what: str, arguments: list[t.Any]) -> dict[str, t.Any]:
-        def resolve() -> bytes:
-            from ansible_collections.tazlab.bootstrap.plugins.plugin_utils import _bundle_lookup
-
-            return json.dumps(getattr(_bundle_lookup, what)(*arguments)).encode()
-
-        key = hashlib.sha256(json.dumps([what, *arguments], sort_keys=True).encode()).digest()
-        try:
-            if "cache" not in arguments[0]:
-                return dict(json.loads(shared(key, _BOUND, resolve, Path(C.DEFAULT_LOCAL_TMP), run_root())))
-        except NoBroker:
-            pass
-        return dict(json.loads(resolve()))
+def _quick_way() -> t.Any:
+    """The module C{_lookup}. Python's own loader keeps what it compiled; Ansible's compiles in each process anew."""
+    for name in _QUICK:
+        if _OURS + name not in sys.modules:
+            path = Path(__file__).parents[1].joinpath(*name.split(".")).with_suffix(".py")
+            spec = spec_from_file_location(_OURS + name, path)
+            if spec is None or spec.loader is None:
+                raise ImportError(name)
+            module = sys.modules[_OURS + name] = module_from_spec(spec)
+            spec.loader.exec_module(module)
+    return sys.modules[_OURS + _QUICK[-1]]

@@ -221,6 +221,38 @@ def test_nothing_leaks_when_a_task_fails(world: World, name: str) -> None:
     assert watch.leaks == set()
 
 
+# Below hvac, requests and urllib3: whatever is sent stands in the exception's text, and in a chain of three.
+EXPLODING = """
+import http.client
+
+def explode(connection, header, *values):
+    if header == "X-Vault-Token":
+        try:
+            raise ValueError(f"Invalid header value {values!r}")
+        except ValueError as error:
+            raise KIND(f"{header}: {values!r}") from error
+
+http.client.HTTPConnection.putheader = explode
+"""
+
+
+@pytest.mark.parametrize("kind", ["RuntimeError", "OSError", "UnicodeError", "RecursionError", "MemoryError"])
+def test_nothing_leaks_when_an_exception_is_raised_deep_inside_hvac(world: World, kind: str) -> None:
+    (world.home / "hooks").mkdir()
+    (world.home / "hooks" / "sitecustomize.py").write_text(EXPLODING.replace("KIND", kind))
+    lookup = {
+        "ansible.builtin.debug": {"msg": "{{ " + LOOKUP.replace(")", ", cache=false, on_unavailable='fail')") + " }}"}
+    }
+    kept = {"ansible.builtin.assert": {"that": "r.vault.reason != 'ok' and r.bundle == {}"}}
+    watch, output, status = world.run(
+        [{**BUNDLE, "tazlab.bootstrap.vault_bootstrap_bundle": {"on_unavailable": "empty"}}, kept, FALLBACK, lookup],
+        PYTHONPATH=str(world.home / "hooks"),
+    )
+    assert status == 2, output
+    assert "Traceback" not in output
+    assert watch.leaks == set()
+
+
 def test_nothing_leaks_when_the_run_is_interrupted(world: World) -> None:
     world.server.pause()
     try:
