@@ -66,8 +66,9 @@ _raw:
 
 import sys
 import typing as t
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from importlib.machinery import SourceFileLoader
+from os.path import dirname
+from types import ModuleType
 
 from ansible.plugins.lookup import LookupBase
 
@@ -75,6 +76,7 @@ from ansible.plugins.lookup import LookupBase
 # text where it is shown; the options are read by our own spec, whose errors quote no value.
 del DOCUMENTATION
 
+_PLUGINS: t.Final = dirname(dirname(__file__))
 _OURS: t.Final = "ansible_collections.tazlab.bootstrap.plugins."
 # All that a shared answer needs, each after what it imports.
 _QUICK: t.Final = (
@@ -98,10 +100,8 @@ def _quick_way() -> t.Any:
     """The module C{_lookup}. Python's own loader keeps what it compiled; Ansible's compiles in each process anew."""
     for name in _QUICK:
         if _OURS + name not in sys.modules:
-            path = Path(__file__).parents[1].joinpath(*name.split(".")).with_suffix(".py")
-            spec = spec_from_file_location(_OURS + name, path)
-            if spec is None or spec.loader is None:
-                raise ImportError(name)
-            module = sys.modules[_OURS + name] = module_from_spec(spec)
-            spec.loader.exec_module(module)
+            loader = SourceFileLoader(_OURS + name, f"{_PLUGINS}/{name.replace('.', '/')}.py")
+            module = sys.modules[_OURS + name] = ModuleType(_OURS + name)
+            module.__file__ = loader.path
+            loader.exec_module(module)
     return sys.modules[_OURS + _QUICK[-1]]

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lookups of ours against community.hashi_vault and a bare playbook: requests, wall time, CPU time, memory.
 
+Ratios are to the first of the ways that were chosen, round by round.
+
 ./dev bench [--repeat N] [--round-trips 0,20,80] [--lookups 1,8,160] [--ways bare,ours] [--json FILE]
 """
 
@@ -37,7 +39,7 @@ PATH = "secret/data/tazlab-k8s/bootstrap"
 
 @dataclass(frozen=True)
 class Figure:
-    """One way at one shape and distance: the medians of the runs."""
+    """One way at one shape and distance: the medians of the runs, and of the ratios to the first way of each round."""
 
     way: str
     lookups: int
@@ -46,6 +48,8 @@ class Figure:
     cpu: float
     memory: float
     requests: int
+    wall_ratio: float
+    cpu_ratio: float
 
 
 def _facts(expression: Callable[[str], str], fields: list[str]) -> list[dict[str, Any]]:
@@ -66,13 +70,26 @@ def kv2_get(fields: list[str]) -> list[dict[str, Any]]:
     return _facts(lambda name: start + ".secret." + name + " }}", fields)
 
 
-def read_once(fields: list[str]) -> list[dict[str, Any]]:
-    read = "{{ lookup('community.hashi_vault.vault_read', '" + PATH + "').data.data }}"
+def _once(read: str, fields: list[str]) -> list[dict[str, Any]]:
     once = {"ansible.builtin.set_fact": {"bundle": read}, "run_once": True, "no_log": True}
     return [once, *_facts(lambda name: "{{ bundle." + name + " }}", fields)]
 
 
-WAYS = {"bare": bare, "ours": ours, "vault_kv2_get": kv2_get, "vault_read once": read_once}
+def ours_once(fields: list[str]) -> list[dict[str, Any]]:
+    return _once("{{ lookup('tazlab.bootstrap.vault_bundle') }}", fields)
+
+
+def read_once(fields: list[str]) -> list[dict[str, Any]]:
+    return _once("{{ lookup('community.hashi_vault.vault_read', '" + PATH + "').data.data }}", fields)
+
+
+WAYS = {
+    "bare": bare,
+    "ours": ours,
+    "ours once": ours_once,
+    "vault_read once": read_once,
+    "vault_kv2_get": kv2_get,
+}
 
 
 class Bench:
@@ -131,9 +148,12 @@ def figures(bench: Bench, arguments: argparse.Namespace) -> Iterator[Figure]:
                 for _number in range(arguments.repeat):
                     for way, results in runs.items():
                         results.append(bench.run(way, lookups, port))
+                first = runs[arguments.ways[0]]
                 for way, results in runs.items():
                     wall, cpu, memory, requests = (statistics.median(column) for column in zip(*results, strict=True))
-                    yield Figure(way, lookups, round_trip, wall, cpu, memory, int(requests))
+                    ratios = [(run[0] / base[0], run[1] / base[1]) for run, base in zip(results, first, strict=True)]
+                    wall_ratio, cpu_ratio = (statistics.median(column) for column in zip(*ratios, strict=True))
+                    yield Figure(way, lookups, round_trip, wall, cpu, memory, int(requests), wall_ratio, cpu_ratio)
 
 
 def _numbers(text: str) -> list[int]:
@@ -158,13 +178,14 @@ def main() -> None:
             bench.run("bare", 1, server.port)  # warm the caches of compiled Python
             bench.run("ours", 1, server.port)
             bench.run("vault_kv2_get", 1, server.port)
-            print("round trip  lookups  way               requests   wall s    CPU s    MiB")
+            print("round trip  lookups  way               requests   wall s  ratio    CPU s  ratio    MiB")
             found = []
             for figure in figures(bench, arguments):
                 found.append(figure)
                 print(
                     f"{figure.round_trip:>7} ms  {figure.lookups:>7}  {figure.way:<16}  {figure.requests:>8}  "
-                    f"{figure.wall:>7.2f}  {figure.cpu:>7.2f}  {figure.memory:>5.0f}",
+                    f"{figure.wall:>7.2f}  {figure.wall_ratio:>5.2f}  {figure.cpu:>7.2f}  {figure.cpu_ratio:>5.2f}  "
+                    f"{figure.memory:>5.0f}",
                     flush=True,
                 )
     if arguments.json:
