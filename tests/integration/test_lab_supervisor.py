@@ -44,6 +44,12 @@ def children(parent: int) -> set[int]:
     return {int(word) for word in listed.split()}
 
 
+def sockets(ports: list[int]) -> set[str]:
+    """The sockets that listen on these ports. A port that is free again may already be another test's."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) in ports}
+
+
 def lab_command(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "lab", *words],
@@ -74,23 +80,27 @@ def test_up_and_down_leave_nothing(background: Background) -> None:
     listening = ports(background)
     assert len(listening) == 5
     assert all(accepts(port) for port in listening)
+    listeners = sockets(listening)
+    assert len(listeners) == len(listening)
     private = [background.directory / name for name in ("", "bootstrap-token", "control.json", "secrets", "vault")]
     assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in private] == [0] * len(private)
     down = lab_command(background.directory, "down")
     assert down.returncode == 0, down.stderr
     assert not background.directory.exists()
-    assert not any(accepts(port) for port in listening)
+    assert not listeners & sockets(listening)
     assert processes(background.directory) == []
 
 
 def test_a_lab_killed_by_force_leaves_no_process_and_can_be_taken_down(background: Background) -> None:
     background.start(lambda _: None)
     listening = ports(background)
+    listeners = sockets(listening)
     holder = json.loads((background.directory / "control.json").read_text())["pid"]
     started = children(holder)
     assert started
+    assert listeners
     os.kill(holder, signal.SIGKILL)
-    wait_until(lambda: not any(accepts(port) for port in listening), "nobody listens any more", 10)
+    wait_until(lambda: not listeners & sockets(listening), "nobody listens any more", 10)
     wait_until(lambda: not any(Path(f"/proc/{child}/cwd").exists() for child in started), "its children are gone", 10)
     with pytest.raises(LabError, match="no lab runs"):
         background.ask("status")
