@@ -67,7 +67,7 @@ _raw:
 import sys
 import typing as t
 from importlib.machinery import SourceFileLoader
-from os.path import dirname
+from pathlib import Path
 from types import ModuleType
 
 from ansible.plugins.lookup import LookupBase
@@ -76,7 +76,7 @@ from ansible.plugins.lookup import LookupBase
 # text where it is shown; the options are read by our own spec, whose errors quote no value.
 del DOCUMENTATION
 
-_PLUGINS: t.Final = dirname(dirname(__file__))
+_PLUGINS: t.Final = Path(__file__).parents[1]
 _OURS: t.Final = "ansible_collections.tazlab.bootstrap.plugins."
 # All that a shared answer needs, each after what it imports.
 _QUICK: t.Final = (
