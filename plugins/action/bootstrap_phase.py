@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import COMPLETE, PHASES
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import COMPLETE, PHASES, PREFLIGHT
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
 
 
 class ActionModule(ControllerAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
-        "name": {"type": "str", "required": True, "choices": [*PHASES, COMPLETE]}
+        "name": {"type": "str", "required": True, "choices": [*PHASES, PREFLIGHT, COMPLETE]}
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

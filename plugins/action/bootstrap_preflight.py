@@ -5,31 +5,81 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import typing as t
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import machine_problems, setting_problems
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import chosen
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, chosen, unknown_tags
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._preflight import (
+    Fields,
+    Use,
+    field_problems,
+    kubeconfig_problems,
+    package_problems,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+
+NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
 
 
 class ActionModule(ControllerAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "settings": {"type": "dict", "required": True},
         "machines": {"type": "list", "elements": "dict", "default": []},
-        "problems": {"type": "list", "elements": "str", "default": []},
+        "fields": {
+            "type": "dict",
+            "default": {},
+            "options": {
+                "declared": NAMES,
+                "invalid": NAMES,
+                "problems": NAMES,
+                "uses": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "phase": {"type": "str", "required": True, "choices": [*PHASES]},
+                        "needed": NAMES,
+                        "optional": NAMES,
+                    },
+                },
+            },
+        },
+        "kubeconfig": {"type": "path", "required": True},
+        "problems": NAMES,
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        phases = chosen(task_vars.get("ansible_run_tags", ["all"]), task_vars.get("ansible_skip_tags", []))
-        problems = setting_problems(params["settings"], phases)
+        run_tags = task_vars.get("ansible_run_tags", ["all"])
+        inherited = set(self._task.tags) - {"always"}
+        phases = chosen(run_tags, task_vars.get("ansible_skip_tags", []), inherited)
+        kubeconfig = params["kubeconfig"]
+        problems = [
+            f"--tags {tag}: there is no such phase. There are {', '.join(PHASES)}."
+            for tag in unknown_tags(run_tags, inherited)
+        ]
+        problems += setting_problems(params["settings"], phases)
         if {"vms", "talos"}.intersection(phases):
             problems += machine_problems(params["machines"])
+        problems += field_problems(_fields(params["fields"] or {}), phases)
+        problems += package_problems(phases, _is_installed, sys.executable)
+        problems += kubeconfig_problems(phases, kubeconfig, Path(kubeconfig).is_file(), self.check_mode)
         problems += [problem for problem in params["problems"] if problem not in problems]
         if problems:
             raise BootstrapError(_message(problems))
         self.progress(f"phases {', '.join(phases)}: every input is there and every system answers")
         return {"phases": phases}
+
+
+def _fields(given: t.Mapping[str, t.Any]) -> Fields:
+    return Fields(**{**given, "uses": tuple(Use(**use) for use in given.get("uses", ()))})
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _message(problems: list[str]) -> str:

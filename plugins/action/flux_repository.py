@@ -43,7 +43,7 @@ class ActionModule(ControllerAction):
             password=str(params["password"]).strip(),
             ca_pem=authority,
         )
-        wanted = _flux.Wanted(remote.url, remote.branch, str(params["path"]))
+        wanted = _flux.Wanted(remote.url, remote.branch, str(params["path"]), login=bool(remote.password))
         components = _components(str(params["components"]), deadline) if params["components"] else None
         with Checkout(remote, deadline) as checkout:
             flux = _flux.read(checkout, wanted, components)

@@ -15,8 +15,10 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import r
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
+    NEVER_SKIPPED,
     Provenance,
     accept,
+    by_field,
     refuse_invalid,
     resolve,
 )
@@ -29,11 +31,12 @@ class ActionModule(SecretAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "values": {"type": "dict", "no_log": True},
         "sources": {"type": "dict"},
+        "invalid": {"type": "dict"},
         **BUNDLE_OPTIONS,
         **PROVIDERS_OPTION,
         "on_missing": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
     }
-    never_from_variables = ("values", "sources")
+    never_from_variables = ("values", "sources", "invalid")
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fields = declared_fields(params["fields"])
@@ -43,21 +46,29 @@ class ActionModule(SecretAction):
         values = plain(params["values"] or {})
         sources = plain(params["sources"] or {})
         origins = {known.name: _origin(sources.get(known.name)) for known in fields}
+        fails = params["on_missing"] == "fail"
         known = accept(fields, values, origins)
-        refuse_invalid(known.invalid)
-        resolution = resolve(fields, known.found, providers)
-        refuse_invalid(resolution.invalid)
+        invalid = {**by_field(known.invalid), **plain(params["invalid"] or {})}
+        if fails:
+            refuse_invalid(list(invalid.values()))
+        # Who comes later is not asked for what is there and wrong.
+        resolution = resolve([each for each in fields if each.name not in invalid], known.found, providers)
+        invalid |= by_field(resolution.invalid)
+        if fails:
+            refuse_invalid(resolution.invalid)
         register(found.value for found in resolution.found.values())
-        if resolution.problems and params["on_missing"] == "fail":
+        if resolution.problems and fails:
             raise BootstrapError(" ".join(resolution.problems))
-        for line in source_lines(fields, resolution):
+        for line in source_lines(fields, resolution, invalid):
             self.progress(line)
+        wrong = [f"{name}: {text.removeprefix(f'{name} ')}. {NEVER_SKIPPED}" for name, text in invalid.items()]
         drift = [f"The recovery anchor is stale. {entry.message}." for entry in resolution.drift]
         return {
             "secrets": {name: found.value for name, found in resolution.found.items()},
             "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},
             "missing": resolution.missing,
-            "problems": resolution.problems,
+            "invalid": invalid,
+            "problems": [*wrong, *resolution.problems],
             "drift": [entry.as_dict() for entry in resolution.drift],
             "warnings": [*resolution.warnings, *drift],
         }

@@ -16,7 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import (
     VAULT_OPTIONS,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import refuse_invalid
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import by_field, refuse_invalid
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._secret_report import vault_lines, vault_report
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import (
     SecretAction,
@@ -31,6 +31,7 @@ class ActionModule(SecretAction):
         **VAULT_OPTIONS,
         **BUNDLE_OPTIONS,
         "on_unavailable": {"type": "str", "choices": ON_UNAVAILABLE, "default": "fail"},
+        "on_invalid": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -42,7 +43,8 @@ class ActionModule(SecretAction):
         if outcome.reason != OK and params["on_unavailable"] == "fail":
             raise BootstrapError(outcome.message)
         resolution = bundle_of(outcome, fields, secret_place(params))
-        refuse_invalid(resolution.invalid)
+        if params["on_invalid"] == "fail":
+            refuse_invalid(resolution.invalid)
         register(found.value for found in resolution.found.values())
         for line in vault_lines(outcome, resolution, len(fields)):
             self.progress(line)
@@ -53,6 +55,7 @@ class ActionModule(SecretAction):
             "bundle": {name: found.value for name, found in resolution.found.items()},
             "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},
             "missing": resolution.missing,
+            "invalid": by_field(resolution.invalid),
             "vault": vault_report(outcome),
             "warnings": warnings,
         }

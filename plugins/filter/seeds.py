@@ -21,6 +21,9 @@ def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any])
         ],
         "skipped": found.skipped,
         "problems": found.problems,
+        "lacking": found.lacking,
+        "needed": found.needed,
+        "optional": found.optional,
     }
 
 

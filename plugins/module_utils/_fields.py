@@ -30,6 +30,7 @@ class Field:
     env: tuple[str, ...] = ()
     expression: str | None = None
     bytes: int = 32
+    form: str = ""  # what the pattern asks for, in a person's words
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -51,7 +52,11 @@ def kebab_case(name: str) -> str:
 DEFAULT_FIELDS: t.Final[dict[str, Field]] = {
     known.name: known
     for known in (
-        Field("PROXMOX_TOKEN_ID", pattern=r"[^@!:/=]+@[^@!:/=]+![A-Za-z][A-Za-z0-9._-]*"),
+        Field(
+            "PROXMOX_TOKEN_ID",
+            pattern=r"[^@!:/=]+@[^@!:/=]+![A-Za-z][A-Za-z0-9._-]*",
+            form="user@realm!tokenid, as Proxmox shows it",
+        ),
         Field("PROXMOX_TOKEN_SECRET"),
         Field("GITHUB_TOKEN"),
         Field("TALOS_SECRETBOX_KEY", kind="base64key", bytes=32),
@@ -62,7 +67,7 @@ DEFAULT_FIELDS: t.Final[dict[str, Field]] = {
     )
 }
 
-_KEYS: t.Final = frozenset(known.name for known in fields(Field)) - {"name"}
+_KEYS: t.Final = frozenset(known.name for known in fields(Field)) - {"name", "form"}
 _NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE_NAME: t.Final = re.compile(r"(?!\.{1,2}\Z)[^/\0\r\n]+")
 _VARIABLE: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -88,7 +93,8 @@ def _declared(name: str, options: t.Any) -> Field:
         raise BootstrapError(f"{where}: unknown option {', '.join(unknown)}. Known are {', '.join(sorted(_KEYS))}.")
     base = DEFAULT_FIELDS.get(name, Field(name))
     changed = {key: _READERS[key](f"{where}.{key}", value) for key, value in options.items() if value is not None}
-    return Field(**{**{key: getattr(base, key) for key in _KEYS}, **changed}, name=name)
+    form = "" if "pattern" in changed else base.form
+    return Field(**{**{key: getattr(base, key) for key in _KEYS}, **changed}, name=name, form=form)
 
 
 def _kind(where: str, value: t.Any) -> str:

@@ -53,6 +53,7 @@ class Wanted:
     url: str
     branch: str
     path: str
+    login: bool = True  # a public repository needs none
 
     @property
     def folder(self) -> str:
@@ -131,7 +132,7 @@ def rendered(wanted: Wanted) -> list[Document]:
             "spec": {
                 "interval": "1m0s",
                 "ref": {"branch": wanted.branch},
-                "secretRef": {"name": FOLDER},
+                **({"secretRef": {"name": FOLDER}} if wanted.login else {}),
                 "url": wanted.url,
             },
         },

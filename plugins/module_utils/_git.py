@@ -197,6 +197,7 @@ class Checkout:
     def _complain(self, said: str) -> NoReturn:
         """What Git said, in our words: its own may quote what it was given."""
         url = self.remote.url
+        said = said.replace(url, "")  # its words are not Git's
         if MISSING_BRANCH.search(said):
             branches = self._branches()
             has = f"It has: {few(branches)}." if branches else "It has no branch at all."

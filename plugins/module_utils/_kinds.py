@@ -32,7 +32,7 @@ def clean(field: Field, raw: str) -> str | None:
         return None
     value = _CLEANERS[field.kind](field, raw)
     if field.pattern is not None and not re.fullmatch(field.pattern, value):
-        raise InvalidValue("does not have the form that its pattern asks for")
+        raise InvalidValue(f"does not have the form {field.form or 'that its pattern asks for'}")
     return value
 
 
@@ -53,6 +53,8 @@ def strip_token(raw: str) -> str:
 def clean_token(raw: str) -> str:
     """A token on one line, without what surrounds it."""
     value = strip_token(raw)
+    if not value:
+        raise InvalidValue("is empty")
     if _PRINTABLE.fullmatch(value) and not re.search("[\"'`]", value):
         return value
     for pattern, reason in _TOKEN_FAULTS:

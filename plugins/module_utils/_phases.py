@@ -8,7 +8,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 # Tag of site.yml -> what holds when the phase has ended.
@@ -20,16 +20,26 @@ PHASES = {
     "flux": "Flux follows the repository",
 }
 
-# What bootstrap_phase notes when the last chosen phase has ended.
+# What bootstrap_phase notes between the secrets and the first phase that makes something, and at the very end.
+PREFLIGHT = "preflight"
 COMPLETE = "complete"
 
+EVERYTHING = frozenset({"all", "tagged"})
 
-def chosen(run_tags: Sequence[str], skip_tags: Sequence[str]) -> list[str]:
+
+def unknown_tags(run_tags: Sequence[str], inherited: Collection[str]) -> list[str]:
+    """The tags of C{--tags} that choose nothing here."""
+    known = {*PHASES, *EVERYTHING, *inherited}
+    return [tag for tag in run_tags if tag not in known]
+
+
+def chosen(run_tags: Sequence[str], skip_tags: Sequence[str], inherited: Collection[str] = ()) -> list[str]:
     """The phases that C{--tags} and C{--skip-tags} leave, in their order.
 
-    The secrets are always resolved, as their tag C{always} says.
+    The secrets are always resolved, as their tag C{always} says. C{inherited} are the tags of whoever imports the
+    playbook, each of which chooses all of it.
     """
-    everything = {"all", "tagged"}.intersection(run_tags)
+    everything = {*EVERYTHING, *inherited}.intersection(run_tags)
     return [name for name in PHASES if name not in skip_tags and (everything or name in run_tags or name == "secrets")]
 
 

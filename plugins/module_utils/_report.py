@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, Timing
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, PREFLIGHT, Timing
 
 RULE = "-" * 78
 
@@ -100,6 +100,8 @@ def verdict(begun: Sequence[str], complete: bool, check_mode: bool) -> str:
     if complete and check_mode:
         return "Check mode: nothing was changed."
     if complete:
-        return f"Every phase holds: {', '.join(begun)}."
+        return f"Every phase holds: {', '.join(name for name in begun if name in PHASES)}."
     last = begun[-1] if begun else next(iter(PHASES))
+    if last == PREFLIGHT:
+        return "FAILED in the preflight. Nothing was changed."
     return f"FAILED in phase {last}. What is above holds; the run can be repeated."

@@ -195,10 +195,17 @@ def _anchor_drift(wanted: Field, value: str, attempts: Iterator[Attempt]) -> Ite
     yield Drift(name, wanted.file_names[0], "absent", f"{name}: the anchor has no value for it")
 
 
+NEVER_SKIPPED: t.Final = (
+    "A value that is there but wrong is never skipped: correct it, or empty it so that the next source is asked."
+)
+
+
 def refuse_invalid(invalid: Sequence[str]) -> None:
     """Raise one error for all values that are there and cannot be used: they are never skipped."""
     if invalid:
-        raise BootstrapError(
-            f"{'; '.join(invalid)}. A value that is there but wrong is never skipped: correct it, or empty it so that "
-            "the next source is asked."
-        )
+        raise BootstrapError(f"{'; '.join(invalid)}. {NEVER_SKIPPED}")
+
+
+def by_field(invalid: Iterable[str]) -> dict[str, str]:
+    """What is there and wrong, by the field's name, with which each of these texts begins."""
+    return {text.partition(" ")[0]: text for text in invalid}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
@@ -49,14 +49,15 @@ def vault_lines(outcome: Outcome, bundle: Resolution, wanted: int) -> Iterator[s
         yield f"token from {token.source}: {life}"
 
 
-def source_lines(fields: Iterable[Field], resolution: Resolution) -> Iterator[str]:
+def source_lines(fields: Iterable[Field], resolution: Resolution, invalid: Collection[str]) -> Iterator[str]:
     """Each field with its source."""
     fields = tuple(fields)
     width = max(len(known.name) for known in fields)
     for known in fields:
         found = resolution.found.get(known.name)
         if found is None:
-            yield f"{known.name:<{width}}  {'MISSING' if known.required else 'none (optional)'}"
+            state = "INVALID" if known.name in invalid else "MISSING" if known.required else "none (optional)"
+            yield f"{known.name:<{width}}  {state}"
             continue
         age = found.provenance.age
         yield f"{known.name:<{width}}  {found.provenance.label}{'' if age is None else f', {age_text(age)} old'}"

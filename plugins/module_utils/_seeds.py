@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("Secret", "ConfigMap")
@@ -22,11 +22,17 @@ DATA_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 @dataclass(frozen=True)
 class Seeds:
-    """What the table asks for: objects, entries that are left out and why, and what is wrong with it."""
+    """What the table asks for: objects, entries that are left out and why, and what is wrong with it.
 
-    objects: list[dict[str, Any]]
-    skipped: list[dict[str, str]]
-    problems: list[str]
+    C{lacking} tells which entries no source has a value for; C{needed} and C{optional} are the fields that it names.
+    """
+
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    needed: list[str] = field(default_factory=list)
+    optional: list[str] = field(default_factory=list)
 
     @property
     def namespaces(self) -> list[str]:
@@ -39,9 +45,9 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
 
     An entry is one Secret or ConfigMap: C{data} maps its keys to fields, whose values stand in C{values}; its own
     C{values} are literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is
-    left out and named; any other that lacks a field is a problem.
+    left out and named; any other that lacks a field is lacking.
     """
-    result = Seeds([], [], [])
+    result = Seeds()
     seen: set[tuple[str, str, str]] = set()
     for number, entry in enumerate(table, 1):
         problems = _shape(entry, number)
@@ -56,7 +62,9 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
             result.problems.append(f"{label}: stands twice in cluster_seed_objects. Write it as one entry.")
             continue
         seen.add(key)
-        missing = [str(field) for field in (entry.get("data") or {}).values() if not _present(values.get(field))]
+        names = [str(name) for name in (entry.get("data") or {}).values()]
+        (result.optional if entry.get("optional") else result.needed).extend(names)
+        missing = [name for name in names if not _present(values.get(name))]
         if not missing:
             result.objects.append(_object(entry, values))
         elif entry.get("optional"):
@@ -69,7 +77,7 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
                 }
             )
         else:
-            result.problems.append(
+            result.lacking.append(
                 f"{label}: {_and(missing)} {_has(missing)} no value in any source. Write it into the bundle or the "
                 "recovery anchor; or mark the entry as optional in cluster_seed_objects."
             )
@@ -110,7 +118,7 @@ def _shape(entry: Any, number: int) -> list[str]:
 
 
 def _object(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    content = {str(key): _text(values[field]) for key, field in (entry.get("data") or {}).items()}
+    content = {str(key): _text(values[name]) for key, name in (entry.get("data") or {}).items()}
     content |= {str(key): _text(value) for key, value in (entry.get("values") or {}).items()}
     metadata: dict[str, Any] = {"namespace": str(entry["namespace"]), "name": str(entry["name"])}
     if entry.get("labels"):

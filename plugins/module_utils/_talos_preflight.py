@@ -48,24 +48,22 @@ def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> li
 
     The form of versions and ids is not among them: the inventory's own check reports that.
     """
-    found = list(_input_problems(params))
     state = State(Path(params["state_dir"]))
-    stored, state_problems = _state(params, state)
-    found += state_problems
-    found += _client_problem(params, talosctl)
-    found += option_problems(params)
-    if found or any(form_problems(params)):
+    stored, kept = _state(params, state)
+    given = [*_patch_problems(params), *_client_problem(params, talosctl), *option_problems(params)]
+    found = [*given, *_key_problem(params), *kept]
+    if given or any(form_problems(params)):
         return found
     cluster = cluster_of(params)
     generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
     found += _config_problems(generator)
-    if look:
+    if look and not kept:
         talosconfig = usable_talosconfig(state, generator) if stored else None
         found += _node_problems(Nodes(talosctl, talosconfig), cluster)
     return found
 
 
-def _input_problems(params: Mapping[str, Any]) -> Iterator[str]:
+def _patch_problems(params: Mapping[str, Any]) -> Iterator[str]:
     why: dict[str, list[str]] = {}
     for node in params["nodes"]:
         try:
@@ -73,10 +71,11 @@ def _input_problems(params: Mapping[str, Any]) -> Iterator[str]:
         except InvalidConfig as error:
             why.setdefault(error.why, []).append(error.node)
     yield from _grouped(why)
-    if params["secretbox_key"]:
-        problem = secretbox_problem(params["secretbox_key"])
-        if problem:
-            yield problem
+
+
+def _key_problem(params: Mapping[str, Any]) -> list[str]:
+    problem = secretbox_problem(params["secretbox_key"]) if params["secretbox_key"] else None
+    return [problem] if problem else []
 
 
 def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[str]]:

@@ -28,6 +28,7 @@ options:
   name:
     description:
       - The phase, named as its tag in C(playbooks/site.yml).
+      - V(preflight) notes that the secrets are known and everything is checked now, before anything is made.
       - V(complete) notes that the last phase has ended.
     type: str
     required: true
@@ -37,6 +38,7 @@ options:
       - talos
       - seed
       - flux
+      - preflight
       - complete
 seealso:
   - module: tazlab.bootstrap.bootstrap_report

@@ -12,9 +12,10 @@ version_added: 0.1.0
 author:
   - tazlab.bootstrap contributors (@tazlab)
 description:
-  - Checks the inventory's settings and machines for the chosen phases, adds the problems that the phases' own
-    preflights found, and fails with all of them together, each with the next step.
-  - The chosen phases are those that C(--tags) and C(--skip-tags) leave.
+  - Checks the inventory's settings and machines, the bundle's fields, the Python packages and the kubeconfig for the
+    chosen phases, adds the problems that the phases' own preflights found, and fails with all of them together, each
+    with the next step.
+  - The chosen phases are those that C(--tags) and C(--skip-tags) leave. A tag that names none is a problem.
   - Nothing is contacted and nothing is changed.
 attributes:
   action:
@@ -38,6 +39,56 @@ options:
     type: list
     elements: dict
     default: []
+  fields:
+    description: How the bundle's fields stand, and which phase uses which.
+    type: dict
+    default: {}
+    suboptions:
+      declared:
+        description: The names of all fields.
+        type: list
+        elements: str
+        default: []
+      invalid:
+        description: The names of those of which a source holds a wrong value.
+        type: list
+        elements: str
+        default: []
+      problems:
+        description: What is wrong, as C(problems) of M(tazlab.bootstrap.secret_fallback) returns it.
+        type: list
+        elements: str
+        default: []
+      uses:
+        description: What each phase uses.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          phase:
+            description: The phase.
+            type: str
+            required: true
+            choices:
+              - secrets
+              - vms
+              - talos
+              - seed
+              - flux
+          needed:
+            description: The fields without which it cannot do.
+            type: list
+            elements: str
+            default: []
+          optional:
+            description: Those without which it can.
+            type: list
+            elements: str
+            default: []
+  kubeconfig:
+    description: The file that the phase C(talos) writes, and that later ones need.
+    type: path
+    required: true
   problems:
     description: What the phases' own preflights found, each as one text with the next step.
     type: list
@@ -56,6 +107,7 @@ EXAMPLES = r"""
       tazlab_proxmox: "{{ tazlab_proxmox }}"
       tazlab_talos: "{{ tazlab_talos }}"
     machines: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
+    kubeconfig: ~/.config/tazlab/home/kubeconfig
     problems: "{{ proxmox_vms_problems + talos_cluster_problems }}"
 """
 

@@ -41,10 +41,16 @@ options:
   sources:
     description: Where it comes from, as C(sources) of M(tazlab.bootstrap.vault_bootstrap_bundle) returns it.
     type: dict
+  invalid:
+    description:
+      - What an earlier source holds wrong, as C(invalid) of M(tazlab.bootstrap.vault_bootstrap_bundle) returns it. No
+        other source is asked for these fields.
+    type: dict
   on_missing:
     description:
-      - What to do when a required field is in no source.
-      - V(fail) fails and names every place that was tried, V(report) lists it in RV(missing) and RV(problems).
+      - What to do when a required field is in no source, or when a source holds a value that cannot be used.
+      - V(fail) fails and names every place that was tried. V(report) leaves the field out and lists it in
+        RV(missing) or RV(invalid), and in RV(problems).
     type: str
     choices:
       - fail
@@ -105,8 +111,15 @@ missing:
   returned: success
   type: list
   elements: str
+invalid:
+  description: For each field of which a source holds a wrong value, which source that is and what is wrong.
+  returned: success
+  type: dict
 problems:
-  description: For each required field that no source has, the places that were tried and what to do.
+  description:
+    - For each required field that no source has, the places that were tried and what to do; and for each wrong value
+      where it is.
+    - Each text begins with the field's name and a colon.
   returned: success
   type: list
   elements: str

@@ -42,11 +42,21 @@ options:
       - What to do when something keeps the bundle from coming. That is the network, TLS, a sealed server, a refusal, a
         path without a bundle, or no token at all.
       - V(fail) fails. V(empty) warns and returns an empty bundle, so that M(tazlab.bootstrap.secret_fallback) goes on.
-      - A malformed option, or a value that is there but wrong, fails always.
+      - A malformed option fails always.
     type: str
     choices:
       - fail
       - empty
+    default: fail
+  on_invalid:
+    description:
+      - What to do when Vault holds a value that its field cannot have.
+      - V(fail) fails and names all of them. V(report) leaves them out of RV(bundle) and lists them in RV(invalid), for
+        M(tazlab.bootstrap.secret_fallback) to report with what is missing.
+    type: str
+    choices:
+      - fail
+      - report
     default: fail
 seealso:
   - module: tazlab.bootstrap.secret_fallback
@@ -98,6 +108,10 @@ missing:
   returned: success
   type: list
   elements: str
+invalid:
+  description: For each field of which Vault holds a wrong value, what is wrong with it. Empty unless O(on_invalid=report).
+  returned: success
+  type: dict
 vault:
   description: How asking Vault went.
   returned: success

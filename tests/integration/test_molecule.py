@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.binaries import cache
 from lab.playbook import private_environment
+from lab.supervisor import Background
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,20 +22,24 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.kube
 def test_the_scenario_of_the_whole_site_holds_and_is_idempotent(tmp_path: Path) -> None:
     lab = tmp_path / "lab"
-    done = subprocess.run(
-        [sys.executable, "-m", "molecule", "test", "--scenario-name", "site"],
-        cwd=ROOT,
-        env={
-            **private_environment(tmp_path / "home"),
-            "PYTHONPATH": os.environ["PYTHONPATH"],
-            "TAZLAB_LAB_CACHE": os.environ.get("TAZLAB_LAB_CACHE", str(Path.home() / ".cache" / "tazlab-lab")),
-            "TAZLAB_LAB": str(lab),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "molecule", "test", "--scenario-name", "site"],
+            cwd=ROOT,
+            env={
+                **private_environment(tmp_path / "home"),
+                "PYTHONPATH": os.environ["PYTHONPATH"],
+                "TAZLAB_LAB_CACHE": str(cache()),
+                "TAZLAB_LAB": str(lab),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        left = lab.exists()
+    finally:
+        Background(lab).stop()
     assert done.returncode == 0, done.stdout[-10000:] + done.stderr[-10000:]
-    assert not lab.exists()
+    assert not left

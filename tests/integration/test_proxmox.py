@@ -168,7 +168,7 @@ def test_the_image_is_fetched_and_vms_are_created_and_run(layer: Layer, pve: Tal
         "boot": "order=scsi0",
         "onboot": "1",
     }
-    assert layer.facts["pending"] is False
+    assert layer.facts["pending"] == []
     assert [(vm["name"], vm["status"], vm["actions"]) for vm in layer.facts["result"]] == [
         ("node-1", "running", ["create", "start"]),
         ("node-2", "running", ["create", "start"]),
@@ -202,7 +202,7 @@ def test_check_mode_shows_what_would_be_done_and_changes_nothing(layer: Layer, p
     assert run.returncode == 0, run.output
     assert pve.asked(WRITES) == []
     assert pve.vms == []
-    assert layer.facts["pending"] is True
+    assert layer.facts["pending"] == ["node-1", "node-2"]
     assert [vm["status"] for vm in layer.facts["result"]] == ["absent", "absent"]
     assert f"+local:{IMAGE}" in run.stdout
     assert '+ipconfig0: "ip=192.0.2.11/24,gw=192.0.2.1"' in run.stdout

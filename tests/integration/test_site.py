@@ -29,6 +29,7 @@ DESTROY = ROOT / "playbooks" / "destroy.yml"
 FINE = "Every phase holds: secrets, vms, talos, seed, flux."
 # Phase -> what it says in its midst, when it has begun to change something and has not ended.
 MIDST = {
+    "secrets": "phase 1 of 5",
     "vms": "created in",
     "talos": "worker-1: configured",
     "seed": "Secret tailscale/tailscale-operator-oauth made",

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, Timing, chosen, timings
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import (
+    PHASES,
+    Timing,
+    chosen,
+    timings,
+    unknown_tags,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,15 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PH
 )
 def test_tags_choose_phases_and_the_secrets_always_run(run: list[str], skip: list[str], phases: list[str]) -> None:
     assert chosen(run, skip) == phases
+
+
+def test_whoever_imports_the_playbook_chooses_all_of_it_by_a_tag_of_their_own() -> None:
+    assert chosen(["mine"], [], {"mine"}) == list(PHASES)
+    assert unknown_tags(["mine", "vms"], {"mine"}) == []
+
+
+def test_a_tag_that_chooses_nothing_is_told() -> None:
+    assert unknown_tags(["all", "vmz", "flux"], set()) == ["vmz"]
 
 
 def test_a_phase_lasts_until_the_next_begins() -> None:

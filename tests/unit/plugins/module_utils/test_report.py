@@ -51,5 +51,8 @@ def test_a_section_without_lines_is_left_out() -> None:
 
 def test_the_verdict_names_the_phase_in_which_a_run_ended() -> None:
     assert _report.verdict(["secrets", "vms"], complete=False, check_mode=False).startswith("FAILED in phase vms")
+    assert _report.verdict(["secrets", "preflight"], complete=False, check_mode=False) == (
+        "FAILED in the preflight. Nothing was changed."
+    )
     assert _report.verdict(["secrets"], complete=True, check_mode=True) == "Check mode: nothing was changed."
-    assert _report.verdict(["secrets", "flux"], complete=True, check_mode=False) == "Every phase holds: secrets, flux."
+    assert _report.verdict(["secrets", "preflight", "flux"], complete=True, check_mode=False) == "Every phase holds: secrets, flux."

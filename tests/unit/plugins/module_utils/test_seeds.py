@@ -37,11 +37,18 @@ def test_literal_values_become_text_as_yaml_writes_it() -> None:
 def test_a_missing_field_is_a_problem_and_an_optional_one_is_named() -> None:
     found = seeds([entry(), entry(name="other", optional=True)], {"FIELD": " \n"})
     assert found.objects == []
-    [problem] = found.problems
+    assert found.problems == []
+    [problem] = found.lacking
     assert problem.startswith("Secret apps/it: FIELD has no value in any source. Write it into the bundle or the ")
     assert [(each["name"], each["skipped"]) for each in found.skipped] == [
         ("other", "it is optional, and FIELD has no value")
     ]
+
+
+def test_the_fields_that_it_names_are_told_apart_by_whether_it_can_do_without() -> None:
+    table = [entry(), entry(name="other", data={"a": "AGE"}, optional=True), entry(name="off", enabled=False)]
+    found = seeds(table, {})
+    assert (found.needed, found.optional) == (["FIELD"], ["AGE"])
 
 
 def test_what_is_not_enabled_is_left_out() -> None:

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the chosen phases need beside the inventory's settings: fields, Python packages and a kubeconfig.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# What a phase imports only when it works, so that it would be missed late -> how pip calls it.
+PACKAGES = {
+    "vms": {"proxmoxer": "proxmoxer", "requests": "requests"},
+    "talos": {"cryptography": "cryptography", "yaml": "PyYAML", "kubernetes": "kubernetes"},
+    "seed": {"kubernetes": "kubernetes"},
+    "flux": {"kubernetes": "kubernetes", "yaml": "PyYAML"},
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """The fields of the bundle that a phase takes. Without an optional one it can do."""
+
+    phase: str
+    needed: Sequence[str] = ()
+    optional: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fields:
+    """How the fields of the bundle stand. Each of C{problems} begins with the field's name and a colon."""
+
+    declared: Sequence[str] = ()
+    invalid: Sequence[str] = ()
+    problems: Sequence[str] = ()
+    uses: Sequence[Use] = field(default_factory=tuple)
+
+
+def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
+    """What is wrong with the fields that the chosen phases use; with any where no chosen phase uses one."""
+    uses = [use for use in fields.uses if use.phase in phases]
+    if not uses:
+        return list(fields.problems)
+    needed = {name for use in uses for name in use.needed}
+    named = {name: use.phase for use in reversed(uses) for name in (*use.optional, *use.needed)}
+    undeclared = [
+        f"{name}: phase {phase} uses this field, and tazlab_fields does not declare it. Declare it there, with every "
+        "other field that you use: tazlab_fields replaces the eight default fields."
+        for name, phase in named.items()
+        if name not in fields.declared
+    ]
+    wrong = needed | {name for name in named if name in fields.invalid}
+    return [*undeclared, *(problem for problem in fields.problems if problem.partition(":")[0] in wrong)]
+
+
+def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool], python: str) -> Iterator[str]:
+    """The Python packages that the chosen phases lack, together: one command installs them."""
+    wanted: Mapping[str, str] = {
+        module: package for phase in phases for module, package in PACKAGES.get(phase, {}).items()
+    }
+    missing = sorted(package for module, package in wanted.items() if not is_installed(module))
+    if missing:
+        yield (
+            f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}. Install "
+            f"them: {python} -m pip install {' '.join(missing)}"
+        )
+
+
+def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, check_mode: bool) -> Iterator[str]:
+    """Phases that need a cluster, where none of the chosen ones gives it. Check mode then only says what it would do."""
+    need = [phase for phase in phases if phase in ("seed", "flux")]
+    if need and "talos" not in phases and not is_file and not check_mode:
+        yield (
+            f"kubeconfig: {kubeconfig} is not there, and {' and '.join(need)} cannot do without. The phase talos writes "
+            f"it: --tags talos,{','.join(need)}. Where the cluster is there already, restore the state directory."
+        )

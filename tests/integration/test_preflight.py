@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong is told before anything is made: all of it together, of the chosen phases only, with the next step."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.anchor import picture
+from lab.bundle import bundle, write_anchor
+from lab.playbook import Run, run_playbook
+from lab.tls import Authority
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = ROOT / "playbooks"
+EXAMPLE = PLAYBOOKS / "inventory" / "example.yml"
+NOBODY = "https://127.0.0.1:1"  # refuses every connection
+
+
+class World:
+    """An inventory that is fine, an anchor that is complete, and nobody who answers."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.anchor = directory / "secrets"
+        self.state = directory / "state"
+        write_anchor(self.anchor, bundle(Authority(directory / "tls").ca_pem))
+        self.inventory: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+        self.variables: dict[str, Any] = self.inventory["all"]["vars"]
+        self.variables |= {
+            "tazlab_vault_url": NOBODY,
+            "tazlab_anchor": str(self.anchor),
+            "tazlab_state_dir": str(self.state),
+        }
+        self.variables["tazlab_proxmox"] |= {"url": NOBODY, "ca_cert": ""}
+        self.variables["tazlab_flux"]["url"] = f"{NOBODY}/you/cluster"
+
+    def run(self, *arguments: str, playbook: str = "site") -> Run:
+        """The playbook with the inventory as it is now. Whatever it finds, the anchor and the state stay as they are."""
+        path = self.directory / "inventory.yml"
+        path.write_text(yaml.safe_dump(self.inventory))
+        before = picture(self.anchor)
+        run = run_playbook(
+            PLAYBOOKS / f"{playbook}.yml",
+            home=self.directory / "home",
+            inventory=path,
+            arguments=arguments,
+            environment={"VAULT_TOKEN": "s.nobody"},
+            timeout=120,
+        )
+        assert picture(self.anchor) == before
+        assert not self.state.exists()
+        assert "Traceback" not in run.output
+        return run
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def problems(run: Run) -> list[str]:
+    """The numbered lines of the preflight's message, without their numbers."""
+    lines = [line.strip() for line in run.output.splitlines()]
+    found = [line.partition(". ")[2] for line in lines if line.partition(". ")[0].isdecimal()]
+    assert found, run.output
+    assert run.returncode != 0
+    assert "FAILED in the preflight. Nothing was changed." in run.stdout
+    return list(dict.fromkeys(found))
+
+
+def named(run: Run) -> list[str]:
+    return [problem.partition(":")[0] for problem in problems(run)]
+
+
+def test_whoever_does_not_answer_is_named_with_everything_else_that_is_wrong(world: World) -> None:
+    (world.anchor / "proxmox-token-id").write_text("root@pam\n")
+    (world.anchor / "talos-secretbox-key").write_text(base64.b64encode(b"short").decode())
+    (world.anchor / "eso-reader-token").unlink()
+    world.variables["tazlab_talos"]["schematic"] = "latest"
+    del world.variables["tazlab_proxmox"]["storage"]
+    run = world.run()
+    text = "\n".join(problems(run))
+    assert "PROXMOX_TOKEN_ID: from file proxmox-token-id does not have the form user@realm!tokenid" in text
+    assert "TALOS_SECRETBOX_KEY: from file talos-secretbox-key decodes to 5 bytes, not to 32" in text
+    assert "ESO_READER_TOKEN: no source has a value. Tried: environment ESO_READER_TOKEN (not set); file eso" in text
+    assert "tazlab_proxmox.storage: is not set." in text
+    assert "tazlab_talos.schematic: 'latest' does not fit." in text
+    assert f"Git repository {NOBODY}/you/cluster: the host does not answer." in text
+    assert len(named(run)) == len(set(named(run))), "nothing is told twice"
+
+
+def test_only_what_the_chosen_phases_need_counts(world: World) -> None:
+    (world.anchor / "proxmox-token-id").write_text("root@pam\n")
+    run = world.run("--tags", "flux")
+    assert "PROXMOX_TOKEN_ID" not in "\n".join(problems(run))
+    assert named(run)[0] == "kubeconfig"
+
+
+def test_secrets_alone_hold_only_when_every_field_is_known(world: World) -> None:
+    for file in world.anchor.iterdir():
+        file.unlink()
+    assert len(problems(world.run("--tags", "secrets"))) == 8
+
+
+def test_a_tag_that_names_no_phase_is_refused(world: World) -> None:
+    assert "--tags vmz: there is no such phase." in "\n".join(problems(world.run("--tags", "vmz")))
+
+
+def test_a_cluster_without_a_name_is_one_of_the_problems(world: World) -> None:
+    del world.variables["tazlab_cluster"]
+    run = world.run()
+    assert "tazlab_cluster: is not set." in "\n".join(problems(run))
+    assert "undefined" not in run.output
+
+
+def test_a_field_that_is_used_and_not_declared_is_told_so(world: World) -> None:
+    world.variables["tazlab_flux"]["password_field"] = "GITLAB_TOKEN"
+    (world.anchor / "gitlab-token").write_text("glpat-x\n")
+    assert "GITLAB_TOKEN: phase flux uses this field, and tazlab_fields does not declare it." in "\n".join(
+        problems(world.run("--tags", "flux"))
+    )
+
+
+def test_in_check_mode_a_phase_without_its_cluster_says_what_it_would_do(world: World) -> None:
+    run = world.run("--check", "--tags", "seed")
+    assert run.returncode == 0, run.output
+    assert "Secret tailscale/tailscale-operator-oauth would be made" in run.output
+    assert "Check mode: nothing was changed." in run.stdout
+
+
+def test_destroying_without_a_token_names_every_place_that_was_tried(world: World) -> None:
+    (world.anchor / "proxmox-token-secret").unlink()
+    (world.anchor / "vault-ca-crt").write_text("no certificate\n")
+    run = world.run("--extra-vars", "tazlab_destroy=home", playbook="destroy")
+    assert run.returncode != 0
+    assert "Nothing was changed. PROXMOX_TOKEN_SECRET: no source has a value." in run.output
+    assert "VAULT_CA_CRT:" not in run.output
+
+
+def test_the_example_inventory_lacks_nothing_but_systems_that_answer(world: World) -> None:
+    text = "\n".join(problems(world.run()))
+    assert "tazlab_" not in text.replace("tazlab_flux", "")
+    assert "cp-1" not in text
+    assert "worker-1" not in text
