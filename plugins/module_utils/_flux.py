@@ -176,7 +176,13 @@ def _agree(flux: Flux, wanted: Wanted, system: str) -> None:
             "Flux goes by the repository. Make the two equal."
         )
     flux.namespace = str(sources[0]["metadata"].get("namespace") or FOLDER)
-    flux.secret = str((source.get("secretRef") or {}).get("name") or FOLDER)
+    login = str((source.get("secretRef") or {}).get("name") or "")
+    if login and not wanted.login:
+        raise BootstrapError(
+            f"{system}/gotk-sync.yaml of the repository logs in with the Secret {login}, and no token is given. Give "
+            "one that reads the repository; or, where it is public, take secretRef out of that file."
+        )
+    flux.secret = login or FOLDER
 
 
 def _same_url(url: str) -> str:

@@ -70,10 +70,10 @@ def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool],
 
 
 def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, check_mode: bool) -> Iterator[str]:
-    """Phases that need a cluster, where none of the chosen ones gives it. Check mode then only says what it would do."""
+    """Phases that need a cluster, where no chosen one gives it. Check mode then only says what it would do."""
     need = [phase for phase in phases if phase in ("seed", "flux")]
     if need and "talos" not in phases and not is_file and not check_mode:
         yield (
-            f"kubeconfig: {kubeconfig} is not there, and {' and '.join(need)} cannot do without. The phase talos writes "
-            f"it: --tags talos,{','.join(need)}. Where the cluster is there already, restore the state directory."
+            f"kubeconfig: {kubeconfig} is not there, and {' and '.join(need)} cannot do without. The phase talos "
+            f"writes it: --tags talos,{','.join(need)}. Where the cluster is there already, restore the state directory."
         )

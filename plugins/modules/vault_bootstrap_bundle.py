@@ -109,7 +109,7 @@ missing:
   type: list
   elements: str
 invalid:
-  description: For each field of which Vault holds a wrong value, what is wrong with it. Empty unless O(on_invalid=report).
+  description: For each field of which Vault holds a wrong value, what is wrong. Empty unless O(on_invalid=report).
   returned: success
   type: dict
 vault:

@@ -42,7 +42,7 @@ class World:
         self.variables["tazlab_flux"]["url"] = f"{NOBODY}/you/cluster"
 
     def run(self, *arguments: str, playbook: str = "site") -> Run:
-        """The playbook with the inventory as it is now. Whatever it finds, the anchor and the state stay as they are."""
+        """The playbook with the inventory as it is now. Whatever it finds, anchor and state stay as they are."""
         path = self.directory / "inventory.yml"
         path.write_text(yaml.safe_dump(self.inventory))
         before = picture(self.anchor)

@@ -394,7 +394,7 @@ def test_a_failed_task_is_reported_at_once_with_the_end_of_its_log(layer: Layer,
     pve.vm(1001).start_error = "start failed: QEMU exited with code 1"
     begun = time.monotonic()
     run = layer.run(proxmox_vms_machines=[machine(1)])
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60, "not until the time-out"
     assert run.returncode != 0
     assert "node-1 (vmid 1001): start: the task qmstart 1001 on node pve1 failed: start failed: QEMU" in run.output
     assert "TASK ERROR: start failed: QEMU exited with code 1" in run.output

@@ -148,7 +148,7 @@ def test_a_server_that_never_answers_is_waited_for_until_the_time_out(authority:
     with listening(lambda _connection: released.wait(20) and None) as port:
         begun = time.monotonic()
         assert "no answer came within the time-out" in asked(port, authority, timeout=1)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
         released.set()
 
 

@@ -35,7 +35,8 @@ class Machines:
         self.disks: dict[str, str] = {}
         self.bootstraps: list[str] = []
         self.up: dict[str, str] = {}
-        self.network = ".".join(["127", *(str(random.randint(1, 250)) for _ in range(2))])  # noqa: S311
+        # The labs' machines have theirs from 127.64 to 127.126.
+        self.network = f"127.{random.randint(128, 250)}.{random.randint(1, 250)}"  # noqa: S311
 
     def __enter__(self) -> Machines:
         self.process.start()

@@ -159,3 +159,11 @@ def test_what_is_no_object_is_named_by_its_file(content: str, words: str) -> Non
         _flux.parse(content.encode(), "x.yaml")
     assert words in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+def test_a_public_repository_is_followed_without_a_login() -> None:
+    public = _flux.Wanted(URL, "master", "./clusters/home", login=False)
+    source = read(repository(components=COMPONENTS), public).sync[0]
+    assert "secretRef" not in source["spec"]
+    with pytest.raises(BootstrapError, match="logs in with the Secret login, and no token is given"):
+        read(repository(components=COMPONENTS, sync=sync()), public)

@@ -55,4 +55,7 @@ def test_the_verdict_names_the_phase_in_which_a_run_ended() -> None:
         "FAILED in the preflight. Nothing was changed."
     )
     assert _report.verdict(["secrets"], complete=True, check_mode=True) == "Check mode: nothing was changed."
-    assert _report.verdict(["secrets", "preflight", "flux"], complete=True, check_mode=False) == "Every phase holds: secrets, flux."
+    assert (
+        _report.verdict(["secrets", "preflight", "flux"], complete=True, check_mode=False)
+        == "Every phase holds: secrets, flux."
+    )
