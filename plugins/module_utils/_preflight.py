@@ -75,5 +75,5 @@ def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, c
     if need and "talos" not in phases and not is_file and not check_mode:
         yield (
             f"kubeconfig: {kubeconfig} is not there, and {' and '.join(need)} cannot do without. The phase talos "
-            f"writes it: --tags talos,{','.join(need)}. Where the cluster is there already, restore the state directory."
+            f"writes it: --tags talos,{','.join(need)}. Where the cluster is there, restore the state directory."
         )

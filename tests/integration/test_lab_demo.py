@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,36 @@ def test_there_is_nothing_to_repeat_without_a_kept_lab(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert "no lab was kept" in process.stdout.read()
     assert process.returncode == 1
+
+
+def finished(directory: Path, home: Path, *words: str) -> tuple[int, str]:
+    with demo(directory, home, *words) as process:
+        output, _ = process.communicate(timeout=600)
+    return process.returncode, output
+
+
+def test_a_cluster_is_born_from_its_anchor_and_a_second_run_with_vault_changes_nothing(tmp_path: Path) -> None:
+    directory, home = tmp_path / "lab", tmp_path / "home"
+    status, output = finished(directory, home, "--keep", "--vault-down")
+    try:
+        assert status == 0, output
+        assert "VAULT IS STOPPED" in output
+        assert "THE RECOVERY ANCHOR ANSWERS INSTEAD OF VAULT" in output
+        assert "Every phase holds: secrets, vms, talos, seed, flux." in output
+        for line in (
+            "GITHUB_TOKEN +file github-token",
+            "worker-1 .*running",
+            "revision +master@sha1:",
+            "all +[0-9.]+ s",
+        ):
+            assert re.search(line, output), line
+        status, output = finished(directory, home, "--again")
+        assert status == 0, output
+        assert re.search("GITHUB_TOKEN +vault v1", output)
+        assert "changed=0" in output
+    finally:
+        assert finished(directory, home, "--down")[0] == 0
+    assert not directory.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

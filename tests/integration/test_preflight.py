@@ -18,8 +18,7 @@ from lab.playbook import Run, run_playbook
 from lab.tls import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOKS = ROOT / "playbooks"
-EXAMPLE = PLAYBOOKS / "inventory" / "example.yml"
+EXAMPLE = ROOT / "playbooks" / "inventory" / "example.yml"
 NOBODY = "https://127.0.0.1:1"  # refuses every connection
 
 
@@ -41,13 +40,13 @@ class World:
         self.variables["tazlab_proxmox"] |= {"url": NOBODY, "ca_cert": ""}
         self.variables["tazlab_flux"]["url"] = f"{NOBODY}/you/cluster"
 
-    def run(self, *arguments: str, playbook: str = "site") -> Run:
+    def run(self, *arguments: str, playbook: str = "playbooks/site.yml") -> Run:
         """The playbook with the inventory as it is now. Whatever it finds, anchor and state stay as they are."""
         path = self.directory / "inventory.yml"
         path.write_text(yaml.safe_dump(self.inventory))
         before = picture(self.anchor)
         run = run_playbook(
-            PLAYBOOKS / f"{playbook}.yml",
+            ROOT / playbook if "/" in playbook else Path(playbook),
             home=self.directory / "home",
             inventory=path,
             arguments=arguments,
@@ -138,7 +137,7 @@ def test_in_check_mode_a_phase_without_its_cluster_says_what_it_would_do(world: 
 def test_destroying_without_a_token_names_every_place_that_was_tried(world: World) -> None:
     (world.anchor / "proxmox-token-secret").unlink()
     (world.anchor / "vault-ca-crt").write_text("no certificate\n")
-    run = world.run("--extra-vars", "tazlab_destroy=home", playbook="destroy")
+    run = world.run("--extra-vars", "tazlab_destroy=home", playbook="tazlab.bootstrap.destroy")
     assert run.returncode != 0
     assert "Nothing was changed. PROXMOX_TOKEN_SECRET: no source has a value." in run.output
     assert "VAULT_CA_CRT:" not in run.output

@@ -257,7 +257,7 @@ def test_a_value_that_is_wrong_is_an_error_that_names_its_source(world: World) -
     run, _result = world.play()
     assert run.returncode == 2
     output = " ".join(run.output.split())
-    assert f"PROXMOX_TOKEN_ID from vault v{version} does not have the form that its pattern asks for" in output
+    assert f"PROXMOX_TOKEN_ID from vault v{version} does not have the form user@realm!tokenid" in output
     assert f"GITHUB_TOKEN from vault v{version} holds a blank inside" in output
     assert "one two" not in output
 
@@ -270,11 +270,15 @@ def test_check_mode_reads_for_real_and_renews_nothing(world: World) -> None:
     assert run.stats()["changed"] == 1  # the result file, which check mode would write
 
 
-def test_the_two_part_name_is_the_same_lookup_by_path_and_by_collection_name(world: World) -> None:
-    """In a playbook outside of the repository that has our one file in its lookup path, as the README says."""
+@pytest.mark.parametrize("way", ["named", "copied"])
+def test_the_two_part_name_is_the_same_lookup_in_a_playbook_elsewhere(world: World, way: str) -> None:
+    """With our folder in the lookup plugin path, as the README says, or our one file beside the playbook."""
     outside = world.home / "elsewhere" / "playbooks"
-    (outside / "lookup_plugins").mkdir(parents=True)
-    shutil.copy(ROOT / "playbooks" / "lookup_plugins" / "tazlab.vault_bundle.py", outside / "lookup_plugins")
+    outside.mkdir(parents=True)
+    ours = ROOT / "playbooks" / "lookup_plugins"
+    environment = {"ANSIBLE_LOOKUP_PLUGINS": str(ours)} if way == "named" else {}
+    if way == "copied":
+        shutil.copytree(ours, outside / "lookup_plugins", ignore=shutil.ignore_patterns("__pycache__"))
     result = world.home / "out.json"
     text = "".join(
         f"    {name}: \"{{{{ lookup('{plugin}', 'GITHUB_TOKEN') }}}}\"\n"
@@ -286,6 +290,6 @@ def test_the_two_part_name_is_the_same_lookup_by_path_and_by_collection_name(wor
         f"    - ansible.builtin.copy: {{content: '{{{{ [two, three] | to_json }}}}', dest: {result}, mode: '0600'}}\n"
         "      no_log: true\n"
     )
-    run = world.run(playbook, variables={"tazlab_vault_url": world.server.url})
+    run = world.run(playbook, variables={"tazlab_vault_url": world.server.url}, environment=environment)
     assert run.returncode == 0, run.output
     assert json.loads(result.read_text()) == [world.vault["GITHUB_TOKEN"]] * 2

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.anchor import picture
 from lab.bundle import PROXMOX_TOKEN_ID, PUBLIC
@@ -39,11 +40,13 @@ MIDST = {
 }
 
 
-def play(lab: Lab, home: Path, *arguments: str, playbook: Path = SITE, **environment: str) -> Run:
+def play(
+    lab: Lab, home: Path, *arguments: str, playbook: Path = SITE, inventory: Path | None = None, **environment: str
+) -> Run:
     return run_playbook(
         playbook,
         home=home,
-        inventory=lab.inventory,
+        inventory=inventory or lab.inventory,
         arguments=arguments,
         environment={"PATH": lab.environment()["PATH"], **environment},
         timeout=600,
@@ -184,6 +187,17 @@ def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_clust
         assert FINE in run.stdout
         secrets = (lab.state / "secrets.yaml").read_bytes()
         assert play(lab, tmp_path).stats()["changed"] == 0
+
+        grown = lab.variables()
+        workers = grown["all"]["children"]["talos_workers"]["hosts"]
+        workers["worker-2"] = {**workers["worker-1"], "ansible_host": lab.address(22), "vmid": 1022}
+        inventory = tmp_path / "grown.yml"
+        inventory.write_text(yaml.safe_dump(grown))
+        foreseen = play(lab, tmp_path, "--check", inventory=inventory)
+        assert foreseen.returncode == 0, foreseen.output
+        assert "worker-2: not answering yet" in foreseen.output
+        assert "worker-1: unchanged" in foreseen.output
+        assert "would be made" not in foreseen.output.replace("worker-2", ""), "of a cluster that is there"
 
         refused = play(lab, tmp_path, playbook=DESTROY)
         assert refused.returncode != 0

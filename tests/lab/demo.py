@@ -14,13 +14,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import DEFAULT_FIELDS
+from lab.bundle import bundle
 from lab.process import LabError, guarded
 from lab.supervisor import Background, default_directory
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "site.yml"
 # Variables of the caller's that would decide what the playbook does, secrets of a real cluster among them.
-FOREIGN = ("ANSIBLE_", "VAULT_", "BAO_", "TAZLAB_", "KUBECONFIG", "TALOSCONFIG", "PROXMOX_", *DEFAULT_FIELDS)
+FOREIGN = ("ANSIBLE_", "VAULT_", "BAO_", "TAZLAB_", "KUBECONFIG", "TALOSCONFIG", "PROXMOX_", *bundle(""))
 
 
 @dataclass(frozen=True)
