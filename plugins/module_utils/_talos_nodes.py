@@ -168,6 +168,8 @@ def configure(
                     progress(f"{node.name}: {done[node].state}")
         late = [node for node in silent if node.is_control_plane or wait_for_workers]
         if check or not late:
+            for node in silent:
+                progress(f"{node.name}: {DEFERRED}")
             done |= {node: Change(node, DEFERRED, changed=check) for node in silent}
             return [done[node] for node in wanted]
         waiting.pause("answer", {node: silent[node].why for node in late})

@@ -71,7 +71,12 @@ attributes:
     support: full
 requirements:
   - kubernetes (Python package) on the controller
+notes:
+  - Other than M(kubernetes.core.k8s), it shows a diff without the values of Secrets, says in its own words what the API
+    refuses (whose words may quote them), outlasts an API server that restarts, and says in check mode what it would do
+    where the cluster, a namespace or a kind is still to be made.
 seealso:
+  - module: kubernetes.core.k8s
   - module: tazlab.bootstrap.kubernetes_ready
 """
 

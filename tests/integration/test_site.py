@@ -91,8 +91,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         }
         with Watch(canaries(lab), (home, ROOT / "playbooks", ROOT / "roles")) as watch:
             birth = play(lab, home, "-vvvvv", "--diff", **everything)
-        asked = lab.vault.requests() - before
-        second = play(lab, home, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
+            asked = lab.vault.requests() - before
+            second = play(lab, home, "-vvvvv", "--diff", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json", **everything)
         yield Story(lab, anchor, check, made_by_check, birth, asked, watch.leaks, watch.programs, second)
 
 
