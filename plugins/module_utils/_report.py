@@ -63,11 +63,7 @@ def seeds(objects: Sequence[Mapping[str, Any]]) -> list[str]:
         [
             entry["kind"],
             "/".join(filter(None, [entry.get("namespace"), entry["name"]])),
-            f"skipped: {entry['skipped']}"
-            if entry.get("skipped")
-            else "changed"
-            if entry.get("changed")
-            else "unchanged",
+            f"skipped: {entry['skipped']}" if entry.get("skipped") else str(entry.get("change")),
         ]
         for entry in objects
     )

@@ -31,12 +31,12 @@ def test_a_vault_that_gave_nothing_is_loud() -> None:
 def test_objects_are_changed_unchanged_or_skipped_with_the_reason() -> None:
     lines = _report.seeds(
         [
-            {"kind": "Namespace", "name": "tailscale", "changed": True},
-            {"kind": "Secret", "namespace": "tailscale", "name": "operator-oauth", "changed": False},
+            {"kind": "Namespace", "name": "tailscale", "change": "made"},
+            {"kind": "Secret", "namespace": "tailscale", "name": "operator-oauth", "change": "unchanged"},
             {"kind": "Secret", "namespace": "flux-system", "name": "sops-age", "skipped": "SOPS_AGE is absent"},
         ]
     )
-    assert [line.split(None, 2)[2] for line in lines] == ["changed", "unchanged", "skipped: SOPS_AGE is absent"]
+    assert [line.split(None, 2)[2] for line in lines] == ["made", "unchanged", "skipped: SOPS_AGE is absent"]
 
 
 def test_the_times_are_summed() -> None:
