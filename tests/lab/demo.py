@@ -105,7 +105,7 @@ def main(words: list[str]) -> int:
     choice.add_argument("--down", action="store_true", help="end the lab that was kept")
     arguments = parser.parse_args(words)
     lab = Background(default_directory())
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job would ignore the first
         signal.signal(number, signal.default_int_handler)
     if arguments.down:
         lab.stop()
