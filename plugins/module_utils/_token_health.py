@@ -17,6 +17,8 @@ DAY: t.Final = 86400
 WARN_BELOW: t.Final = 7 * DAY
 # Vault's and OpenBao's own max_lease_ttl; a server or mount may be set otherwise, and the token cannot ask which.
 DEFAULT_MAX_TTL: t.Final = 768 * 3600
+# Longer than anybody waits, and what a date can still hold.
+LONGEST: t.Final = 1000 * 365 * DAY
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,15 @@ def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None
 
 
 def renewed(health: TokenHealth, auth: Mapping[str, t.Any], now: datetime) -> TokenHealth:
-    """The health after C{renew-self}, which answers with the new TTL."""
+    """The health after C{renew-self}, which answers with the new TTL. A shorter one than asked for proves the end."""
     ttl = _seconds(auth.get("lease_duration")) or health.ttl
-    return replace(health, ttl=ttl, expires_at=now + timedelta(seconds=ttl), renewed=True)
+    expires_at = now + timedelta(seconds=ttl)
+    dies_at, dies_by = health.dies_at, health.dies_by
+    if ttl < (health.period or health.creation_ttl):
+        dies_at, dies_by = expires_at, "Vault did not renew it for its whole TTL, since its maximum TTL ends"
+    elif dies_at:
+        dies_at = max(dies_at, expires_at)
+    return replace(health, ttl=ttl, expires_at=expires_at, dies_at=dies_at, dies_by=dies_by, renewed=True)
 
 
 def health_warnings(health: TokenHealth, now: datetime) -> list[str]:
@@ -105,7 +113,9 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def _seconds(value: t.Any) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return None
+    return int(max(-LONGEST, min(value, LONGEST)))
 
 
 def _moment(epoch: int) -> datetime:

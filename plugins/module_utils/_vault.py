@@ -125,24 +125,26 @@ def _pause(failure: VaultFailure, tries: int) -> float | None:
 
 def fetch(settings: VaultSettings, *, timeout: float, renew: str = "auto", check_token: bool = False) -> Outcome:
     """Read the bundle within C{timeout} seconds, whatever the network does. Never raises for what Vault did."""
-    question = _Question(settings, time.monotonic() + timeout, renew, check_token)
+    question = _Question(settings, timeout, renew, check_token)
     thread = threading.Thread(target=question.ask, name="tazlab-vault", daemon=True)
     thread.start()
     thread.join(timeout)
     outcome, error = question.outcome, question.error
-    if error is not None:
-        raise error
-    if outcome is not None:
-        return replace(outcome, warnings=settings.warnings + outcome.warnings)
-    return Outcome("timeout", explain("timeout", settings, timeout=timeout), warnings=settings.warnings)
+    if outcome is None:
+        if error is not None:
+            raise error
+        outcome = Outcome("timeout", explain("timeout", settings, timeout=timeout))
+    late = () if error is None else (str(error),)  # what is known stands, whatever went wrong afterwards
+    return replace(outcome, warnings=(*settings.warnings, *outcome.warnings, *late))
 
 
 class _Question:
     """What is asked of Vault, step by step. C{outcome} is what is known so far; the rest may never come."""
 
-    def __init__(self, settings: VaultSettings, deadline: float, renew: str, check_token: bool) -> None:
+    def __init__(self, settings: VaultSettings, timeout: float, renew: str, check_token: bool) -> None:
         self.settings = settings
-        self.deadline = deadline
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
         self.renew = renew
         self.check_token = check_token
         self.outcome: Outcome | None = None
@@ -172,20 +174,22 @@ class _Question:
                 )
             )
         except VaultFailure as failure:
-            reason, token = failure.reason, unknown
-            if reason == "unavailable":
-                reason = self._why_unavailable(vault)
-            elif reason == "forbidden" and self.renew != "never":
-                token, alive = self._health(vault)
-                reason = {True: "forbidden_path", False: "forbidden_token", None: "forbidden"}[alive]
-            self.outcome = Outcome(
-                reason, explain(reason, settings, status=failure.status), reachable=failure.answered, token=token
-            )
+            self._failed(failure, failure.reason, unknown)
+            if failure.reason == "unavailable":
+                self._failed(failure, self._why_unavailable(vault), unknown)
+            elif failure.bad_token:
+                self._failed(failure, "forbidden_token", unknown)
+            elif failure.reason == "forbidden" and self.renew != "never":
+                token = self._health(vault)
+                self._failed(failure, "forbidden_path" if token.known else "forbidden", token)
             return
         self.outcome = replace(bundle_outcome(answer, settings), token=unknown)
         if self.renew != "never":
-            token, _alive = self._health(vault)
-            self.outcome = replace(self.outcome, token=token)
+            self.outcome = replace(self.outcome, token=self._health(vault))
+
+    def _failed(self, failure: VaultFailure, reason: str, token: TokenReport) -> None:
+        message = explain(reason, self.settings, status=failure.status, timeout=self.timeout)
+        self.outcome = Outcome(reason, message, reachable=failure.answered, token=token)
 
     def _why_unavailable(self, vault: VaultConnection) -> str:
         """Ask, without a token, whether the server is sealed, or not even initialised."""
@@ -198,18 +202,17 @@ class _Question:
             return "not_initialised"
         return "sealed" if status.get("sealed") is True else "unavailable"
 
-    def _health(self, vault: VaultConnection) -> tuple[TokenReport, bool | None]:
-        """The token's health, renewed when that is due; and whether Vault knows the token (None: cannot be told)."""
+    def _health(self, vault: VaultConnection) -> TokenReport:
+        """The token's health, renewed when that is due. Where it cannot be told, a warning says why."""
         unknown = TokenReport(self.settings.token_source)
         try:
             data = vault.call(lambda client: client.auth.token.lookup_self()).data
         except VaultFailure as failure:
-            note = "Vault's token may not look itself up, so nobody knows how long it lives."
-            return replace(unknown, warnings=(note,)), False if failure.reason == "forbidden" else None
+            return replace(unknown, warnings=(f"{_why_unknown(failure)}, so nobody knows how long it lives.",))
         now = datetime.now(UTC)
         health = token_health(data, now)
         if health is None:
-            return unknown, None
+            return unknown
         warnings = []
         if (self.renew == "always" and health.renewable) or (self.renew == "auto" and health.renewal_due):
             try:
@@ -220,11 +223,13 @@ class _Question:
         warnings += health_warnings(health, now)
         if self.check_token:
             warnings += self._powers(vault)
-        return _report(self.settings.token_source, health, warnings), True
+        return _report(self.settings.token_source, health, warnings)
 
     def _powers(self, vault: VaultConnection) -> list[str]:
         """What the token may do beside reading the bundle."""
-        paths = [self.settings.secret_path, *TELLING_PATHS]
+        settings = self.settings
+        of_bundle = [f"{settings.mount_point}/{what}/{settings.path}" for what in ("metadata", "destroy")]
+        paths = [settings.secret_path, f"{settings.secret_path}-other", *of_bundle, *TELLING_PATHS]
         try:
             data = vault.call(lambda client: client.sys.get_capabilities(paths)).data
         except VaultFailure:
@@ -232,8 +237,16 @@ class _Question:
         return [
             f"Vault's token may do more than read the bundle: {', '.join(more)} on {path}."
             for path in paths
-            if (more := _excess(data.get(path), path == self.settings.secret_path))
+            if (more := _excess(data.get(path), path == settings.secret_path))
         ]
+
+
+def _why_unknown(failure: VaultFailure) -> str:
+    if failure.bad_token:
+        return "Vault does not accept its token any more"
+    if failure.reason == "forbidden":
+        return "Vault's token may not look itself up"
+    return f"Vault did not tell about its token ({failure.reason})"
 
 
 _KNOWN_CAPABILITIES: t.Final = ("create", "delete", "list", "patch", "read", "root", "subscribe", "sudo", "update")

@@ -19,16 +19,26 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings i
 
 
 class VaultFailure(Exception):
-    """Why a request to Vault gave nothing. C{answered}: something did answer on that address."""
+    """Why a request to Vault gave nothing.
+
+    C{answered}: something did answer on that address. C{bad_token}: the answer proves that the token is not accepted.
+    """
 
     def __init__(
-        self, reason: str, *, answered: bool = False, status: int | None = None, retry_after: float | None = None
+        self,
+        reason: str,
+        *,
+        answered: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+        bad_token: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.answered = answered
         self.status = status
         self.retry_after = retry_after
+        self.bad_token = bad_token
 
 
 # Nothing was sent, and the next moment may be better: a server that restarts, a tailnet that comes up.
@@ -223,7 +233,22 @@ def answer_failure(status: int, headers: Mapping[str, str], body: bytes) -> Vaul
         return None
     if status == 404 and answer.get("errors"):
         return VaultFailure("no_mount", answered=True, status=status)
-    return VaultFailure(_STATUS.get(status, "rejected"), answered=True, status=status, retry_after=retry_after)
+    return VaultFailure(
+        _STATUS.get(status, "rejected"),
+        answered=True,
+        status=status,
+        retry_after=retry_after,
+        bad_token=status == 403 and _refuses_the_token(answer.get("errors")),
+    )
+
+
+def _refuses_the_token(errors: t.Any) -> bool:
+    """Whether a 403 is about the token itself. Vault adds "invalid token" then, since 1.17; OpenBao answers before it
+    looks at any policy, and only what a policy denies is counted ("1 error occurred: ..."). No proof: it may be either.
+    """
+    return isinstance(errors, list) and any(
+        isinstance(error, str) and (error == "permission denied" or "invalid token" in error) for error in errors
+    )
 
 
 def _vault_json(body: bytes) -> dict[str, t.Any] | None:

@@ -106,6 +106,19 @@ def test_a_renewal_that_is_refused_is_a_warning(server: VaultServer, authority: 
     assert "Vault's token could not be renewed." in token.warnings
 
 
+def test_a_renewal_that_is_cut_short_proves_the_end(server: VaultServer, authority: Authority) -> None:
+    made = server.client.auth.token.create_orphan(
+        policies=[POLICY], no_default_policy=True, ttl="3600s", explicit_max_ttl="3601s"
+    )
+    time.sleep(3)
+    _outcome, token, requests = ask(server, authority, made["auth"]["client_token"], "always")
+    assert requests == [READ, LOOKUP, RENEW]
+    assert token.ttl is not None
+    assert token.ttl < 3600
+    assert token.dies_at == token.expires_at
+    assert "renewed or not: Vault did not renew it for its whole TTL" in token.warnings[0]
+
+
 def test_a_token_near_its_end_is_warned_about(server: VaultServer, authority: Authority) -> None:
     made = server.scoped_token(period=None, ttl="2h", renewable=False)
     _outcome, token, _requests = ask(server, authority, made)
@@ -123,8 +136,28 @@ def test_a_token_that_may_do_more_is_named_when_asked(server: VaultServer, autho
     made = server.client.auth.token.create_orphan(policies=["wide"], period="24h")["auth"]["client_token"]
     _outcome, token, requests = ask(server, authority, made, check_token=True)
     assert requests == [READ, LOOKUP, CAPABILITIES]
-    warnings = [warning for warning in token.warnings if "may do more" in warning]
-    assert warnings == [
-        f"Vault's token may do more than read the bundle: update on {READ}.",
-        "Vault's token may do more than read the bundle: read on sys/mounts.",
-    ]
+    assert _more(token) == [f"update on {READ}.", "read on sys/mounts."]
+
+
+def _more(token: TokenReport) -> list[str]:
+    begin = "Vault's token may do more than read the bundle: "
+    return [warning.removeprefix(begin) for warning in token.warnings if warning.startswith(begin)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [
+        ("secret/data/tazlab-k8s/*", f"read on {READ}-other."),
+        (f"{READ}*", f"read on {READ}-other."),
+        ("secret/metadata/*", "read on secret/metadata/tazlab-k8s/bootstrap."),
+        ("secret/destroy/tazlab-k8s/+", "read on secret/destroy/tazlab-k8s/bootstrap."),
+    ],
+)
+def test_a_policy_that_is_a_little_too_wide_is_named(
+    server: VaultServer, authority: Authority, rule: str, more: str
+) -> None:
+    server.client.sys.create_or_update_policy("wider", f'path "{rule}" {{ capabilities = ["read"] }}')
+    server.client.sys.create_or_update_policy("ask", f'path "{CAPABILITIES}" {{ capabilities = ["update"] }}')
+    made = server.scoped_token(policies=(POLICY, "wider", "ask"))
+    _outcome, token, _requests = ask(server, authority, made, check_token=True)
+    assert _more(token) == [more]

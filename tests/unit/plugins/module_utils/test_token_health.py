@@ -92,6 +92,31 @@ def test_a_renewal_gives_a_new_end() -> None:
     assert (found.ttl, found.renewed, iso(found.expires_at)) == (2 * DAY, True, "2026-02-02T12:00:00Z")
 
 
-@pytest.mark.parametrize("data", [{}, {"ttl": "x", "creation_ttl": 1}, {"ttl": 1, "creation_ttl": True}])
+@pytest.mark.parametrize(
+    ("changes", "lease", "dies", "why"),
+    [
+        ({"period": MONTH}, MONTH, None, ""),
+        ({"period": MONTH}, 5 * DAY, 5 * DAY, "its maximum TTL ends"),
+        ({"creation_ttl": 10 * DAY}, 10 * DAY, 12 * DAY, "not periodic"),
+        ({"creation_ttl": 13 * DAY}, 13 * DAY, 13 * DAY, "not periodic"),
+        ({"creation_ttl": 13 * DAY}, 12 * DAY, 12 * DAY, "its maximum TTL ends"),
+        ({"explicit_max_ttl": 25 * DAY, "creation_ttl": 10 * DAY}, 5 * DAY, 5 * DAY, "its maximum TTL ends"),
+    ],
+)
+def test_a_renewal_tells_more_about_the_end(changes: dict[str, Any], lease: int, dies: int | None, why: str) -> None:
+    found = renewed(health(age=20 * DAY, **{"ttl": DAY, **changes}), {"lease_duration": lease}, NOW)
+    assert found.dies_at == (None if dies is None else NOW + timedelta(seconds=dies))
+    assert why in found.dies_by
+
+
+@pytest.mark.parametrize("number", [10**18, 1e300, float("inf"), -(10**18), float("-inf")])
+@pytest.mark.parametrize("name", ["ttl", "creation_ttl", "creation_time", "explicit_max_ttl", "period", "num_uses"])
+def test_no_number_is_too_large(name: str, number: float) -> None:
+    found = health(**{"explicit_max_ttl": DAY, name: number})
+    assert renewed(found, {"lease_duration": number}, NOW).renewed
+    health_warnings(found, NOW)
+
+
+@pytest.mark.parametrize("data", [{}, {"ttl": float("nan"), "creation_ttl": 1}, {"ttl": "x", "creation_ttl": 1}, {"ttl": 1, "creation_ttl": True}])
 def test_an_answer_that_is_none_is_unknown(data: dict[str, Any]) -> None:
     assert token_health(data, NOW) is None
