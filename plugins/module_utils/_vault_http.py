@@ -11,11 +11,12 @@ from __future__ import annotations
 import ssl
 import time
 import typing as t
+from urllib.request import getproxies_environment
 
 try:
     import requests
     from requests.adapters import HTTPAdapter
-    from requests.utils import get_environ_proxies
+    from requests.utils import should_bypass_proxies
 except ImportError:  # hvac needs it as well, so who gets here without it has been told
     HTTPAdapter = object  # type: ignore[misc, assignment]
 
@@ -76,12 +77,19 @@ def bounded_session(url: str, deadline: float, context: ssl.SSLContext) -> reque
     """A session that takes nothing from the environment but the proxies: no .netrc, no other bundle of CAs."""
     session = requests.Session()
     session.trust_env = False
-    session.proxies = dict(get_environ_proxies(url))
+    session.proxies = _proxies(url)
     session.verify = context.verify_mode != ssl.CERT_NONE
     adapter = BoundedAdapter(deadline, context)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The proxies of the environment. macOS' own settings are not asked for: that crashes in a forked process."""
+    proxies = getproxies_environment()
+    # Without any variable, requests would ask those settings, too.
+    return dict(proxies) if proxies and not should_bypass_proxies(url, None) else {}
 
 
 def tls_context(ca_pem: str | None, validate: bool) -> ssl.SSLContext:
