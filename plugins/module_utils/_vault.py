@@ -100,7 +100,7 @@ class VaultConnection:
             try:
                 return self._once(request)
             except VaultFailure as failure:
-                pause = failure.retry_after if failure.retry_after is not None else _pause(failure, tries)
+                pause = _pause(failure, tries)
                 if pause is None or time.monotonic() + pause >= self.deadline:
                     raise
                 tries += 1
@@ -120,6 +120,9 @@ class VaultConnection:
 
 
 def _pause(failure: VaultFailure, tries: int) -> float | None:
+    """The seconds until the next try, if there is one. Who asks for none at all is asked less and less often."""
+    if failure.retry_after is not None:
+        return max(failure.retry_after, PAUSE * 2**tries)
     return PAUSES[tries] if failure.reason in RETRIED and tries < len(PAUSES) else None
 
 

@@ -87,6 +87,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "another version.",
     "redirected": "{address} redirects elsewhere (HTTP {status}), which is not followed since the token would go "
     "along. It is a standby that does not forward, or a login page. Give the address of the active server as url.",
+    "secondary": "{address} is Vault's standby or disaster recovery server (HTTP {status}), which reads nothing for us. "
+    "Give the address of the active server as url.",
     "too_large": "The answer of {address} is larger than 1 MiB, which no bundle is. Is it Vault?",
     "not_vault": "{address} answered with something that is not Vault's (HTTP {status}). A proxy or another service "
     "may stand in between: check url.",
@@ -209,6 +211,8 @@ _STATUS: t.Final[dict[int, str]] = {
     404: "not_found",
     405: "rejected",
     429: "quota",
+    472: "secondary",
+    473: "secondary",
     500: "unavailable",
     501: "not_initialised",
     502: "unavailable",
@@ -225,8 +229,6 @@ def answer_failure(status: int, headers: Mapping[str, str], body: bytes) -> Vaul
         return VaultFailure("needs_tls", answered=True, status=status)
     answer = _vault_json(body)
     retry_after = _retry_after(headers.get("Retry-After")) if status in (429, 503) else None
-    if status == 429:
-        return VaultFailure("quota", answered=True, status=status, retry_after=retry_after)
     if answer is None:
         return VaultFailure("not_vault", answered=True, status=status)
     if status == 200 or (status == 404 and _has_metadata(answer)):
@@ -268,4 +270,4 @@ def _has_metadata(answer: Mapping[str, t.Any]) -> bool:
 
 def _retry_after(value: str | None) -> float | None:
     """The seconds a server asks us to wait. A date instead of a number is not used: clocks differ."""
-    return max(PAUSE, float(value)) if value is not None and value.strip().isdecimal() else None
+    return float(value) if value is not None and value.strip().isdecimal() else None

@@ -173,6 +173,8 @@ fault("plain-http")(_talker(_http("400 Bad Request", b"no"), tls=False))
 fault("standby")(_talker(_http("307 Temporary Redirect", b"", extra="Location: https://127.0.0.1:PORT/v1/x\r\n")))
 fault("redirect")(_talker(_http("302 Found", b"", extra="Location: https://localhost:PORT/login\r\n")))
 fault("broken")(_talker(_http("500 Internal Server Error", json.dumps({"errors": ["x"]}).encode())))
+fault("secondary")(_talker(_http("472 Secondary", b'{"initialized":true,"sealed":false}')))
+fault("html-429")(_talker(_http("429 Too Many Requests", b"<html>Slower</html>", extra="Retry-After: 0\r\n")))
 fault("html")(_talker(_http("200 OK", b"<html>Welcome</html>", "text/html")))
 fault("html-403")(_talker(_http("403 Forbidden", b"<html>Blocked</html>", "text/html")))
 fault("truncated")(_talker(_http("200 OK", b'{"data": {"data": {"GITHUB_TO')))
@@ -384,6 +386,18 @@ def test_retry_after_is_honoured_within_the_deadline(server: VaultServer, author
     assert (outcome.reason, outcome.version) == ("ok", 4)
     assert 2 <= duration
     assert len(world.seen) == 3
+
+
+def test_a_server_that_asks_for_no_wait_is_asked_a_few_times(
+    server: VaultServer, authority: Authority, tmp_path: Path
+) -> None:
+    world = World(authority, server, tmp_path, pytest.MonkeyPatch(), [])
+    with contextmanager(
+        _talker(_http("429 Too Many Requests", b'{"errors":[]}', extra="Retry-After: 0\r\nConnection: close\r\n"))
+    )(world) as settings:
+        outcome = fetch(settings, timeout=3, renew="never")
+    assert outcome.reason == "quota"
+    assert 2 < len(world.seen) < 7
 
 
 def test_a_follow_up_that_gets_no_answer_does_not_hide_the_cause(
