@@ -114,7 +114,7 @@ def _boolean(where: str, value: t.Any) -> bool:
 def _pattern(where: str, value: t.Any) -> str:
     try:
         re.compile(str(value))
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         raise BootstrapError(f"{where}: is no regular expression that Python understands.") from None
     return str(value)
 

@@ -28,8 +28,17 @@ class Content:
     mode: int = 0
 
 
+def exposed(path: Path, content: Content) -> str | None:
+    """The warning about a file with a secret that others can read."""
+    if not content.mode & 0o007:
+        return None
+    return f"{path} can be read by everybody (mode {content.mode:04o}): chmod 600 {path}"
+
+
 def read_text(path: Path, within: Path | None = None) -> Content:
     """Read a regular file of UTF-8 text, byte for byte. With C{within}, no link may lead out of that directory."""
+    if "\0" in str(path):
+        return Content(problem="has a NUL in its name, which no file has")
     try:
         is_link = stat.S_ISLNK(path.lstat().st_mode)
     except OSError as error:

@@ -109,7 +109,7 @@ _CLEANERS: t.Final[dict[str, t.Callable[[Field, str], str]]] = {
     "text": _clean_text,
 }
 
-_BEGIN: t.Final = re.compile(r"^-----BEGIN ([A-Z0-9][A-Z0-9 ]*)-----[ \t]*\r?$", re.MULTILINE)
+_BEGIN: t.Final = re.compile(r"^\ufeff?-----BEGIN ([A-Z0-9][A-Z0-9 ]*)-----[ \t]*\r?$", re.MULTILINE)
 _HEADER: t.Final = re.compile(r"[A-Za-z0-9-]+: ")
 # Blocks whose content is DER, so that a damaged one can be told. Others (OpenSSH keys, PGP) need only be base64.
 _DER_LABEL: t.Final = re.compile(
@@ -149,7 +149,11 @@ def _pem_content(label: str, body: str) -> bytes:
         raise InvalidValue(f"has a PEM block {label} that is not base64") from None
     if not content:
         raise InvalidValue(f"has a PEM block {label} without content")
-    if _DER_LABEL.fullmatch(label) and not encrypted and not _is_der(content):
+    parts = [content]
+    if label == "TRUSTED CERTIFICATE" and (certificate := _der_element(content, 0, len(content))):
+        end = certificate[2]  # after it stands what OpenSSL adds: whom it is trusted for
+        parts = [content[:end], content[end:]]
+    if _DER_LABEL.fullmatch(label) and not encrypted and not all(map(_is_der, parts)):
         raise InvalidValue(f"has a PEM block {label} that is cut off or damaged")
     return content
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._command import CommandOutput, run_command
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, kebab_case
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import decoded_length, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Attempt, Provenance, Provider
 
@@ -69,21 +69,19 @@ class FileProvider:
     is_anchor: t.ClassVar[bool] = True
 
     def missing_anchor(self) -> str | None:
-        return None if self.directory.is_dir() else str(self.directory)
+        # pathlib raises where a parent may not be searched.
+        return None if os.path.isdir(self.directory) else str(self.directory)  # noqa: PTH112
 
     def attempts(self, field: Field) -> Iterator[Attempt]:
         for name in field.file_names:
             path = self.directory / name
             content = read_text(path, within=self.directory)
-            warning = None
-            if content.mode & 0o007:
-                warning = f"{path} can be read by everybody (mode {content.mode:04o}): chmod 600 {path}"
             yield Attempt(
                 Provenance("file", str(path), f"file {name}", content.age),
                 raw=content.text,
                 problem=content.problem,
                 note="no such file",
-                warning=warning,
+                warning=exposed(path, content),
             )
 
 

@@ -24,6 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings i
     NoVault,
     VaultSettings,
     expand,
+    named,
     vault_settings,
 )
 
@@ -79,7 +80,7 @@ def _operator_token(options: Mapping[str, t.Any], environ: Mapping[str, str], ho
     given = options.get("token_file")
     candidates: list[tuple[str, str | Content | None]] = [("option token", options.get("token"))]
     if given:
-        candidates.append((f"token_file {expand(given, home)}", read_text(expand(given, home))))
+        candidates.append((named("token_file", str(given), home), read_text(expand(given, home))))
     candidates += [(f"environment {name}", environ.get(name)) for name in ("VAULT_TOKEN", "BAO_TOKEN")]
     candidates.append((f"file ~/{OPERATOR_FILE}", read_text(home / OPERATOR_FILE)))
     for source, found in candidates:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import os
 import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import DEFAULT_FIELDS, Field
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import Content, read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import Content, exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import (
     InvalidValue,
     clean_token,
@@ -102,12 +103,12 @@ def vault_settings(
     version = _version(options.get("version"))
     url = _url(options.get("url"), environ)
     namespace = _namespace(options.get("namespace") or environ.get("VAULT_NAMESPACE"))
-    token = _token(options, environ, home, anchor)
+    warnings: list[str] = []
+    token = _token(options, environ, home, anchor, warnings)
     if url is None:
         return NoVault("no_url", "No address of Vault: set url (tazlab_vault_url), or VAULT_ADDR.")
     if isinstance(token, NoVault):
         return token
-    warnings: list[str] = []
     validate = _validate_certs(options.get("validate_certs"), environ, warnings)
     if url.startswith("http://") and not _is_loopback(urlsplit(url)):
         warnings.append("Vault's url is http: the token and every secret cross the network in clear. Use https.")
@@ -132,7 +133,16 @@ def vault_settings(
 def expand(path: str, home: Path) -> Path:
     """A path with ~ replaced by the home directory we were told."""
     text = str(path)
-    return home / text[2:] if text == "~" or text.startswith("~/") else Path(text).expanduser()
+    # pathlib raises for the home of a user that does not exist, as it does for a name that is too long.
+    return home / text[2:] if text == "~" or text.startswith("~/") else Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def named(option: str, path: str, home: Path) -> str:
+    """An option and its path, for messages. What is no path may be a secret in the wrong place, and is not quoted."""
+    full = expand(path, home)
+    if path.isprintable() and ("/" in path or os.path.exists(full)):  # noqa: PTH110
+        return f"{option} {full}"
+    return f"{option} (which holds no path)"
 
 
 def _url(option: t.Any, environ: Mapping[str, str]) -> str | None:
@@ -213,18 +223,24 @@ def _validate_certs(option: t.Any, environ: Mapping[str, str], warnings: list[st
 
 
 def _token(
-    options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path
+    options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path, warnings: list[str]
 ) -> tuple[str, str] | NoVault:
     """The first token that is there, and where it was."""
-    for source, raw in _tokens(options, environ, home, anchor):
+    for source, path, raw in _tokens(options, environ, home, anchor):
+        warning = None
         if isinstance(raw, Content):
             if raw.problem:
                 raise BootstrapError(f"Vault's token from {source}: the file {raw.problem}.")
+            if raw.text is None and source.startswith("token_file "):
+                return NoVault(
+                    "no_token",
+                    f"No token for Vault: {source} does not exist. Write the token into that file, or give it as token.",
+                )
+            warning = exposed(path, raw)
             raw = raw.text
-            if raw is None and source.startswith("token_file "):
-                return NoVault("no_token", f"No token for Vault: {source} does not exist.")
         if raw is None or not strip_token(raw):
             continue
+        warnings += [warning] if warning else []
         try:
             return clean_token(raw), source
         except InvalidValue as error:
@@ -240,16 +256,18 @@ def _token(
 
 def _tokens(
     options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path
-) -> Iterator[tuple[str, str | Content | None]]:
+) -> Iterator[tuple[str, Path, str | Content | None]]:
+    nowhere = Path()
     token = options.get("token")
-    yield "option token", None if token is None else str(token)
-    if options.get("token_file"):
-        path = expand(options["token_file"], home)
-        yield f"token_file {path}", read_text(path)
+    yield "option token", nowhere, None if token is None else str(token)
+    given = options.get("token_file")
+    if given:
+        path = expand(given, home)
+        yield named("token_file", str(given), home), path, read_text(path)
     for name in ("VAULT_TOKEN", "BAO_TOKEN"):
-        yield f"environment {name}", environ.get(name)
-    yield f"file ~/{ROTATED}", read_text(home / ROTATED)
-    yield f"file {anchor / IN_ANCHOR}", read_text(anchor / IN_ANCHOR, within=anchor)
+        yield f"environment {name}", nowhere, environ.get(name)
+    yield f"file ~/{ROTATED}", home / ROTATED, read_text(home / ROTATED)
+    yield f"file {anchor / IN_ANCHOR}", anchor / IN_ANCHOR, read_text(anchor / IN_ANCHOR, within=anchor)
 
 
 def _ca(
@@ -266,7 +284,7 @@ def _ca(
             content = read_text(expand(path, home))
             problem = _ca_problem(content)
             if problem:
-                raise BootstrapError(f"{name}: {expand(path, home)} {problem}.")
+                raise BootstrapError(f"{named(f'{name}:', str(path), home)} {problem}.")
             return content.text, f"{name} {expand(path, home)}"
     declared = {known.name: known for known in fields}
     for name in declared.get("VAULT_CA_CRT", DEFAULT_FIELDS["VAULT_CA_CRT"]).file_names:
@@ -287,5 +305,14 @@ def _ca_problem(content: Content) -> str | None:
         blocks = pem_blocks(content.text)
     except InvalidValue as error:
         return str(error)
-    labels = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
-    return None if any(label in labels for label, _content in blocks) else "holds no certificate"
+    # What OpenSSL calls TRUSTED CERTIFICATE cannot be loaded from memory.
+    certificates = [der for label, der in blocks if label in ("CERTIFICATE", "X509 CERTIFICATE")]
+    if not certificates:
+        return "holds no certificate"
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"".join(certificates))
+    except ssl.SSLError:
+        return "holds a certificate that the TLS library cannot read"
+    return None

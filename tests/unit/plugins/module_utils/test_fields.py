@@ -74,6 +74,8 @@ def test_every_option_is_read() -> None:
         ({"A": {"kind": "secret"}}, "one of token, pem, base64key, text"),
         ({"A": {"required": "perhaps"}}, "true or false"),
         ({"A": {"pattern": "("}}, "no regular expression"),
+        ({"A": {"pattern": "a{4294967295}"}}, "no regular expression"),
+        ({"A": {"pattern": "(" * 5000 + ")" * 5000}}, "no regular expression"),
         ({"A": {"files": ["../other"]}}, "file names without a directory"),
         ({"A": {"files": [".."]}}, "file names without a directory"),
         ({"A": {"env": ["1A"]}}, "names of environment variables"),

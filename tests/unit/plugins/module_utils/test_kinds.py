@@ -207,6 +207,23 @@ def test_no_damage_raises_anything_else(blocks: list[str], place: int, change: i
         assert all(line not in str(error) for line in text.splitlines()[1:-1])
 
 
+def test_a_byte_order_mark_before_a_pem_stays(blocks: list[str]) -> None:
+    text = f"\ufeff{blocks[0]}"
+    assert clean(PEM, text) == text
+    assert pem_blocks(text) == pem_blocks(blocks[0])
+
+
+@pytest.mark.parametrize("trust", [[], ["-addtrust", "serverAuth", "-setalias", "ours"]])
+def test_a_trusted_certificate_of_openssl_is_whole(blocks: list[str], trust: list[str]) -> None:
+    argv = ["openssl", "x509", "-trustout", *trust]
+    text = subprocess.run(argv, input=blocks[0], capture_output=True, text=True, check=True).stdout
+    assert clean(PEM, text) == text
+    assert "BEGIN TRUSTED CERTIFICATE" in text
+    lines = text.splitlines(keepends=True)
+    with pytest.raises(InvalidValue, match="cut off or damaged"):
+        clean(PEM, "".join(lines[:2] + lines[3:]))
+
+
 def test_what_means_the_same_is_the_same(blocks: list[str]) -> None:
     assert same(PEM, blocks[0], "text before\n" + blocks[0].replace("\n", "\r\n").rstrip())
     assert not same(PEM, blocks[0], blocks[1])

@@ -117,6 +117,9 @@ def test_no_number_is_too_large(name: str, number: float) -> None:
     health_warnings(found, NOW)
 
 
-@pytest.mark.parametrize("data", [{}, {"ttl": float("nan"), "creation_ttl": 1}, {"ttl": "x", "creation_ttl": 1}, {"ttl": 1, "creation_ttl": True}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"ttl": float("nan"), "creation_ttl": 1}, {"ttl": "x", "creation_ttl": 1}, {"ttl": 1, "creation_ttl": True}],
+)
 def test_an_answer_that_is_none_is_unknown(data: dict[str, Any]) -> None:
     assert token_health(data, NOW) is None

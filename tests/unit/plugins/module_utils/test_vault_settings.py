@@ -110,12 +110,71 @@ def test_the_ca_is_the_first_that_is_named_then_the_anchors_copy(tmp_path: Path)
     assert settings(tmp_path, environ, ca_cert=str(tmp_path / "option" / "ca.crt")).ca_pem == pems["option"]
 
 
-def test_a_damaged_copy_in_the_anchor_is_a_warning(tmp_path: Path) -> None:
+# A sequence, as a certificate is one, that is none.
+NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("nothing", "holds no PEM block"),
+        (NO_CERTIFICATE.replace("CERTIFICATE", "PUBLIC KEY"), "holds no certificate"),
+        (NO_CERTIFICATE, "holds a certificate that the TLS library cannot read"),
+    ],
+)
+def test_a_damaged_copy_in_the_anchor_is_a_warning(tmp_path: Path, content: str, problem: str) -> None:
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "vault-ca.crt").write_text("nothing")
+    (tmp_path / "secrets" / "vault-ca.crt").write_text(content)
     found = settings(tmp_path)
     assert found.ca_source == "the system's store"
-    assert "holds no PEM block" in found.warnings[0]
+    assert "The anchor's copy of Vault's CA is not used" in found.warnings[0]
+    assert problem in found.warnings[0]
+    with pytest.raises(BootstrapError, match=problem):
+        settings(tmp_path, ca_cert=str(tmp_path / "secrets" / "vault-ca.crt"))
+
+
+def test_comments_around_the_certificate_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    content = f"\ufeffAussteller: Zürich\n{Authority(tmp_path / 'ca').ca_pem}"
+    (tmp_path / "secrets" / "vault-ca.crt").write_text(content)
+    found = settings(tmp_path)
+    assert (found.ca_pem, found.warnings) == (content, ())
+
+
+@pytest.mark.parametrize("place", ["mine", ".config/tazlab/bootstrap-token", "secrets/bootstrap-token.txt"])
+def test_a_token_that_everybody_can_read_is_a_warning(tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("t")
+    path.chmod(0o644)
+    options = {"token": None, "token_file": str(path) if place == "mine" else None}
+    assert settings(tmp_path, **options).warnings == (f"{path} can be read by everybody (mode 0644): chmod 600 {path}",)
+    path.chmod(0o600)
+    assert settings(tmp_path, **options).warnings == ()
+
+
+@pytest.mark.parametrize("value", ["hvs.CAESIJ-a_secret", "s." + "x" * 300, "ghp_two\nlines", "a\0b"])
+@pytest.mark.parametrize("option", ["token_file", "ca_cert"])
+def test_a_secret_in_the_place_of_a_path_is_not_quoted(tmp_path: Path, option: str, value: str) -> None:
+    try:
+        found = vault_settings(
+            {"url": URL, "token": "t", option: value, **({"token": None} if option[0] == "t" else {})},
+            environ={},
+            home=tmp_path,
+        )
+    except BootstrapError as error:
+        message = str(error)
+    else:
+        assert isinstance(found, NoVault)
+        message = found.message
+    assert value[:8] not in message
+    assert option in message
+    assert "holds no path" in message
+
+
+def test_the_home_of_nobody_is_a_file_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(BootstrapError, match="ca_cert: ~nosuchuser/ca.crt does not exist"):
+        settings(tmp_path, ca_cert="~nosuchuser/ca.crt")
 
 
 @pytest.mark.parametrize(
