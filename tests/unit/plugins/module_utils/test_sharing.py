@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _sharing
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._broker import Broker
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._sharing import NoBroker, shared
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._wire import HELLO
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._wire import GRACE, HELLO
 from lab.process import wait_until
 
 KEY = hashlib.sha256(b"asked").digest()
@@ -70,17 +70,17 @@ def test_a_large_outcome_arrives_whole(run: Path) -> None:
 def test_those_who_come_meanwhile_wait_for_the_leader(run: Path) -> None:
     found: list[bytes] = []
     threads = [
-        threading.Thread(target=lambda number=number: found.append(ask(run, b"%d" % number, delay=0.5)))
+        threading.Thread(target=lambda number=number: found.append(ask(run, b"%d" % number, delay=1)))
         for number in range(20)
     ]
     begin = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(30)
     assert len(found) == 20
     assert len(set(found)) == 1
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15, "one after the other, they would take 20 s"
 
 
 def test_a_leader_that_fails_is_replaced_by_the_next(run: Path) -> None:
@@ -114,26 +114,47 @@ def test_a_leader_that_is_killed_is_replaced_by_the_next(run: Path) -> None:
 
     leader = FORK.Process(target=lambda: shared(KEY, 60, hang, run, root))
     leader.start()
-    assert started.wait(10)
+    assert started.wait(20)
     timer = threading.Timer(0.3, leader.kill)
     timer.start()
     begin = time.monotonic()
     assert ask(run, b"next") == b"next"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30, "it leads for a minute, and its bound is as long"
     leader.join(10)
 
 
 def test_a_leader_beyond_its_bound_is_replaced_and_takes_the_outcome_that_counts(run: Path) -> None:
     found: list[bytes] = []
-    late = threading.Thread(target=lambda: found.append(ask(run, b"late", bound=0.1, delay=4)))
+    leading, answered = threading.Event(), threading.Event()
+
+    def lead() -> bytes:
+        leading.set()
+        answered.wait(60)
+        return b"late"
+
+    late = threading.Thread(target=lambda: found.append(shared(KEY, 1 - GRACE, lead, run, os.getpid())))
     late.start()
-    wait_until(lambda: (run / _sharing.SOCKET).exists(), "the broker listens", 10)
-    time.sleep(0.2)
-    begin = time.monotonic()
+    assert leading.wait(20)
     assert ask(run, b"in time") == b"in time"
-    assert time.monotonic() - begin < 3.5
+    answered.set()
     late.join(20)
     assert found == [b"in time"]
+
+
+def test_a_leader_within_its_grace_is_waited_for(run: Path) -> None:
+    """It may have to load hvac on a busy machine before its own clock even starts."""
+    leading = threading.Event()
+
+    def lead() -> bytes:
+        leading.set()
+        time.sleep(4)
+        return b"first"
+
+    leader = threading.Thread(target=lambda: shared(KEY, 0.1, lead, run, os.getpid()))
+    leader.start()
+    assert leading.wait(20)
+    assert ask(run, b"second") == b"first"
+    leader.join(20)
 
 
 def test_a_broker_that_was_killed_is_started_again(run: Path) -> None:
