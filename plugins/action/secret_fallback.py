@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
@@ -45,6 +45,7 @@ class ActionModule(SecretAction):
         )
         values = plain(params["values"] or {})
         sources = plain(params["sources"] or {})
+        _refuse_unknown(values, fields)
         origins = {known.name: _origin(sources.get(known.name)) for known in fields}
         fails = params["on_missing"] == "fail"
         known = accept(fields, values, origins)
@@ -72,6 +73,16 @@ class ActionModule(SecretAction):
             "drift": [entry.as_dict() for entry in resolution.drift],
             "warnings": [*resolution.warnings, *drift],
         }
+
+
+def _refuse_unknown(values: dict[str, t.Any], fields: tuple[Field, ...]) -> None:
+    """A value whose field nobody declared would be lost without a word."""
+    names = [known.name for known in fields]
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        raise BootstrapError(
+            f"values: no field is named {', '.join(unknown)}. Declared are {', '.join(names)}; fields declares others."
+        )
 
 
 def _origin(source: t.Any) -> Provenance:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean, same
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Provider(t.Protocol):
 
 @dataclass(frozen=True)
 class Drift:
-    """A field that Vault gave and that the anchor has otherwise, or not."""
+    """A field that Vault gave and that the anchor has otherwise, or not; without a name, the anchor as a whole."""
 
     name: str
     place: str
@@ -94,8 +95,12 @@ class Resolution:
 
 
 def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mapping[str, Provenance]) -> Resolution:
-    """Clean what is known already. A blank value is missing; one that is no text, or not of its kind, is invalid."""
+    """Clean what is known already. A blank value is missing; one that is no text, or not of its kind, is invalid.
+
+    An L{InvalidValue} in a value's place says why it cannot be had.
+    """
     result = Resolution()
+    register(value for value in raw.values() if isinstance(value, str))
     for known in fields:
         value = raw.get(known.name)
         if value is None:
@@ -114,6 +119,8 @@ def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mappin
 
 
 def _text(value: t.Any) -> str:
+    if isinstance(value, InvalidValue):
+        raise value
     if not isinstance(value, str):
         raise InvalidValue("is not a text")
     return value
@@ -129,9 +136,15 @@ def resolve(fields: Sequence[Field], known: Mapping[str, Found], providers: Sequ
             continue
         places = tried[wanted.name] = []
         _ask(wanted, providers, result, places)
-    for wanted in fields:
-        if wanted.name in known and known[wanted.name].provenance.source == "vault":
-            result.drift += _drift(wanted, known[wanted.name].value, providers)
+    given = [wanted for wanted in fields if wanted.name in known and known[wanted.name].provenance.source == "vault"]
+    for anchor in (provider for provider in providers if provider.is_anchor and given):
+        gone = anchor.missing_anchor()
+        if gone:
+            message = f"no anchor can be read at {gone}; make it, or declare providers without type file"
+            result.drift.append(Drift("", gone, "absent", message))
+            continue
+        for wanted in given:
+            result.drift += _anchor_drift(wanted, known[wanted.name].value, anchor.attempts(wanted), result.warnings)
     result.problems = [
         f"{name}: no source has a value. Tried: {'; '.join(tried[name]) or 'nothing, since no provider is declared'}. "
         f"Put it into one of these places, or set required: false for it."
@@ -164,7 +177,10 @@ def _usable(wanted: Field, attempt: Attempt) -> str | None:
     """The cleaned value of an attempt, None if there is none; raises InvalidValue for one that cannot be used."""
     if attempt.problem:
         raise InvalidValue(attempt.problem)
-    return None if attempt.raw is None else clean(wanted, attempt.raw)
+    if attempt.raw is None:
+        return None
+    register([attempt.raw])
+    return clean(wanted, attempt.raw)
 
 
 def is_public(wanted: Field, value: str) -> bool:
@@ -172,13 +188,7 @@ def is_public(wanted: Field, value: str) -> bool:
     return wanted.kind == "pem" and "PRIVATE KEY-----" not in value
 
 
-def _drift(wanted: Field, value: str, providers: Sequence[Provider]) -> Iterator[Drift]:
-    for provider in providers:
-        if provider.is_anchor and not provider.missing_anchor():
-            yield from _anchor_drift(wanted, value, provider.attempts(wanted))
-
-
-def _anchor_drift(wanted: Field, value: str, attempts: Iterator[Attempt]) -> Iterator[Drift]:
+def _anchor_drift(wanted: Field, value: str, attempts: Iterable[Attempt], warnings: list[str]) -> Iterator[Drift]:
     name = wanted.name
     for attempt in attempts:
         place, label = attempt.provenance.place, attempt.provenance.label
@@ -189,6 +199,8 @@ def _anchor_drift(wanted: Field, value: str, attempts: Iterator[Attempt]) -> Ite
             return
         if other is None:
             continue
+        if attempt.warning and not is_public(wanted, other):
+            warnings.append(attempt.warning)
         if not same(wanted, value, other):
             yield Drift(name, place, "differs", f"{name}: {label} holds another value than Vault")
         return

@@ -130,10 +130,10 @@ drift:
   elements: dict
   contains:
     field:
-      description: The field's name.
+      description: The field's name; empty where there is no anchor at all.
       type: str
     place:
-      description: The file.
+      description: The file, or the anchor's directory.
       type: str
     state:
       description: V(differs), V(absent) or V(invalid).

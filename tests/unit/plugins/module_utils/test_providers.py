@@ -30,6 +30,7 @@ from lab.faults import ANCHOR_FAULTS, ERROR, MISSING, VALUE, AnchorFault
 
 TOKEN = DEFAULT_FIELDS["GITHUB_TOKEN"]
 KEY = DEFAULT_FIELDS["TALOS_SECRETBOX_KEY"]
+VAULT = Provenance("vault", "x", "vault v1")
 WORD = "ghp_abcdefghijklmnop"
 
 
@@ -120,7 +121,7 @@ def test_fault_of_the_anchor(case: AnchorFault, anchor: Path) -> None:
     compared = resolve([TOKEN], known, [FileProvider(anchor)])
     assert (compared.invalid, compared.found[TOKEN.name].value) == ([], "known")
     states = {VALUE: ["differs"], MISSING: ["absent"], ERROR: ["invalid"]}[case.outcome]
-    assert [entry.state for entry in compared.drift] == ([] if case.name == "no-directory" else states)
+    assert [entry.state for entry in compared.drift] == states
 
 
 def _check(case: AnchorFault, result: Resolution) -> None:
@@ -149,13 +150,22 @@ def test_a_file_without_permission_is_an_error_for_who_is_not_root(tmp_path_fact
         file = directory / "github-token"
         file.write_text(WORD)
         file.chmod(0)
+        closed = directory / "closed"
+        closed.mkdir(mode=0o700)
         child = os.fork()
         if child == 0:
-            os.setuid(65534)
-            result = resolve([TOKEN], {}, [FileProvider(directory)])
-            os._exit(0 if "permission denied" in " ".join(result.invalid) else 1)
+            status = 1
+            try:
+                os.setuid(65534)
+                result = resolve([TOKEN], {}, [FileProvider(directory)])
+                below = resolve([TOKEN], {TOKEN.name: Found("x", VAULT)}, [FileProvider(closed / "anchor")])
+                told = "permission denied" in " ".join(result.invalid) and below.drift[0].state == "absent"
+                status = 0 if told else 2
+            finally:
+                os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     finally:
+        closed.rmdir()
         file.unlink()
         directory.rmdir()
 

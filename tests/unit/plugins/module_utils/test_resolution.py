@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import FileProvider
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
     Attempt,
     Found,
@@ -116,6 +119,28 @@ def test_drift_is_reported_and_never_fails(held: str | None, broken: str | None,
 def test_only_what_vault_gave_can_drift() -> None:
     known = {"A": Found("mine", Provenance("values", "option values", "option values"))}
     assert resolve([A], known, [Anchor("file", {"A": "theirs7"})]).drift == []
+
+
+def test_an_anchor_that_is_gone_is_said_once() -> None:
+    known = {name: Found("mine7", VAULT) for name in "AB"}
+    gone = FileProvider(Path("/nowhere/at/all"))
+    (entry,) = resolve([A, B], known, [Shelf("env"), gone]).drift
+    assert (entry.name, entry.place, entry.state) == ("", "/nowhere/at/all", "absent")
+    assert "declare providers without type file" in entry.message
+    assert resolve([A, B], {}, [gone]).drift == []
+
+
+def test_a_file_that_others_can_read_is_told_while_vault_answers(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine7")
+    (tmp_path / "a").chmod(0o644)
+    result = resolve([A], {"A": Found("mine7", VAULT)}, [FileProvider(tmp_path)])
+    assert result.drift == []
+    assert "chmod 600" in result.warnings[0]
+
+
+def test_what_cannot_be_had_is_invalid() -> None:
+    result = accept([A], {"A": InvalidValue("cannot be had")}, {"A": VAULT})
+    assert result.invalid == ["A from vault v3 cannot be had"]
 
 
 def test_accepting_takes_what_is_there_and_lists_the_rest() -> None:
