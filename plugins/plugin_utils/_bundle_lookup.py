@@ -20,21 +20,20 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import va
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import ask_vault, bundle_of, secret_place
 
 
-def from_vault(given: dict[str, t.Any]) -> dict[str, t.Any]:
+def from_vault(given: dict[str, t.Any], look: bool) -> dict[str, t.Any]:
     """What Vault alone has, good fields only. Whatever is wrong or missing is for L{from_all} to tell."""
     found: dict[str, t.Any] = {"values": {}, "warnings": []}
     with contextlib.suppress(Exception):
         options = validated(LOOKUP_OPTIONS, given)
-        if options["cache"]:
-            fields = declared_fields(options["fields"])
-            outcome = ask_vault(options, fields, renew=options["renew"])
-            bundle = bundle_of(outcome, fields, secret_place(options))
-            found["values"] = {name: value.value for name, value in bundle.found.items()}
-            found["warnings"] = _warnings(outcome)
+        fields = declared_fields(options["fields"])
+        outcome = ask_vault(options, fields, renew=_renewal(options, look))
+        bundle = bundle_of(outcome, fields, secret_place(options))
+        found["values"] = {name: value.value for name, value in bundle.found.items()}
+        found["warnings"] = _warnings(outcome)
     return {"found": found}
 
 
-def from_all(given: dict[str, t.Any], terms: list[t.Any]) -> dict[str, t.Any]:
+def from_all(given: dict[str, t.Any], look: bool, terms: list[t.Any]) -> dict[str, t.Any]:
     """The values of the fields that the terms name, with warnings, or an error whose text quotes no value."""
     warnings: list[str] = []
     values: list[t.Any] = []
@@ -43,7 +42,7 @@ def from_all(given: dict[str, t.Any], terms: list[t.Any]) -> dict[str, t.Any]:
     try:
         options = validated(LOOKUP_OPTIONS, given)
         fields = declared_fields(options["fields"])
-        found = _resolved(fields, _wanted(fields, terms), options, warnings)
+        found = _resolved(fields, _wanted(fields, terms), options, _renewal(options, look), warnings)
         values = [found[name] for name in terms] if terms else [found]
         secrets = [value for value in found.values() if value is not None]
     except BootstrapError as error:
@@ -56,14 +55,18 @@ def from_all(given: dict[str, t.Any], terms: list[t.Any]) -> dict[str, t.Any]:
     return {"values": values, "secrets": secrets, "warnings": warnings, "error": failure}
 
 
+def _renewal(options: dict[str, t.Any], look: bool) -> str:
+    return "look" if look and options["renew"] != "never" else str(options["renew"])
+
+
 def _warnings(outcome: Outcome) -> list[str]:
     return [*outcome.warnings, *(outcome.token.warnings if outcome.token else ())]
 
 
 def _resolved(
-    fields: tuple[Field, ...], wanted: list[Field], options: dict[str, t.Any], warnings: list[str]
+    fields: tuple[Field, ...], wanted: list[Field], options: dict[str, t.Any], renew: str, warnings: list[str]
 ) -> dict[str, str | None]:
-    outcome = ask_vault(options, fields, renew=options["renew"])
+    outcome = ask_vault(options, fields, renew=renew)
     warnings += _warnings(outcome)
     if outcome.reason != OK:
         if options["on_unavailable"] == "fail":
@@ -90,7 +93,7 @@ def _wanted(fields: tuple[Field, ...], terms: list[t.Any]) -> list[Field]:
     if not terms:
         return list(fields)
     declared = {known.name: known for known in fields}
-    unknown = [str(term) for term in terms if term not in declared]
+    unknown = [str(term) for term in terms if not isinstance(term, str) or term not in declared]
     if unknown:
         raise BootstrapError(
             f"No field is named {', '.join(unknown)}. Declared are {', '.join(declared)}; fields declares others."

@@ -8,10 +8,11 @@ What was resolved once for these options and names serves the whole run; only wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ansible import constants as C
@@ -41,38 +42,51 @@ def values(
     given = {name: value for name, value in plain(options).items() if value is not None}
     lacking = [name for name in LOOKUP_OPTIONS if name not in given]
     given = {**plain(from_variables(lacking, variables, template)), **given}
-    answer = _answer(plain(terms), given)
+    answer = _answer(list(_flat(plain(terms))), given, variables.get("ansible_check_mode") is True)
+    if _MASKS:
+        from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
+
+        register([*answer["secrets"], str(given.get("token", ""))])
     for warning in answer["warnings"]:
         display.warning(warning)
     if answer["error"]:
         raise AnsibleError(answer["error"])
-    if _MASKS:
-        from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
-
-        register(answer["secrets"])
     return list(answer["values"])
 
 
-def _answer(terms: list[t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The values of these names: of Vault's bundle where it has them all, else with the fallback sources."""
-    found = _shared("from_vault", [given])["found"]
-    if terms and all(isinstance(term, str) and term in found["values"] for term in terms):
-        values = [found["values"][term] for term in terms]
-        return {"values": values, "secrets": values, "warnings": found["warnings"], "error": None}
-    answer: dict[str, t.Any] = _shared("from_all", [given, terms])
-    return answer
+def _flat(terms: list[t.Any]) -> Iterator[t.Any]:
+    """The terms, with those of a list in a list's place."""
+    for term in terms:
+        if isinstance(term, list):
+            yield from _flat(term)
+        else:
+            yield term
 
 
-def _shared(what: str, arguments: list[t.Any]) -> dict[str, t.Any]:
+def _answer(terms: list[t.Any], given: dict[str, t.Any], look: bool) -> dict[str, t.Any]:
+    """The values of these names: of Vault's bundle where it has them all, else with the fallback sources.
+
+    C{look}: nothing may be renewed.
+    """
+    with contextlib.suppress(NoBroker):
+        if "cache" not in given:
+            found = _shared("from_vault", given, look)["found"]
+            if terms and all(isinstance(term, str) and term in found["values"] for term in terms):
+                values = [found["values"][term] for term in terms]
+                return {"values": values, "secrets": values, "warnings": found["warnings"], "error": None}
+            return _shared("from_all", given, look, terms)
+    return _resolved("from_all", given, look, terms)
+
+
+def _shared(what: str, *arguments: t.Any) -> dict[str, t.Any]:
     def resolve() -> bytes:
-        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils import _bundle_lookup
-
-        return json.dumps(getattr(_bundle_lookup, what)(*arguments)).encode()
+        return json.dumps(_resolved(what, *arguments)).encode()
 
     key = hashlib.sha256(json.dumps([what, *arguments], sort_keys=True).encode()).digest()
-    try:
-        if "cache" not in arguments[0]:
-            return dict(json.loads(shared(key, _BOUND, resolve, Path(C.DEFAULT_LOCAL_TMP), run_root())))
-    except NoBroker:
-        pass
-    return dict(json.loads(resolve()))
+    return dict(json.loads(shared(key, _BOUND, resolve, Path(C.DEFAULT_LOCAL_TMP), run_root())))
+
+
+def _resolved(what: str, *arguments: t.Any) -> dict[str, t.Any]:
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils import _bundle_lookup
+
+    return dict(getattr(_bundle_lookup, what)(*arguments))

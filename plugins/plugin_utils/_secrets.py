@@ -19,6 +19,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, compile_expression
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import Outcome
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Provenance, Resolution, accept
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._sharing import NoBroker, shared
@@ -34,6 +36,7 @@ def ask_vault(options: Mapping[str, t.Any], fields: Iterable[Field], *, renew: s
     settings = vault_settings(options, environ=os.environ, home=Path.home(), fields=fields)
     if isinstance(settings, NoVault):
         return Outcome(settings.reason, settings.message, warnings=settings.warnings)
+    register([settings.token])
     timeout = float(options["timeout"])
     if not 0 < timeout <= 3600:
         raise BootstrapError("timeout: must be more than 0 and at most 3600 seconds.")
@@ -60,14 +63,20 @@ def bundle_of(outcome: Outcome, fields: Iterable[Field], place: str) -> Resoluti
     label = f"vault v{outcome.version}" if outcome.version is not None else "vault"
     age = None if outcome.created is None else max(0, int(time.time() - outcome.created))
     origin = Provenance("vault", place, label, age, outcome.version)
-    raw = {known.name: _extract(known, data) for known in fields}
+    raw = {known.name: _extract(known, data) for known in fields} if data else {}
     return accept(fields, raw, {known.name: origin for known in fields})
 
 
 def _extract(known: Field, data: Mapping[str, t.Any]) -> t.Any:
     if known.expression is None:
         return data.get(known.name)
-    return compile_expression(f"fields: {known.name}.expression", known.expression).search(data)
+    expression = compile_expression(f"fields: {known.name}.expression", known.expression)
+    import jmespath.exceptions
+
+    try:
+        return expression.search(data)
+    except jmespath.exceptions.JMESPathError:
+        return InvalidValue("cannot be had: its expression does not fit what is there")
 
 
 def secret_place(options: Mapping[str, t.Any]) -> str:

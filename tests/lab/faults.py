@@ -52,7 +52,9 @@ VAULT_FAULTS = (
     VaultFault("forbidden", "HTTP 403, and with `renew: never` nobody asks for the token", "forbidden"),
     VaultFault("blind", "HTTP 403, and the token may not look itself up", "forbidden"),
     VaultFault("old-bad-token", "HTTP 403 in the words of a Vault older than 1.17, whatever is wrong", "forbidden"),
-    VaultFault("new-bad-token", "HTTP 403 in the words of Vault 1.17 and newer for a token it does not know", "forbidden_token"),
+    VaultFault(
+        "new-bad-token", "HTTP 403 in the words of Vault 1.17 and newer for a token it does not know", "forbidden_token"
+    ),
     VaultFault("data-prefix", "The path begins with `data/` by mistake", "forbidden_path"),
     VaultFault("absent", "HTTP 404: nothing at that path", "not_found"),
     VaultFault("kv1", "KV version 1 at that mount", "not_found"),
