@@ -8,12 +8,15 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+import typing as t
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LIMIT = 256 * 1024
@@ -46,7 +49,7 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str], timeout: float)
         return CommandOutput(note="is not installed")
     except OSError as error:
         return CommandOutput(note=f"cannot be started, errno {error.errno}")
-    with child:
+    with child, _ended_with_us(child):
         data = _output(child, time.monotonic() + timeout)
         if data is None:
             _kill(child)
@@ -84,6 +87,32 @@ def _output(child: subprocess.Popen[bytes], deadline: float) -> bytes | None:
     except subprocess.TimeoutExpired:
         return None
     return data
+
+
+@contextlib.contextmanager
+def _ended_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the child when we are interrupted, also where Ansible ends a task's process within its signal handler."""
+    previous: dict[int, t.Any] = {}
+
+    def end(number: int, frame: t.Any) -> None:
+        _kill(child)
+        signal.signal(number, previous[number])
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            previous[number] = signal.getsignal(number)
+            if previous[number] not in (signal.SIG_IGN, None):
+                signal.signal(number, end)
+    try:
+        yield
+    except BaseException:
+        _kill(child)
+        raise
+    finally:
+        for number, handler in previous.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
