@@ -110,9 +110,9 @@ def _ended_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
         _kill(child)
         raise
     finally:
-        for number, handler in previous.items():
+        for kind, handler in previous.items():
             if handler is not None:
-                signal.signal(number, handler)
+                signal.signal(kind, handler)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -122,7 +122,7 @@ class VaultConnection:
 def _pause(failure: VaultFailure, tries: int) -> float | None:
     """The seconds until the next try, if there is one. Who asks for none at all is asked less and less often."""
     if failure.retry_after is not None:
-        return max(failure.retry_after, PAUSE * 2**tries)
+        return max(failure.retry_after, PAUSE * float(2**tries))
     return PAUSES[tries] if failure.reason in RETRIED and tries < len(PAUSES) else None
 
 

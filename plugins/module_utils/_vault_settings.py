@@ -234,7 +234,7 @@ def _token(
             if raw.text is None and source.startswith("token_file "):
                 return NoVault(
                     "no_token",
-                    f"No token for Vault: {source} does not exist. Write the token into that file, or give it as token.",
+                    f"No token for Vault: {source} does not exist. Write the token there, or give it as token.",
                 )
             warning = exposed(path, raw)
             raw = raw.text

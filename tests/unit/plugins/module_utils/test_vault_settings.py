@@ -173,7 +173,7 @@ def test_a_secret_in_the_place_of_a_path_is_not_quoted(tmp_path: Path, option: s
 
 
 def test_the_home_of_nobody_is_a_file_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(BootstrapError, match="ca_cert: ~nosuchuser/ca.crt does not exist"):
+    with pytest.raises(BootstrapError, match=r"ca_cert: ~nosuchuser/ca\.crt does not exist"):
         settings(tmp_path, ca_cert="~nosuchuser/ca.crt")
 
 
