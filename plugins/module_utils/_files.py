@@ -37,12 +37,12 @@ def exposed(path: Path, content: Content) -> str | None:
 
 def read_text(path: Path, within: Path | None = None) -> Content:
     """Read a regular file of UTF-8 text, byte for byte. With C{within}, no link may lead out of that directory."""
-    if "\0" in str(path):
-        return Content(problem="has a NUL in its name, which no file has")
     try:
         is_link = stat.S_ISLNK(path.lstat().st_mode)
     except OSError as error:
         return _failed(error)
+    except ValueError:  # a NUL, or half of a surrogate pair
+        return Content(problem="has a name that no file can have")
     try:
         real = path.resolve(strict=True)
         if within is not None and not real.is_relative_to(within.resolve()):

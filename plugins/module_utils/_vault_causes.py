@@ -87,8 +87,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "another version.",
     "redirected": "{address} redirects elsewhere (HTTP {status}), which is not followed since the token would go "
     "along. It is a standby that does not forward, or a login page. Give the address of the active server as url.",
-    "secondary": "{address} is Vault's standby or disaster recovery server (HTTP {status}), which does not answer this. "
-    "Give the address of the active server as url.",
+    "secondary": "{address} is a standby or disaster recovery server of Vault (HTTP {status}), which does not serve "
+    "this. Give the address of the active server as url.",
     "too_large": "The answer of {address} is larger than 1 MiB, which no bundle is. Is it Vault?",
     "not_vault": "{address} answered with something that is not Vault's (HTTP {status}). A proxy or another service "
     "may stand in between: check url.",

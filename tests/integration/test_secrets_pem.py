@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import Outcome
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import bundle_of
+from lab.pems import pem_texts
 from lab.playbook import Run
 from lab.tls import Authority
 from lab.vault import VaultServer
@@ -100,3 +108,26 @@ def test_pem_is_not_changed(
     assert found.pop("module") == (stored if source == "vault" else {})
     for way, values in found.items():
         assert values == stored, way
+
+
+@pytest.fixture(scope="module")
+def blocks(authority: Authority) -> list[str]:
+    return [authority.ca_pem, *(file.read_text() for file in authority.certificate("generated"))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_pem_comes_out_of_vault_as_it_was_stored(
+    server: VaultServer, authority: Authority, blocks: list[str], data: st.DataObject
+) -> None:
+    stored = {f"PEM_{number}": data.draw(pem_texts(blocks))[0] for number in range(5)}
+    server.write_bundle(stored, path="generated")
+    outcome = fetch(
+        VaultSettings(server.url, server.root_token, "option token", authority.ca_pem, path="generated"),
+        timeout=20,
+        renew="never",
+    )
+    found = bundle_of(
+        Outcome.from_bytes(outcome.to_bytes()), [Field(name, "pem") for name in stored], "generated"
+    ).found
+    assert {name: value.value for name, value in found.items()} == stored

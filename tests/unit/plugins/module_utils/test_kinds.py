@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import (
     pem_blocks,
     same,
 )
+from lab.pems import pem_texts
 from lab.tls import Authority
 
 TOKEN = Field("A_TOKEN")
@@ -138,21 +139,11 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [authority.ca_pem, certificate.read_text(), key.read_text()]
 
 
-surroundings = st.text(st.characters(codec="utf-8", exclude_characters="\0-"), max_size=30).map(
-    lambda text: f"{text}\n" if text else ""
-)
-
-
 @given(data=st.data())
 def test_pem_comes_out_byte_for_byte(blocks: list[str], data: st.DataObject) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(blocks), min_size=1, max_size=4))
-    newline = data.draw(st.sampled_from(["\n", "\r\n"]))
-    text = "".join(data.draw(surroundings) + block for block in chosen)
-    if data.draw(st.booleans()):
-        text = text.rstrip("\n")
-    text = re.sub(r"\r?\n", newline, text)
+    text, number = data.draw(pem_texts(blocks))
     assert clean(PEM, text) == text
-    assert len(pem_blocks(text)) == len(chosen)
+    assert len(pem_blocks(text)) == number
 
 
 def test_pem_content_is_what_a_real_parser_reads(blocks: list[str]) -> None:

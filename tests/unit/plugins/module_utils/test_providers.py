@@ -197,7 +197,7 @@ def test_a_variable_holds_a_value_or_a_path(anchor: Path) -> None:
         assert result.found["GITHUB_TOKEN"].provenance.place == "GITHUB_TOKEN"
 
 
-@pytest.mark.parametrize("path", ["/nowhere/at/all", "~/nowhere", "/", "/dev/null"])
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "~/nowhere", "/", "/dev/null", "/a\0b", "/\ud800", "~nobody-x/y"])
 def test_a_path_without_a_regular_file_is_an_error_and_never_a_token(tmp_path: Path, path: str) -> None:
     result = from_environment(TOKEN, path, tmp_path)
     assert result.found == {}

@@ -9,6 +9,7 @@ TAZLAB_FUZZ sets the number of examples; CI runs a few hundred, and 20000 take s
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import DEFAULT_FIELDS, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import DEFAULT_FIELDS, Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import clean, same
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import EnvironmentProvider, FileProvider
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Provenance, accept, resolve
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import (
+    CommandProvider,
+    EnvironmentProvider,
+    FileProvider,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Provenance, Provider, accept, resolve
+from lab.pems import pem_texts
+from lab.tls import Authority
 
-NAMES = list(DEFAULT_FIELDS)
+FIELDS = declared_fields({**dict.fromkeys(DEFAULT_FIELDS), "A_KEY": {"kind": "pem"}, "A_TEXT": {"kind": "text"}})
+NAMES = [known.name for known in FIELDS]
+# These come out byte for byte; of the others only what surrounds them may be cut away.
+WHOLE = ("pem", "text")
 EXAMPLES = int(os.environ.get("TAZLAB_FUZZ", "300"))
+FILES = {known.name: known.file_names[-1] for known in FIELDS}
 VAULT = Provenance("vault", "secret/x", "vault v1")
 DER = base64.b64encode(b"\x30\x03\x02\x01\x05").decode()
 
@@ -40,7 +51,15 @@ pem = st.builds(
     st.sampled_from(["\n", "\r\n", "\r"]),
 )
 blank = st.sampled_from(["", " ", '""', "\ufeff", "\0", "/etc/passwd", "~"])
-text = st.one_of(token, key, pem, st.text(st.characters(codec="utf-8"), max_size=30), blank)
+loose = st.text(st.characters(codec="utf-8"), max_size=30)
+# What no message may hold, in whatever else: our own words could be generated, too.
+canary = st.builds(
+    lambda before, number, after: f"{before}canary{number}{after}",
+    st.one_of(token, pem, loose),
+    st.integers(10**11, 10**12 - 1),
+    st.one_of(token, pem, loose),
+)
+text = st.one_of(token, key, pem, loose, canary, blank)
 anything = st.one_of(text, st.none(), st.integers(), st.booleans(), st.lists(st.integers(), max_size=2))
 bundles = st.dictionaries(st.sampled_from([*NAMES, "OTHER"]), anything)
 files = st.dictionaries(st.sampled_from(NAMES), st.one_of(text.map(str.encode), st.binary(max_size=20)), max_size=4)
@@ -59,8 +78,8 @@ def test_the_core_holds(
     for file in anchor.iterdir():
         file.unlink()
     for name, content in held.items():
-        (anchor / DEFAULT_FIELDS[name].file_names[-1]).write_bytes(content)
-    fields = declared_fields(None)
+        (anchor / FILES[name]).write_bytes(content)
+    fields = FIELDS
     accepted = accept(fields, bundle, dict.fromkeys(NAMES, VAULT))
     providers = [EnvironmentProvider(environment, anchor), FileProvider(anchor)]
     result = resolve(fields, accepted.found, providers)
@@ -71,16 +90,54 @@ def test_the_core_holds(
         if name not in result.found:
             continue
         value = result.found[name].value
-        sources = [bundle.get(name), environment.get(name), (held.get(name) or b"").decode(errors="replace")]
-        assert any(isinstance(source, str) and value in source for source in sources), "a value is invented"
+        sources = _sources(name, bundle, environment, held)
+        if known.kind in WHOLE:
+            assert value in sources, "a value is changed"
+        else:
+            assert any(value in source for source in sources), "a value is invented"
         assert clean(known, value) == value
         assert same(known, value, value)
         if isinstance(bundle.get(name), str) and name in accepted.found:
             assert result.found[name].provenance is VAULT
     for message in (*accepted.invalid, *result.invalid, *result.warnings, *(entry.message for entry in result.drift)):
-        for name in NAMES:
-            if name in result.found and len(result.found[name].value) > 20:
-                assert result.found[name].value not in message, "a message quotes a value"
+        assert "canary" not in message, "a message quotes a value"
+
+
+def _sources(name: str, bundle: dict[str, Any], environment: dict[str, str], held: dict[str, bytes]) -> list[str]:
+    """Every text that the field's value could be, or be a part of."""
+    sources = [bundle.get(name), environment.get(name)]
+    if "/etc/passwd" in (environment.get(name) or ""):
+        sources.append(Path("/etc/passwd").read_text())
+    with contextlib.suppress(KeyError, UnicodeDecodeError):
+        sources.append(held[name].decode())
+    return [source for source in sources if isinstance(source, str)]
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    certificate, key = authority.certificate("server")
+    return [authority.ca_pem, certificate.read_text(), key.read_text()]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_pem_comes_out_of_every_provider_as_it_was_stored(
+    anchor: Path, blocks: list[str], data: st.DataObject
+) -> None:
+    text, _number = data.draw(pem_texts(blocks))
+    field = Field("A_KEY", "pem", files=("stored",))
+    (anchor / "stored").write_bytes(text.encode())
+    providers: dict[str, Provider] = {
+        "file": FileProvider(anchor),
+        "path": EnvironmentProvider({"A_KEY": str(anchor / "stored")}, anchor),
+        "environment": EnvironmentProvider({"A_KEY": text}, anchor),
+        "command": CommandProvider(("cat", str(anchor / "stored")), os.environ),
+    }
+    for name, provider in providers.items():
+        if name == "environment" and text.lstrip().startswith(("/", "~")):
+            continue  # that names a file
+        assert resolve([field], {}, [provider]).found["A_KEY"].value == text, name
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
