@@ -93,9 +93,10 @@ def _wanted(fields: tuple[Field, ...], terms: list[t.Any]) -> list[Field]:
     if not terms:
         return list(fields)
     declared = {known.name: known for known in fields}
-    unknown = [str(term) for term in terms if not isinstance(term, str) or term not in declared]
-    if unknown:
+    unknown = [str(number) for number, term in enumerate(terms, 1) if not isinstance(term, str) or term not in declared]
+    if unknown:  # a value in a name's place is not quoted
         raise BootstrapError(
-            f"No field is named {', '.join(unknown)}. Declared are {', '.join(declared)}; fields declares others."
+            f"No field is named as term {', '.join(unknown)} of the lookup says. Declared are {', '.join(declared)}; "
+            "fields declares others."
         )
     return [declared[term] for term in terms]

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,13 +156,15 @@ USES = [
 CALLBACKS = ["ansible.builtin.default", "yaml", "ansible.posix.json", "ansible.builtin.oneline"]
 
 
+def _printed_by(callback: str) -> dict[str, str]:
+    if callback == "yaml":
+        return {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+    return {"ANSIBLE_STDOUT_CALLBACK": callback}
+
+
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_nothing_leaks_through_any_callback(world: World, callback: str) -> None:
-    if callback == "yaml":
-        extra = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
-    else:
-        extra = {"ANSIBLE_STDOUT_CALLBACK": callback}
-    watch, output, status = world.run(USES, **extra)
+    watch, output, status = world.run(USES, **_printed_by(callback))
     assert status == 0, output
     assert watch.leaks == set()
     assert any("_broker import" in program for program in watch.programs)
@@ -199,6 +205,22 @@ FAILING: dict[str, list[dict[str, Any]]] = {
         {"tazlab.bootstrap.vault_bootstrap_bundle": {"url": "https://u:{{ r.bundle.GITHUB_TOKEN }}@localhost:1"}},
     ],
     "wrong path": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"path": "../{{ r.bundle.GITHUB_TOKEN }}"}}],
+    "token as token_file": [
+        BUNDLE,
+        {"tazlab.bootstrap.vault_bootstrap_bundle": {"token_file": "{{ r.bundle.GITHUB_TOKEN }}"}},
+    ],
+    "key as ca_cert": [
+        BUNDLE,
+        {"tazlab.bootstrap.vault_bootstrap_bundle": {"ca_cert": "{{ r.bundle.A_KEY }}", "cache": False}},
+    ],
+    "token as term": [
+        BUNDLE,
+        {"ansible.builtin.debug": {"msg": "{{ lookup('tazlab.bootstrap.vault_bundle', r.bundle.GITHUB_TOKEN) }}"}},
+    ],
+    "bundle as term": [
+        BUNDLE,
+        {"ansible.builtin.debug": {"msg": "{{ lookup('tazlab.bootstrap.vault_bundle', r.bundle) }}"}},
+    ],
     "token of two lines": [BUNDLE, {"tazlab.bootstrap.vault_bootstrap_bundle": {"token": "{{ r.bundle.A_TEXT }}"}}],
     "token with a line end": [
         BUNDLE,
@@ -225,6 +247,65 @@ def test_nothing_leaks_when_a_task_fails(world: World, name: str) -> None:
     watch, output, status = world.run(FAILING[name])
     assert status == 2, output
     assert "This is a bug" not in output
+    assert watch.leaks == set()
+
+
+@pytest.mark.parametrize("callback", ["yaml", "ansible.posix.json"])
+def test_nothing_leaks_through_any_callback_when_tasks_fail(world: World, callback: str) -> None:
+    failing = [task for tasks in FAILING.values() for task in tasks if task is not BUNDLE]
+    tasks = [BUNDLE, *({**task, "ignore_errors": True} for task in failing)]
+    watch, output, status = world.run(tasks, **_printed_by(callback))
+    assert status == 0, output
+    assert watch.leaks == set()
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers as Vault might, with everything that it was sent wherever something can stand."""
+
+    def do_GET(self) -> None:
+        sent = f"{self.requestline}\n{self.headers}"
+        token = self.headers.get("X-Vault-Token", "none")
+        version: object = 1 if "/good" in self.path else sent
+        data = {"data": {"GITHUB_TOKEN": sent, "A_TEXT": token, token: token}, "metadata": {"version": version}}
+        extra = {"errors": [sent, token], "warnings": [sent], "auth": {"client_token": token}, "sealed": sent}
+        body = json.dumps({"data": {**data, "ttl": sent, "policies": [sent]}, **extra}).encode()
+        # path names the status to answer with
+        self.send_response(int(match.group(1)) if (match := re.search(r"/status-(\d+)", self.path)) else 200, sent[:9])
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Echo", token)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_POST = do_LIST = do_GET
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def test_nothing_leaks_when_the_answer_echoes_the_request(world: World) -> None:
+    statuses = ["good", *(f"status-{status}" for status in (200, 301, 400, 403, 404, 405, 429, 472, 500, 503))]
+    ask = {
+        "tazlab.bootstrap.vault_bootstrap_bundle": {
+            "path": "{{ item }}",
+            "on_unavailable": "empty",
+            "check_token": True,
+            "timeout": 2,
+        },
+        "loop": statuses,
+        "ignore_errors": True,
+    }
+    lookup = "lookup('tazlab.bootstrap.vault_bundle', 'GITHUB_TOKEN', path=item, on_unavailable='fail', providers=[])"
+    look = {"ansible.builtin.debug": {"msg": "{{ " + lookup + " }}"}, "loop": statuses, "ignore_errors": True}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        watch, output, status = world.run([ask, look], variables={"tazlab_vault_url": url})
+        server.shutdown()
+    assert status == 0, output
+    assert "GITHUB_TOKEN from vault v1 has more than one line" in output
+    assert "HTTP 405" in output
+    assert "This is a bug" not in output
+    assert "report this bug" not in output
     assert watch.leaks == set()
 
 
@@ -270,6 +351,37 @@ def test_nothing_leaks_when_the_run_is_interrupted(world: World) -> None:
             run.wait(30)
     finally:
         world.server.resume()
+    assert watch.leaks == set()
+
+
+def test_nothing_leaks_when_the_run_is_interrupted_after_the_fetch(world: World) -> None:
+    """The fields are in variables, in the broker and in every process of a task by then."""
+    go = world.home / "fetched"
+    hold = {
+        "ansible.builtin.wait_for": {"path": "{{ 'never' if r.bundle.GITHUB_TOKEN else '' }}", "timeout": 60},
+        "environment": {"HOLDS": "nothing"},
+    }
+    asked = len(list(world.server.audited()))
+    with world.watch() as watch:
+        touch = {"ansible.builtin.file": {"path": str(go), "state": "touch", "mode": "0600"}}
+        run = world.start([BUNDLE, FALLBACK, ROLE, touch, hold])
+        wait_until(go.exists, "the fields are fetched", 60)
+        time.sleep(1)
+        os.killpg(run.pid, signal.SIGINT)
+        run.wait(30)
+    assert len(list(world.server.audited())) == asked + 2
+    assert run.returncode != 0
+    assert "vault v" in (world.home / "output").read_text()
+    assert watch.leaks == set()
+
+
+@pytest.mark.parametrize("inside", ["\n", "\r\n", " \n "])
+def test_a_token_with_a_line_end_inside_leaks_nothing(world: World, inside: str) -> None:
+    (world.home / "secrets" / "bootstrap-token.txt").unlink()
+    world.token = f"{world.token[:13]}{inside}{world.token[13:]}"
+    watch, output, status = world.run([BUNDLE], environments=False, VAULT_TOKEN=world.token)
+    assert status == 2
+    assert "Vault's token from environment VAULT_TOKEN has more than one line" in output
     assert watch.leaks == set()
 
 
