@@ -13,7 +13,7 @@ author:
   - tazlab.bootstrap contributors (@tazlab)
 description:
   - Returns the values of fields of the bundle from Vault, or from the fallback sources for what Vault did not give.
-    However many lookups, hosts and forks a run has, Vault is read once.
+    However many lookups, hosts and forks a run has, Vault is read once. In check mode no token is renewed.
   - The two-part name C(tazlab.vault_bundle) is the same plugin, where a lookup plugin path has a file of that name. See
     the README.
 extends_documentation_fragment:
@@ -25,7 +25,8 @@ requirements:
   - jmespath (on the controller, if a field has an C(expression))
 options:
   _terms:
-    description: The names of fields. With no name, the whole bundle is returned as one dictionary.
+    description:
+      - The names of fields, also as a list. With no name, the whole bundle is returned as one dictionary.
     type: list
     elements: str
   on_unavailable:
