@@ -58,6 +58,8 @@ def _is_path(field: Field, value: str) -> bool:
     candidate = strip_token(value)
     if field.kind == "base64key" and decoded_length(candidate) is not None:
         return False
+    if field.kind == "pem" and "-----BEGIN " in candidate:  # before it may stand anything
+        return False
     return candidate.startswith(("/", "~"))
 
 

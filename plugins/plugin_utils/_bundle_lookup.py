@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import typing as t
 from pathlib import Path
@@ -93,10 +94,20 @@ def _wanted(fields: tuple[Field, ...], terms: list[t.Any]) -> list[Field]:
     if not terms:
         return list(fields)
     declared = {known.name: known for known in fields}
-    unknown = [str(number) for number, term in enumerate(terms, 1) if not isinstance(term, str) or term not in declared]
-    if unknown:  # a value in a name's place is not quoted
+    unknown = [_meant(number, term, declared) for number, term in enumerate(terms, 1) if not _is_in(term, declared)]
+    if unknown:
         raise BootstrapError(
-            f"No field is named as term {', '.join(unknown)} of the lookup says. Declared are {', '.join(declared)}; "
+            f"No field is named as the lookup's {' and '.join(unknown)} says. Declared are {', '.join(declared)}; "
             "fields declares others."
         )
     return [declared[term] for term in terms]
+
+
+def _is_in(term: t.Any, declared: t.Collection[str]) -> bool:
+    return isinstance(term, str) and term in declared
+
+
+def _meant(number: int, term: t.Any, declared: t.Collection[str]) -> str:
+    """A term by its number, since a value in a name's place must not be quoted; and the field that was meant."""
+    near = difflib.get_close_matches(term, declared, 1) if isinstance(term, str) else []
+    return f"term {number}" + (f" (did you mean {near[0]}?)" if near else "")
