@@ -8,9 +8,14 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import TokenHealth, iso, token_health
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import (
+    TokenHealth,
+    iso,
+    token_health,
+    vault_time,
+)
 
 # A clock that is off by less than this does not matter to anybody.
 CLOCK_TOLERANCE: t.Final = timedelta(seconds=60)
@@ -112,11 +117,7 @@ def token_facts(data: Mapping[str, t.Any], now: datetime) -> TokenFacts | None:
 
 def server_time(data: Mapping[str, t.Any]) -> datetime | None:
     """Vault's own time: it says both when the token expires and how many seconds that is away."""
-    ttl = data.get("ttl")
-    try:
-        expires = datetime.strptime(str(data.get("expire_time"))[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or ttl <= 0:
+    ttl, expires = data.get("ttl"), vault_time(data.get("expire_time"))
+    if expires is None or isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or ttl <= 0:
         return None
     return expires - timedelta(seconds=int(ttl))

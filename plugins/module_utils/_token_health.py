@@ -8,6 +8,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -106,6 +107,15 @@ def health_warnings(health: TokenHealth, now: datetime) -> list[str]:
 def _soon_renewed(health: TokenHealth) -> bool:
     """A token whose whole life is shorter than the warning's limit would be warned about at each start."""
     return (health.period or health.creation_ttl) <= WARN_BELOW and not health.renewal_due
+
+
+def vault_time(value: t.Any) -> datetime | None:
+    """A time as Vault writes it: with more digits than Python reads, and in the zone in which the server runs."""
+    parts = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", str(value))
+    try:
+        return datetime.strptime("".join(parts.groups()), "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC) if parts else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -34,6 +34,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health imp
     iso,
     renewed,
     token_health,
+    vault_time,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import (
     PAUSE,
@@ -285,13 +286,7 @@ def bundle_outcome(answer: Answer, settings: VaultSettings) -> Outcome:
     if data is None:
         reason = "destroyed" if metadata.get("destroyed") is True else "deleted"
         return Outcome(reason, explain(reason, settings, version=version), reachable=True, version=version)
-    return Outcome(OK, reachable=True, data=data, version=version, created=_epoch(metadata.get("created_time")))
-
-
-def _epoch(value: t.Any) -> int | None:
-    """The seconds of a time like 2026-01-02T03:04:05.123456789Z, which has more digits than Python reads."""
-    try:
-        moment = datetime.strptime(str(value)[:19], "%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return None
-    return int(moment.replace(tzinfo=UTC).timestamp())
+    created = vault_time(metadata.get("created_time"))
+    return Outcome(
+        OK, reachable=True, data=data, version=version, created=int(created.timestamp()) if created else None
+    )

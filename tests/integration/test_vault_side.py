@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -392,3 +394,28 @@ def test_a_periodic_token_outlives_its_period(site: Site) -> None:
     run = ok(site.task("vault_bootstrap_token", operation="renew", dest=f"~/{TOKEN_FILE}"), changed=0)
     assert "unless renewed" in run.output
     assert "even if renewed" not in run.output
+
+
+def test_a_server_outside_utc_is_read_by_its_own_zone(tmp_path: Path) -> None:
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import look_up
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+
+    zone = tmp_path / "zone"  # five hours west of UTC, in the format of tzfile(5), which the system may have none of
+    zone.write_bytes(
+        b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", -18000, 0, 0) + b"LAB\0"
+    )
+    authority = Authority(tmp_path / "tls")
+    with VaultServer(tmp_path / "vault", authority, timezone=zone) as vault:
+        vault.write_bundle(bundle(authority.ca_pem))
+        token = vault.scoped_token()
+        settings = VaultSettings(vault.url, token, "test", ca_pem=authority.ca_pem)
+        expires = hvac.Client(url=vault.url, token=token, verify=str(vault.ca_file)).auth.token.lookup_self()
+        assert expires["data"]["expire_time"].endswith("-05:00")
+        facts = bounded(settings, 20, lambda admin: look_up(admin, token, "test"))
+        assert facts is not None
+        assert facts.warnings() == []
+        outcome = fetch(settings, timeout=20)
+        assert outcome.created is not None
+        assert abs(time.time() - outcome.created) < 60

@@ -80,6 +80,7 @@ class VaultServer:
         *,
         host: str = "127.0.0.1",
         certificate: tuple[Path, Path] | None = None,
+        timezone: Path | None = None,
     ) -> None:
         self.directory = directory
         self.host = host
@@ -91,6 +92,7 @@ class VaultServer:
         self.root_token = ""
         self.unseal_key = ""
         self._certificate = certificate or authority.certificate("vault", ("localhost", "127.0.0.1", host))
+        self._timezone = timezone
         self._process: Process | None = None
         self._paused = False
 
@@ -168,6 +170,8 @@ class VaultServer:
     def boot(self) -> Self:
         """Start the server and nothing more: a new one is not initialised, an old one is sealed."""
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        if self._timezone is not None:
+            environment["TZ"] = str(self._timezone)
         earlier = self._starts()
         self._process = Process(
             [server_binary(), "server", f"-config={self._configure()}"],

@@ -76,6 +76,16 @@ def test_a_clock_that_is_off_changes_no_date_and_is_told(off: timedelta) -> None
     )
 
 
+@pytest.mark.parametrize(
+    "expires", ["2026-01-01T07:50:00.99-05:00", "2026-01-01T18:20:00+05:30", "2026-01-01T12:50:00Z"]
+)
+def test_vaults_zone_changes_no_date(expires: str) -> None:
+    facts = token_facts(looked_up(expire_time=expires), NOW)
+    assert facts is not None
+    assert facts.says == "dies on 2026-01-01T12:50:00Z unless renewed"
+    assert facts.warnings() == []
+
+
 def test_a_token_without_end() -> None:
     facts = token_facts(looked_up(ttl=0, creation_ttl=0, expire_time=None, period=0, policies=["root"]), NOW)
     assert facts is not None

@@ -17,6 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health imp
     iso,
     renewed,
     token_health,
+    vault_time,
 )
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -123,3 +124,20 @@ def test_no_number_is_too_large(name: str, number: float) -> None:
 )
 def test_an_answer_that_is_none_is_unknown(data: dict[str, Any]) -> None:
     assert token_health(data, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-11-24T21:28:13.123456789Z", "2026-11-24T21:28:13Z"),
+        ("2026-11-24T16:28:13.99-05:00", "2026-11-24T21:28:13Z"),
+        ("2026-11-25T02:58:13+05:30", "2026-11-24T21:28:13Z"),
+        ("2026-11-24T21:28:13", None),
+        ("2026-13-24T21:28:13Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_vaults_times_are_read_in_its_own_zone(text: str | None, said: str | None) -> None:
+    assert iso(vault_time(text)) == said
