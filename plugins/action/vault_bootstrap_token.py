@@ -14,6 +14,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import Bo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+    LOOKUP,
+    REVOKE,
     BundleStore,
     Delivered,
     FileStore,
@@ -103,7 +105,7 @@ class ActionModule(OperatorAction):
         return self._as_itself(params, look_up if self.check_mode else renew)
 
     def revoke(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        path = "auth/token/revoke-accessor"
+        path = REVOKE
         need = Need(path, frozenset({"update"}), "revoke a token by its accessor")
 
         def work(vault: VaultAdmin) -> bool:
@@ -140,6 +142,9 @@ class ActionModule(OperatorAction):
         if params["field"]:
             what = frozenset({"create", "read", "update"})
             yield Need(vault.settings.secret_path, what, f"write {params['field']} into the bundle")
+        if params["rotate"]:
+            yield Need(REVOKE, frozenset({"update"}), "revoke the replaced token")
+            yield Need(LOOKUP, frozenset({"update"}), "look up the replaced token")
 
     def _issued(self, params: dict[str, t.Any], delivered: Delivered) -> dict[str, t.Any]:
         changed = delivered.state != "unchanged"
@@ -157,7 +162,7 @@ class ActionModule(OperatorAction):
             "changed": changed,
             "state": delivered.state,
             "token": facts.as_dict() if facts else None,
-            "previous_accessor": delivered.previous_accessor,
+            "previous_accessors": delivered.previous_accessors,
             "notes": lines,
             "diff": self.shown([(place, *_accessors(delivered, self.check_mode))] if changed else []),
             "warnings": facts.warnings() if facts else [],
@@ -213,7 +218,7 @@ class ActionModule(OperatorAction):
 
 def _accessors(delivered: Delivered, check_mode: bool) -> tuple[str, str]:
     """Before and after, with the tokens named by their accessors, which open nothing."""
-    before = f"token with accessor {delivered.previous_accessor}\n" if delivered.previous_accessor else ""
+    before = "".join(f"token with accessor {accessor}\n" for accessor in delivered.previous_accessors[:1])
     accessor = "(to be issued)" if check_mode or delivered.facts is None else delivered.facts.accessor
     return before, f"token with accessor {accessor}\n"
 

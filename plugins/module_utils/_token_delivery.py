@@ -35,13 +35,27 @@ if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
 
 
+LOOKUP: t.Final = "auth/token/lookup"
+REVOKE: t.Final = "auth/token/revoke-accessor"
+# How many versions of the bundle are searched for tokens that it held before.
+OLDER_VERSIONS: t.Final = 20
+_PERHAPS_ISSUED: t.Final = (
+    " Whether a token was issued is not known. If so, nobody holds it, and it dies unused at the end of its period. "
+    "Run this again."
+)
+
+
+class CannotTell(BootstrapError):
+    """Nobody who asks may look a token up: it may be dead, or alive."""
+
+
 @dataclass
 class Delivered:
     """What became of a token: C{state} is unchanged, issued, rotated, resumed or wrapped."""
 
     state: str
     facts: TokenFacts | None = None
-    previous_accessor: str = ""
+    previous_accessors: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -96,6 +110,19 @@ class BundleStore:
         value = self._vault.bundle(f"Reading {self.place}").data.get(self.known.name)
         return _cleaned(value) if isinstance(value, str) else None
 
+    def former(self) -> list[str]:
+        """Other tokens that older versions of the bundle hold: a rotation that was interrupted may have left them."""
+        doing = f"Reading older versions of {self.place}"
+        newest = self._vault.bundle(doing)
+        values = [newest.data.get(self.known.name)]
+        for version in range(newest.version - 1, max(0, newest.version - 1 - OLDER_VERSIONS), -1):
+            older = self._vault.bundle(doing, version)
+            if not older.version:
+                break
+            values.append(older.data.get(self.known.name))
+        tokens = dict.fromkeys(_cleaned(value) for value in values if isinstance(value, str))
+        return [token for token in list(tokens)[1:] if token]
+
     @contextlib.contextmanager
     def reserved(self) -> Iterator[Callable[[str], None]]:
         yield self._write
@@ -146,7 +173,7 @@ def copy_command(path: Path | None, anchor: Path) -> str:
 
 
 def look_up(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
-    """What Vault says of a token, asked with that token itself; None where Vault does not know it."""
+    """What Vault says of a token, asked with that token itself; None where that is refused: dead, or too narrow."""
     with vault.as_token(token, source) as own:
         try:
             data = own.request(lambda client: client.auth.token.lookup_self()).get("data")
@@ -154,6 +181,29 @@ def look_up(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
             if failure.reason == "forbidden":
                 return None
             raise own.error(failure, f"Looking up the token of {source}", "read auth/token/lookup-self") from None
+    return _facts(data)
+
+
+def find(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
+    """As L{look_up}, and the operator asks where the token may not. None: Vault does not know it."""
+    facts = look_up(vault, token, source)
+    if facts is not None:
+        return facts
+    if vault.capabilities([LOOKUP])[LOOKUP].isdisjoint({"update", "root"}):
+        raise CannotTell(
+            f"Whether the token of {source} lives cannot be told: Vault refuses to let it look itself up, and the "
+            f"operator's token ({vault.settings.token_source}) lacks update on {LOOKUP}."
+        )
+    try:
+        data = vault.request(lambda client: client.write_data(LOOKUP, data={"token": token})).get("data")
+    except VaultFailure as failure:
+        if failure.reason in ("forbidden", "not_found"):
+            return None
+        raise vault.error(failure, f"Looking up the token of {source}", f"write {LOOKUP}") from None
+    return _facts(data)
+
+
+def _facts(data: t.Any) -> TokenFacts | None:
     return token_facts(data if isinstance(data, dict) else {}, datetime.now(UTC))
 
 
@@ -177,8 +227,8 @@ def _proven(vault: VaultAdmin, token: str, spec: TokenSpec) -> TokenFacts:
     unfit = facts.unfit(spec)
     if unfit:
         raise BootstrapError(
-            f"The new token of {source} is not what was asked for: {'; '.join(unfit)}. It was revoked, and nothing was "
-            "stored. Has somebody changed that token role? vault_bootstrap_update_token_roles: true corrects it."
+            f"The new token of {source} is not what was asked for: {'; '.join(unfit)}. Nothing was stored. "
+            "Has somebody changed that token role? vault_bootstrap_update_token_roles: true corrects it."
         )
     with vault.as_token(token, source) as own:
         own.read(spec.proof, "Proving the new token")
@@ -201,13 +251,18 @@ def deliver(
     """See to it that the store holds a token as asked for; with C{rotate} a new one, and the old one ends."""
     leftover = _leftover(store)
     current = store.read()
-    facts = look_up(vault, current, store.place) if current else None
+    facts = None
+    try:
+        facts = find(vault, current, store.place) if current else None
+    except CannotTell as doubt:
+        progress(str(doubt))
     fit = facts is not None and not facts.unfit(spec)
     if leftover and fit and isinstance(store, FileStore):
-        if not check_mode:
-            note = _end(vault, store, leftover)
-            progress(f"an interrupted rotation is finished: {note}")
-        return Delivered("resumed", facts)
+        if check_mode:
+            return Delivered("resumed", facts)
+        note, ended = _end(vault, store, leftover)
+        progress(f"an interrupted rotation is finished: {note}" if ended else note)
+        return Delivered("resumed" if ended else "unchanged", facts)
     if fit and not rotate:
         return Delivered("unchanged", facts)
     replaced = (leftover or current or _anchor_token(store, anchor)) if rotate or leftover else None
@@ -216,11 +271,23 @@ def deliver(
         return Delivered(state, facts)
     if facts is not None and not rotate and facts.unfit(spec):
         progress(f"the token of {store.place} is replaced: {'; '.join(facts.unfit(spec))}")
+    former = _former(vault, store, spec, facts, rotate)
+    for accessor in former if isinstance(store, BundleStore) else ():
+        progress(f"a former token of {store.place} lives until it is revoked; its accessor is {accessor}")
     new = _issue(vault, store, spec, replaced, progress)
-    result = Delivered(state, new, facts.accessor if facts else "")
+    result = Delivered(state, new, former)
     if isinstance(store, FileStore) and replaced:
-        result.lines.append(_end(vault, store, replaced))
+        result.lines.append(_end(vault, store, replaced)[0])
     return result
+
+
+def _former(vault: VaultAdmin, store: Store, spec: TokenSpec, facts: TokenFacts | None, rotate: bool) -> list[str]:
+    """The accessors of the tokens that are replaced: nobody can find them once the token is gone. Never a root's."""
+    former = [facts.accessor] if facts is not None and "root" not in facts.health.policies else []
+    if isinstance(store, BundleStore) and rotate:
+        found = [find(vault, token, f"an older version of {store.place}") for token in store.former()]
+        former += [old.accessor for old in found if old is not None and set(old.health.policies) == set(spec.policies)]
+    return former
 
 
 def _leftover(store: Store) -> str | None:
@@ -241,9 +308,11 @@ def _issue(
 ) -> TokenFacts:
     with store.reserved() as keep:
         doing = f"Issuing a token through the role {spec.role}"
-        answer = vault.write(f"auth/token/create/{spec.role}", {"period": f"{spec.period}s"}, doing)
+        body = {"period": f"{spec.period}s"}
+        answer = vault.write(f"auth/token/create/{spec.role}", body, doing, unknown_end=_PERHAPS_ISSUED)
         auth = answer.get("auth")
-        token = str(auth.get("client_token") or "") if isinstance(auth, dict) else ""
+        made = auth if isinstance(auth, dict) else {}
+        token, accessor = str(made.get("client_token") or ""), str(made.get("accessor") or "")
         if not token:
             raise BootstrapError(f"{doing}: Vault's answer holds no token.")
         storing = False
@@ -254,29 +323,55 @@ def _issue(
                 write_private_file(store.superseded, f"{old}\n")
             storing = True
             keep(token)
-        except BaseException:
-            if not (storing and store.may_hold(token)):
-                with contextlib.suppress(BootstrapError):
-                    _revoke_self(vault, token, "the new token")
+        except BaseException as error:
+            if storing and store.may_hold(token):
+                note = f"The new token, whose accessor is {accessor}, is left alive: {store.place} may hold it."
+            else:
+                note = _withdrawn(vault, token, accessor)
+            if isinstance(error, BootstrapError):
+                raise BootstrapError(f"{error} {note}") from None
+            progress(note)
             raise
     progress(f"it is stored in {store.place}")
     return facts
 
 
-def _end(vault: VaultAdmin, store: FileStore, old: str) -> str:
-    """End the token that was replaced; the new one is stored by now."""
+def _withdrawn(vault: VaultAdmin, token: str, accessor: str) -> str:
+    """Take a new token back, which the time for everything asked may not suffice for any more."""
+    with contextlib.suppress(BootstrapError), vault.beyond_deadline() as late:
+        with contextlib.suppress(BootstrapError):
+            if _revoke_self(late, token, "the new token"):
+                return "The new token was revoked."
+        late.write(REVOKE, {"accessor": accessor}, "Revoking the new token")
+        return "The new token was revoked."
+    return (
+        f"The new token could NOT be revoked. Revoke it by its accessor: bao token revoke -accessor {accessor} (or "
+        "vault token revoke); otherwise it dies unused at the end of its period."
+    )
+
+
+def _end(vault: VaultAdmin, store: FileStore, old: str) -> tuple[str, bool]:
+    """End the token that was replaced, now that the new one is stored; what came of it, and whether that is all."""
     if old == vault.settings.token:
         note = "the replaced token is the operator's own, which is left alone"
     elif old == store.read():
         note = "there was no other token to end"
     else:
-        note = _revoke(vault, old)
+        try:
+            note = _revoke(vault, old)
+        except CannotTell as doubt:
+            return f"{doubt} It was not revoked, and is kept in {store.superseded} until a run can end it.", False
     remove_file(store.superseded)
-    return note
+    return note, True
 
 
 def _revoke(vault: VaultAdmin, old: str) -> str:
-    facts = look_up(vault, old, "the replaced token")
+    try:
+        facts = find(vault, old, "the replaced token")
+    except CannotTell:
+        if _revoke_self(vault, old, "the replaced token"):  # no root token: that one may look itself up
+            return "the replaced token has revoked itself"
+        raise
     if facts is None:
         return "the replaced token had ended already"
     if "root" in facts.health.policies:
@@ -284,7 +379,7 @@ def _revoke(vault: VaultAdmin, old: str) -> str:
     if _revoke_self(vault, old, "the replaced token"):
         return "the replaced token has revoked itself"
     body = {"accessor": facts.accessor}
-    vault.write("auth/token/revoke-accessor", body, "Revoking the replaced token, which may not revoke itself")
+    vault.write(REVOKE, body, "Revoking the replaced token, which may not revoke itself")
     return "the replaced token is revoked by its accessor"
 
 
@@ -295,7 +390,7 @@ def _revoke_self(vault: VaultAdmin, token: str, source: str) -> bool:
         except VaultFailure as failure:
             if failure.reason == "forbidden":
                 return False
-            raise own.error(failure, f"Revoking {source}", "write auth/token/revoke-self", wrote=True) from None
+            raise own.error(failure, f"Revoking {source}", "write auth/token/revoke-self", own.unknown_end) from None
     return True
 
 
@@ -313,7 +408,9 @@ def deliver_wrapped(
         return Delivered("wrapped")
     doing = f"Issuing a wrapped token through the role {spec.role}"
     with store.reserved() as keep:
-        answer = vault.write(f"auth/token/create/{spec.role}", {"period": f"{spec.period}s"}, doing, wrap_ttl=wrap_ttl)
+        answer = vault.write(
+            f"auth/token/create/{spec.role}", {"period": f"{spec.period}s"}, doing, wrap_ttl, _PERHAPS_ISSUED
+        )
         wrapped = answer.get("wrap_info")
         token = str(wrapped.get("token") or "") if isinstance(wrapped, dict) else ""
         if not token:

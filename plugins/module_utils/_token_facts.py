@@ -66,6 +66,10 @@ class TokenFacts:
             (set(health.policies) != set(spec.policies), f"its policies are {', '.join(health.policies) or 'none'}"),
             (not self.orphan, "it has a parent, with which it dies"),
             (health.period <= 0, "it is not periodic"),
+            (
+                0 < health.period < spec.period,
+                f"its period is {health.period} s, and {spec.period} s were asked for",
+            ),
             (health.dies_at is not None, "it dies even if renewed"),
             (not health.renewable, "it cannot be renewed"),
             (self.kind != "service", f"it is a {self.kind} token"),
@@ -74,6 +78,20 @@ class TokenFacts:
         return [reason for wrong, reason in checks if wrong]
 
     def warnings(self) -> list[str]:
+        return [*self._cap(), *self._clock()]
+
+    def _cap(self) -> list[str]:
+        """A period that its role or the server shortens is still shown as it was asked for."""
+        health = self.health
+        if not health.period or health.span >= health.period:
+            return []
+        warning = (
+            f"A token must be renewed within {health.span} s, not {health.period} s: its token role, or the server's "
+            "maximum TTL, shortens its period."
+        )
+        return [warning]
+
+    def _clock(self) -> list[str]:
         if self.clock_off is None or abs(self.clock_off) <= CLOCK_TOLERANCE:
             return []
         seconds = int(abs(self.clock_off).total_seconds())

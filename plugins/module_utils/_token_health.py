@@ -38,9 +38,14 @@ class TokenHealth:
     renewed: bool = False
 
     @property
+    def span(self) -> int:
+        """For how long a renewal lasts: a shorter TTL than the period means that something caps the period."""
+        return min(self.period, self.creation_ttl) if self.period and self.creation_ttl else self.creation_ttl
+
+    @property
     def renewal_due(self) -> bool:
         """Less than half of the period, or of the TTL it was made with, is left."""
-        return self.renewable and 0 < self.ttl < (self.period or self.creation_ttl) / 2
+        return self.renewable and 0 < self.ttl < self.span / 2
 
 
 def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None:
@@ -106,7 +111,7 @@ def health_warnings(health: TokenHealth, now: datetime) -> list[str]:
 
 def _soon_renewed(health: TokenHealth) -> bool:
     """A token whose whole life is shorter than the warning's limit would be warned about at each start."""
-    return (health.period or health.creation_ttl) <= WARN_BELOW and not health.renewal_due
+    return health.span <= WARN_BELOW and not health.renewal_due
 
 
 def vault_time(value: t.Any) -> datetime | None:

@@ -23,17 +23,22 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings i
 
 # What the server may have done although no answer came.
 _UNKNOWN_END: t.Final = ("closed", "timeout", "unknown", "too_large", "not_vault", "unavailable")
-_UNKNOWN_NOTE: t.Final = (
-    " Whether it was done is not known. Run this again: what is done already is found and not done twice."
-)
+# How long one may still take back what was begun when the time for everything asked is over.
+GRACE: t.Final = 5.0
 
 
 class VaultAdmin:
     """Vault as one token sees it. C{read} and C{write} say what was tried when they fail."""
 
+    # Said when no answer to a change came.
+    unknown_end: t.ClassVar[str] = (
+        " Whether it was done is not known. Run this again: what is done already is found and not done twice."
+    )
+
     def __init__(self, settings: VaultSettings, deadline: float) -> None:
         self.settings = settings
         self._connection = VaultConnection(settings, deadline)
+        self.grace = 0.0
 
     def __enter__(self) -> VaultAdmin:
         return self
@@ -46,6 +51,11 @@ class VaultAdmin:
     def as_token(self, token: str, source: str) -> VaultAdmin:
         """The same Vault with another token, until the same deadline."""
         return VaultAdmin(replace(self.settings, token=token, token_source=source), self._connection.deadline)
+
+    def beyond_deadline(self) -> VaultAdmin:
+        """The same Vault for a few seconds more, whatever the deadline leaves: to take back what was begun."""
+        self.grace = GRACE
+        return VaultAdmin(self.settings, time.monotonic() + GRACE)
 
     @property
     def seconds_left(self) -> float:
@@ -67,16 +77,21 @@ class VaultAdmin:
             raise self.error(failure, doing, f"read {path}") from None
 
     def write(
-        self, path: str, body: Mapping[str, t.Any], doing: str, wrap_ttl: int | None = None
+        self,
+        path: str,
+        body: Mapping[str, t.Any],
+        doing: str,
+        wrap_ttl: int | None = None,
+        unknown_end: str = unknown_end,
     ) -> Mapping[str, t.Any]:
-        """Write to a path; the whole answer."""
+        """Write to a path; the whole answer. C{unknown_end} is said when no answer came."""
         wrap = f"{wrap_ttl}s" if wrap_ttl else None
         try:
             return self.request(lambda client: client.write_data(path, data=dict(body), wrap_ttl=wrap))
         except VaultFailure as failure:
-            raise self.error(failure, doing, f"write {path}", wrote=True) from None
+            raise self.error(failure, doing, f"write {path}", unknown_end) from None
 
-    def error(self, failure: VaultFailure, doing: str, what: str, wrote: bool = False) -> BootstrapError:
+    def error(self, failure: VaultFailure, doing: str, what: str, unknown_end: str = "") -> BootstrapError:
         """What kept us from doing something, and the next step."""
         settings = self.settings
         reason = failure.reason
@@ -96,7 +111,7 @@ class VaultAdmin:
             text = f"{settings.address} gave no answer in time. Is Vault overloaded, or does a firewall stand between?"
         else:
             text = explain(reason, settings, status=failure.status)
-        note = _UNKNOWN_NOTE if wrote and reason in _UNKNOWN_END else ""
+        note = unknown_end if reason in _UNKNOWN_END else ""
         return BootstrapError(f"{doing}: {text}{note}")
 
     def _why_unavailable(self) -> str:
@@ -131,22 +146,32 @@ class VaultAdmin:
             ) from None
         return {path: frozenset(map(str, answer.get(path) or ())) for path in asked}
 
-    def bundle(self, doing: str) -> StoredBundle:
-        """The newest version of the bundle. A deleted version has a number and no data."""
+    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+        """A version of the bundle, by default the newest. A deleted version has a number and no data."""
         settings = self.settings
         path = settings.secret_path
+        asked = f"{path}?version={version}" if version else path
         try:
-            data = _data(self.request(lambda client: client.read(path)))
+            data = _data(self.request(lambda client: client.read(asked)))
         except VaultFailure as failure:
             if failure.reason == "no_mount":
                 return StoredBundle(mounted=False)
             if failure.reason == "not_found":
+                self._prove_kv2(doing)
                 return StoredBundle()
             raise self.error(failure, doing, f"read {path}") from None
         metadata, values = data.get("metadata"), data.get("data")
         if not isinstance(metadata, Mapping) or not isinstance(values, (Mapping, type(None))):
             raise BootstrapError(f"{doing}: {explain('not_kv2', settings)}")
         return StoredBundle(int(metadata.get("version") or 0), values or {})
+
+    def _prove_kv2(self, doing: str) -> None:
+        """Where nothing is, KV version 1 answers like version 2, and would take a write for a secret of its own."""
+        path = f"sys/internal/ui/mounts/{self.settings.mount_point}"  # open to whoever may do anything in the mount
+        mount = self.read(path, f"{doing}: looking at the mount") or {}
+        options = mount.get("options")
+        if not isinstance(options, Mapping) or str(options.get("version")) != "2":
+            raise BootstrapError(f"{doing}: {explain('not_kv2', self.settings)} Correct mount_point.")
 
     def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
         """Write a new version of the bundle, if the newest one is still C{after}. L{LostRace} if it is not."""
@@ -157,7 +182,7 @@ class VaultAdmin:
         except VaultFailure as failure:
             if failure.status == 400 and self.bundle(doing).version != after:
                 raise LostRace from None
-            raise self.error(failure, doing, f"write {path}", wrote=True) from None
+            raise self.error(failure, doing, f"write {path}", self.unknown_end) from None
         return int(_data(answer).get("version") or 0)
 
 
@@ -168,10 +193,12 @@ def bounded(settings: VaultSettings, timeout: float, work: Callable[[VaultAdmin]
     deadline = time.monotonic() + timeout
     results: list[_Result] = []
     errors: list[BaseException] = []
+    admins: list[VaultAdmin] = []
 
     def run() -> None:
         try:
             with VaultAdmin(settings, deadline) as vault:
+                admins.append(vault)
                 results.append(work(vault))
         except BaseException as error:  # noqa: BLE001  # handed to the caller, who is another thread
             errors.append(error)
@@ -179,10 +206,12 @@ def bounded(settings: VaultSettings, timeout: float, work: Callable[[VaultAdmin]
     thread = threading.Thread(target=run, name="tazlab-vault", daemon=True)
     thread.start()
     thread.join(timeout + 1)
+    thread.join(sum(vault.grace for vault in admins))
     if errors:
         raise errors[0]
     if not results:
-        raise BootstrapError(explain("timeout", settings, timeout=timeout) + _UNKNOWN_NOTE)
+        note = " Whether everything was done is not known. Run this again."
+        raise BootstrapError(explain("timeout", settings, timeout=timeout) + note)
     return results[0]
 
 

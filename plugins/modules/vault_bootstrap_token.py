@@ -15,8 +15,8 @@ description:
   - Issues a periodic token without parent through a token role, proves it by a read, and stores it in a private file or
     in a field of the bundle. A token that is there and as it should be stays.
   - With O(rotate) a new token replaces the one that is there, without a gap. The new one is proven and safely stored
-    before the old one revokes itself. Killed at any point, one of the two works, and the next run finishes what was
-    begun.
+    before the old one revokes itself, or is revoked by its accessor. Killed at any point, one of the two works, and the
+    next run finishes what was begun.
   - Inspects or renews a token with that token itself, and says when it dies unless it is renewed.
   - The token's value is never part of the result.
 extends_documentation_fragment:
@@ -132,10 +132,14 @@ token:
     expires_at: "2026-12-26T04:24:13Z"
     dies_at: null
     says: dies on 2026-12-26T04:24:13Z unless renewed
-previous_accessor:
-  description: The accessor of the token that was there before; for a field of the bundle that one still lives.
+previous_accessors:
+  description:
+    - The accessors of the tokens that were there before. Those of a field of the bundle still live.
+    - With O(rotate) and O(field), also those that older versions of the bundle hold and that still live, as an
+      interrupted rotation leaves them.
   returned: for O(operation=issue)
-  type: str
+  type: list
+  elements: str
 notes:
   description: What its owner may do next, such as the command that copies it into the anchor.
   returned: for O(operation=issue)

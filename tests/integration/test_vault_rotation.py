@@ -20,15 +20,19 @@ import pytest
 from hvac.exceptions import Forbidden
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin, bounded
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_http import BoundedAdapter
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
 from lab.bundle import PUBLIC
 from lab.kube import ControlPlane
 from lab.leaks import Canaries, Watch
 from lab.playbook import private_environment, run_playbook
 from lab.process import wait_until
-from tests.integration.test_vault_side import BUNDLE, PLAYBOOKS, TOKEN_FILE, Site, ok
+from tests.integration.test_vault_side import BUNDLE, OPERATOR, PLAYBOOKS, TOKEN_FILE, Site, ok
 
 SPEC = TokenSpec("tazlab-bootstrap", ("tazlab-bootstrap",), 2764800, f"secret/data/{BUNDLE}")
 
@@ -47,9 +51,13 @@ def works(site: Site, token: str) -> bool:
         return False
 
 
-def deliver(site: Site, rotate: bool = True) -> Any:
-    options = {"url": site.vault.url, "token": site.operator, "ca_cert": str(site.vault.ca_file)}
-    settings = operator_settings(options, environ={}, home=site.home)
+def operator(site: Site, token: str = "") -> VaultSettings:
+    options = {"url": site.vault.url, "token": token or site.operator, "ca_cert": str(site.vault.ca_file)}
+    return operator_settings(options, environ={}, home=site.home)
+
+
+def deliver(site: Site, rotate: bool = True, token: str = "") -> Any:
+    settings = operator(site, token)
     store = _token_delivery.FileStore(site.home / TOKEN_FILE)
     return bounded(
         settings,
@@ -81,6 +89,75 @@ def test_a_token_in_the_anchor_alone_is_rotated_too(site: Site) -> None:
     ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
     assert works(site, site.token())
     assert not works(site, old)
+
+
+def narrow(site: Site) -> str:
+    """A token that may read the bundle and nothing else, not even look itself up."""
+    rules = f'path "secret/data/{BUNDLE}" {{ capabilities = ["read"] }}'
+    site.vault.client.sys.create_or_update_acl_policy("reads", rules)
+    return site.vault.scoped_token(policies=("reads",))
+
+
+def accessors(site: Site) -> set[str]:
+    return set(site.vault.client.auth.token.list_accessors()["data"]["keys"])
+
+
+def test_a_token_that_may_not_look_itself_up_is_ended_by_the_operator(site: Site) -> None:
+    old = narrow(site)
+    (site.home / TOKEN_FILE).unlink()
+    (site.anchor / "bootstrap-token.txt").write_text(old)
+    run = ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+    assert "the replaced token is revoked by its accessor" in run.output
+    assert works(site, site.token())
+    assert not works(site, old)
+
+
+def test_a_token_that_nobody_may_look_up_is_never_said_to_have_ended(site: Site) -> None:
+    old = narrow(site)
+    (site.home / TOKEN_FILE).write_text(old)
+    lacking = site.operator_with(OPERATOR.replace('path "auth/token/lookup" ', 'path "auth/token/nothing" '))
+    delivered = deliver(site, token=lacking)
+    assert "cannot be told" in delivered.lines[-1]
+    assert works(site, old)
+    assert (site.home / f"{TOKEN_FILE}.superseded").read_text().strip() == old
+    site.operator = site.operator_with(OPERATOR)
+    assert deliver(site, rotate=False).state == "resumed"
+    assert not works(site, old)
+
+
+def test_a_new_token_that_fails_is_taken_back_or_named(site: Site) -> None:
+    spec = TokenSpec("tazlab-eso-reader", ("tazlab-eso-reader",), 2764800, "secret/data/elsewhere")
+
+    def issue(vault: VaultAdmin) -> Any:
+        store = _token_delivery.BundleStore(vault, Field("ESO_READER_TOKEN"))
+        return _token_delivery.deliver(
+            vault, store, spec, rotate=True, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+        )
+
+    before = accessors(site)
+    with pytest.raises(BootstrapError, match=r"The new token was revoked\."):
+        bounded(operator(site), 60, issue)
+    assert accessors(site) == before
+    lacking = site.operator_with(OPERATOR.replace('path "auth/token/revoke-accessor" ', 'path "auth/token/nothing" '))
+    before = accessors(site)
+    with pytest.raises(BootstrapError, match=r"could NOT be revoked") as raised:
+        bounded(operator(site, lacking), 60, issue)
+    (left,) = accessors(site) - before
+    assert f"bao token revoke -accessor {left}" in str(raised.value)
+
+
+def test_a_lost_answer_to_issuing_is_not_said_to_be_found_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = BoundedAdapter.send
+
+    def lost(self: Any, request: Any, **options: Any) -> Any:
+        answer = send(self, request, **options)
+        if "/auth/token/create/" in request.url:
+            raise ConnectionResetError(104, "the answer is lost")
+        return answer
+
+    monkeypatch.setattr(BoundedAdapter, "send", lost)
+    with pytest.raises(BootstrapError, match="nobody holds it"):
+        deliver(site)
 
 
 def test_killed_anywhere_one_of_the_two_works_and_the_next_run_finishes(
@@ -178,6 +255,26 @@ def test_the_eso_readers_token_keeps_its_former_one_alive_until_the_cluster_has_
     ok(site.task("vault_bootstrap_token", operation="revoke", accessor=accessor), changed=0)
     with pytest.raises(Forbidden):
         site.client(old).auth.token.lookup_self()
+
+
+def test_a_rotation_that_was_interrupted_leaves_no_token_that_nobody_finds(site: Site) -> None:
+    tokens = []
+    for _time in range(2):
+        tokens.append(site.stored()[1]["ESO_READER_TOKEN"])
+        run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    for former in tokens:
+        accessor = site.client(former).auth.token.lookup_self()["data"]["accessor"]
+        assert f"lives until it is revoked; its accessor is {accessor}" in run.output
+        assert f"accessor={accessor}" in run.output.replace("\n", " ").replace("  ", "")
+
+
+def test_a_period_that_was_asked_shorter_or_is_capped_is_noticed(site: Site) -> None:
+    ok(site.run("publish.yml", vault_bootstrap_rotate=True, vault_bootstrap_period=3600, vault_bootstrap_eso=False))
+    run = ok(site.run("publish.yml", vault_bootstrap_eso=False))
+    assert "its period is 3600 s, and 2764800 s were asked for" in run.output
+    site.vault.client.sys.tune_auth_method("token", max_lease_ttl="24h")
+    run = ok(site.run("rotate.yml", tazlab_rotate="token"))
+    assert "renewed within 86400 s, not 2764800 s" in run.output
 
 
 @pytest.mark.kube

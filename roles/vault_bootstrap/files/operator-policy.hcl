@@ -4,6 +4,7 @@ path "sys/mounts/secret" { capabilities = ["update"] }
 path "sys/policies/acl/tazlab-*" { capabilities = ["read", "update"] }
 path "auth/token/roles/tazlab-*" { capabilities = ["create", "read", "update"] }
 path "auth/token/create/tazlab-*" { capabilities = ["sudo", "update"] }
+path "auth/token/lookup" { capabilities = ["update"] }
 path "auth/token/revoke-accessor" { capabilities = ["update"] }
 path "secret/data/tazlab-k8s/bootstrap" { capabilities = ["create", "read", "update"] }
 path "secret/metadata/tazlab-k8s/bootstrap" { capabilities = ["read", "update"] }

@@ -50,6 +50,7 @@ def test_the_one_that_was_asked_for() -> None:
         ({"policies": ["root"]}, "root token"),
         ({"orphan": False}, "parent"),
         ({"period": 0}, "not periodic"),
+        ({"period": 1800}, "its period is 1800 s, and 3600 s were asked for"),
         ({"explicit_max_ttl": 60}, "dies even if renewed"),
         ({"renewable": False}, "cannot be renewed"),
         ({"type": "batch"}, "batch token"),
@@ -84,6 +85,14 @@ def test_vaults_zone_changes_no_date(expires: str) -> None:
     assert facts is not None
     assert facts.says == "dies on 2026-01-01T12:50:00Z unless renewed"
     assert facts.warnings() == []
+
+
+def test_a_period_that_is_capped_is_told() -> None:
+    facts = token_facts(looked_up(creation_ttl=60, ttl=50, expire_time="2026-01-01T12:00:50Z"), NOW)
+    assert facts is not None
+    assert facts.unfit(SPEC) == []
+    assert "renewed within 60 s, not 3600 s" in facts.warnings()[0]
+    assert not facts.health.renewal_due
 
 
 def test_a_token_without_end() -> None:
