@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import take_command
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
@@ -173,11 +173,7 @@ class ActionModule(OperatorAction):
         anchor = self._anchor(params)
         if params["dest"]:
             return copy_command(self._dest(params), anchor)
-        name = self._field(params).file_names[0]
-        return (
-            f"(umask 077; bao kv get -mount={shlex.quote(params['mount_point'])} -field={params['field']} "
-            f"{shlex.quote(params['path'])} > {shlex.quote(str(anchor / name))})"
-        )
+        return take_command(self._field(params), params["mount_point"], params["path"], anchor)
 
     def _as_itself(
         self, params: dict[str, t.Any], work: t.Callable[[VaultAdmin, str, str], TokenFacts | None]

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
@@ -16,8 +18,10 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish i
     Plan,
     StoredBundle,
     Updated,
+    outdated,
     plan_absent,
     plan_present,
+    take_command,
     update_bundle,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH
@@ -85,14 +89,17 @@ class ActionModule(OperatorAction):
         if names is not None and not names:
             raise BootstrapError("names: names no field. Name the fields, or leave it out.")
         if params["state"] == "absent":
-            return self._published(params, fields, lambda stored: plan_absent(names, stored.data))
+            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data))
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
         wanted = self._wanted(params, chosen)
 
-        def decide(stored: StoredBundle) -> Plan:
+        def decide(vault: VaultAdmin, stored: StoredBundle) -> Plan:
             plan = plan_present(chosen, wanted, stored.data, params["keep"])
             issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
+            if names is None and not params["values"] and not params["value_files"]:
+                older = outdated(vault, plan, wanted, stored, time.time(), "Looking at the bundle's older versions")
+                _refuse_outdated([known for known in chosen if known.name in older], wanted, params)
             return plan
 
         return self._published(params, fields, decide)
@@ -128,11 +135,11 @@ class ActionModule(OperatorAction):
     # -------------------------------------------------------------------------------------------- publishing
 
     def _published(
-        self, params: dict[str, t.Any], fields: Sequence[Field], decide: t.Callable[[StoredBundle], Plan]
+        self, params: dict[str, t.Any], fields: Sequence[Field], decide: t.Callable[[VaultAdmin, StoredBundle], Plan]
     ) -> dict[str, t.Any]:
         def work(vault: VaultAdmin) -> tuple[Updated, _Metadata]:
             stored, metadata = self._checked(params, vault, decide)
-            updated = update_bundle(vault, decide, check_mode=self.check_mode, stored=stored)
+            updated = update_bundle(vault, partial(decide, vault), check_mode=self.check_mode, stored=stored)
             if metadata.changed and not self.check_mode:
                 vault.write(metadata.path, metadata.wanted, "Writing the bundle's metadata")
             return updated, metadata
@@ -149,7 +156,7 @@ class ActionModule(OperatorAction):
         }
 
     def _checked(
-        self, params: dict[str, t.Any], vault: VaultAdmin, decide: t.Callable[[StoredBundle], Plan]
+        self, params: dict[str, t.Any], vault: VaultAdmin, decide: t.Callable[[VaultAdmin, StoredBundle], Plan]
     ) -> tuple[StoredBundle, _Metadata]:
         """What is there. Refuses before anything is changed what the operator's token may not do."""
         settings = vault.settings
@@ -172,7 +179,7 @@ class ActionModule(OperatorAction):
         )
         metadata = _Metadata(metadata_path, _wanted_metadata(params, found or {}), found or {})
         writes = []
-        if decide(stored).changed:
+        if decide(vault, stored).changed:
             what = frozenset({"update" if stored.version else "create"})
             writes.append(Need(settings.secret_path, what, "write the bundle"))
         if metadata.changed:
@@ -249,6 +256,24 @@ def _refuse_missing(chosen: Sequence[Field], plan: Plan, params: Mapping[str, t.
             f"Neither {params['anchor']} nor Vault has {places}. Nothing was published. Put the values there, or "
             "declare the fields required: false."
         )
+
+
+def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], params: Mapping[str, t.Any]) -> None:
+    """A field that was rotated in Vault, and in the anchor not yet, is never rolled back unasked."""
+    if not older:
+        return
+    anchor = expand(params["anchor"], Path.home())
+    lines = "".join(
+        f"\n  {known.name}, {wanted[known.name].provenance.label}. To take Vault's value: "
+        f"{take_command(known, params['mount_point'], params['path'], anchor)}"
+        for known in older
+    )
+    names = ",".join(known.name for known in older)
+    raise BootstrapError(
+        "The anchor's files are older than what Vault holds, which was written after them: was it rotated? Nothing was "
+        f"published. Take Vault's values into the anchor by hand, or publish the old ones all the same by naming their "
+        f"fields (names, tazlab.bootstrap.publish -e tazlab_publish={names}):{lines}"
+    )
 
 
 def _wanted_metadata(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -8,9 +8,11 @@ The plan is pure; only L{update_bundle} talks, to whatever reads and writes the 
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
@@ -33,6 +35,7 @@ class StoredBundle:
     version: int = 0
     data: Mapping[str, t.Any] = field(default_factory=dict, repr=False)
     mounted: bool = True
+    created: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,32 @@ def plan_present(
     return Plan(data, tuple(changes))
 
 
+def take_command(known: Field, mount_point: str, path: str, anchor: Path) -> str:
+    """How the anchor's owner takes over what Vault has."""
+    file = shlex.quote(str(anchor / known.file_names[0]))
+    return f"(umask 077; bao kv get -mount={shlex.quote(mount_point)} -field={known.name} {shlex.quote(path)} > {file})"
+
+
+def outdated(
+    edge: BundleEdge, plan: Plan, wanted: Mapping[str, Found], stored: StoredBundle, now: float, doing: str
+) -> list[str]:
+    """The fields whose file is older than the value that Vault has: publishing them would roll Vault's back."""
+    names = []
+    for change in plan.changes:
+        found = wanted.get(change.name)
+        if change.state != "changed" or found is None or found.provenance.age is None:
+            continue
+        written, value, version = now - found.provenance.age, stored.data[change.name], stored
+        while version.created is not None and version.created > written and version.version > 1:
+            older = edge.bundle(doing, version.version - 1)
+            if older.data.get(change.name) != value:
+                break
+            version = older
+        if version.created is not None and version.created > written:
+            names.append(change.name)
+    return names
+
+
 def plan_absent(names: Sequence[str], stored: Mapping[str, t.Any]) -> Plan:
     """Take the named fields out of the bundle, and nothing else."""
     data = {name: value for name, value in stored.items() if name not in names}
@@ -108,8 +137,8 @@ def _cleaned(known: Field, value: t.Any) -> str | None:
 class BundleEdge(t.Protocol):
     """Reads and writes the bundle."""
 
-    def bundle(self, doing: str) -> StoredBundle:
-        """The newest version."""
+    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+        """A version, by default the newest."""
 
     def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
         """Write, if the newest version is still the one we read; the new version's number."""

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import LostRace, StoredBundle
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import vault_time
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import VaultConnection
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import VaultFailure, explain
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
@@ -163,7 +164,10 @@ class VaultAdmin:
         metadata, values = data.get("metadata"), data.get("data")
         if not isinstance(metadata, Mapping) or not isinstance(values, (Mapping, type(None))):
             raise BootstrapError(f"{doing}: {explain('not_kv2', settings)}")
-        return StoredBundle(int(metadata.get("version") or 0), values or {})
+        created = vault_time(metadata.get("created_time"))
+        return StoredBundle(
+            int(metadata.get("version") or 0), values or {}, created=created.timestamp() if created else None
+        )
 
     def _prove_kv2(self, doing: str) -> None:
         """Where nothing is, KV version 1 answers like version 2, and would take a write for a secret of its own."""

@@ -17,6 +17,8 @@ description:
   - Writes with check-and-set. When somebody else writes at the same time, it is tried once more on fresh data, so that
     nobody's change is lost, and then reported.
   - Fields of the bundle that it does not know stay.
+  - A file of the anchor that is older than the value that Vault holds instead is refused, since that one was rotated
+    after it was written. The file's modification time is compared with that of the version which brought Vault's value.
   - Shows for each field whether it is new, changed, equal or kept. Values are never shown.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
@@ -48,7 +50,9 @@ options:
       - absent
     default: present
   names:
-    description: The fields that this is about. If not given, all; V(absent) needs it.
+    description:
+      - The fields that this is about. If not given, all; V(absent) needs it.
+      - A field that is named here is published even if its file is older than Vault's value.
     type: list
     elements: str
   values:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import time
@@ -318,6 +319,30 @@ def test_publishing_keeps_what_it_does_not_know_and_tells_what_differs(site: Sit
     ok(site.task("vault_bundle_publish", state="absent", names=["MINE"]), changed=0)
     assert "MINE" not in site.stored()[1]
     assert site.task("vault_bundle_publish", state="absent").returncode != 0
+
+
+def test_a_rotated_field_is_rolled_back_only_when_it_is_named(site: Site) -> None:
+    ok(site.run("publish.yml"))
+    new = site.home / "new-token"
+    new.write_text("ghp_rotated")
+    os.utime(site.anchor / "github-token", (0, 0))
+    os.utime(site.anchor / "proxmox-token-secret", (0, 0))
+    ok(site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)), changed=1)
+    version = site.stored()[0]
+    (site.anchor / "proxmox-token-secret").write_text("00000000-0000-0000-0000-000000000001")
+    run = site.run("publish.yml")
+    assert run.returncode != 0
+    assert "GITHUB_TOKEN, file github-token. To take Vault's value: (umask 077; bao kv get" in run.output
+    assert "PROXMOX_TOKEN_SECRET, file" not in run.output
+    assert site.stored()[0] == version
+    ok(site.run("publish.yml", "--tags", "access"), changed=0)
+
+    (site.anchor / "github-token").write_text("ghp_rotated")
+    ok(site.run("publish.yml"), changed=1)
+    write_anchor(site.anchor, {"GITHUB_TOKEN": "ghp_older"})
+    os.utime(site.anchor / "github-token", (0, 0))
+    ok(site.run("publish.yml", tazlab_publish="GITHUB_TOKEN"), changed=1)
+    assert site.stored()[1]["GITHUB_TOKEN"] == "ghp_older"
 
 
 def test_a_wrong_value_in_the_anchor_publishes_nothing(site: Site) -> None:

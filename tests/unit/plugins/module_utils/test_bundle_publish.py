@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
     LostRace,
     StoredBundle,
+    outdated,
     plan_absent,
     plan_present,
     update_bundle,
@@ -78,7 +79,7 @@ class Edge:
         self.races = races
         self.written = 0
 
-    def bundle(self, doing: str) -> StoredBundle:
+    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
         return self.stored
 
     def write_bundle(self, values: Mapping[str, Any], after: int, doing: str) -> int:
@@ -119,3 +120,35 @@ def test_an_equal_bundle_is_not_written() -> None:
     edge.stored = StoredBundle(4, {"A": "1"})
     updated = update_bundle(edge, lambda stored: plan_present([A], found(A="1"), stored.data), check_mode=False)
     assert (updated.after, edge.written) == (4, 0)
+
+
+class History(Edge):
+    """A bundle with older versions, the first of them made at second 100, the next at 200."""
+
+    def __init__(self, *versions: Mapping[str, Any]) -> None:
+        super().__init__(0)
+        self.versions = [StoredBundle(n, data, created=100.0 * n) for n, data in enumerate(versions, 1)]
+        self.stored = self.versions[-1]
+
+    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+        return self.versions[version - 1] if version else self.stored
+
+
+@pytest.mark.parametrize(
+    ("versions", "written", "older"),
+    [
+        ([{"A": "old"}, {"A": "rotated"}], 150, ["A"]),
+        ([{"A": "old"}, {"A": "rotated"}], 250, []),
+        ([{"A": "rotated"}, {"A": "rotated", "B": "new"}], 150, []),
+        ([{"A": "old"}, {"A": "rotated"}, {"A": "rotated", "B": "new"}], 150, ["A"]),
+        ([{"A": "file"}], 50, []),
+        ([{"B": "x"}], 50, []),
+    ],
+)
+def test_a_file_older_than_vaults_value_is_found(
+    versions: list[Mapping[str, Any]], written: int, older: list[str]
+) -> None:
+    edge = History(*versions)
+    wanted = {"A": Found("file", Provenance("file", "A", "file a", age=1000 - written))}
+    plan = plan_present([A], wanted, edge.stored.data)
+    assert outdated(edge, plan, wanted, edge.stored, 1000, "Looking") == older
