@@ -275,6 +275,18 @@ class Checkout:
             ) from None
 
 
+class Glance(Checkout):
+    """The newest commit of a branch, with nothing fetched."""
+
+    def _fetch(self) -> None:
+        listed = self._remote("ls-remote", self.remote.url, self._reference)
+        if listed.returncode:
+            self._complain(listed.stderr.decode(errors="replace"))
+        self.commit = listed.stdout.decode(errors="replace").partition("\t")[0]
+        if not self.commit:
+            self._complain("couldn't find remote ref")
+
+
 def run(
     argv: Sequence[str], directory: Path, environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[bytes]:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import Checkout, Remote
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import Glance, Remote
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import Untried
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import Connection, ProxmoxClient
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_preflight import Targets, preflight, readable
@@ -70,8 +70,8 @@ def git(settings: Mapping[str, t.Any], password: str) -> str:
         password=password,
         ca_pem=_pem(settings.get("ca_cert")),
     )
-    with Checkout(remote, Deadline(SECONDS)) as checkout:
-        return f"branch {remote.branch} is at {checkout.commit[:10]}"
+    with Glance(remote, Deadline(SECONDS)) as seen:
+        return f"branch {remote.branch} is at {seen.commit[:10]}"
 
 
 def _pem(given: t.Any) -> str:

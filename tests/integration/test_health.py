@@ -14,12 +14,15 @@ import pytest
 import yaml
 from hvac.exceptions import Forbidden
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _health_uses as uses
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from lab.bundle import write_anchor
 from lab.git import GitServer
 from lab.oauth import TailscaleOAuth
 from lab.playbook import Run, run_playbook
 from lab.process import wait_until
 from lab.proxmox import ProxmoxServer
+from lab.tls import Authority
 from tests.integration.test_vault_side import PLAYBOOKS, TOKEN_FILE, Site, ok
 
 
@@ -186,3 +189,16 @@ def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outliv
     (systems.home / TOKEN_FILE).write_text(made["periodic"])
     run = ok(systems.health())
     assert ": periodic, dies on " in run.output
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_dead_git_token_is_found_even_where_everybody_may_read(tmp_path: Path, public: bool) -> None:
+    authority = Authority(tmp_path / "tls")
+    with GitServer(tmp_path / "git", authority, "ghp_good", public=public) as server:
+        commit = server.commit({"README": "x"})
+        settings = {"url": server.url, "branch": "main", "ca_cert": str(authority.ca_file)}
+        assert uses.git(settings, "ghp_good") == f"branch main is at {commit[:10]}"
+        with pytest.raises(BootstrapError, match=r"refused \(401\)"):
+            uses.git(settings, "ghp_dead")
+        with pytest.raises(BootstrapError, match=r"no branch gone. It has: main"):
+            uses.git({**settings, "branch": "gone"}, "ghp_good")

@@ -24,10 +24,20 @@ NAME = "tazlab/cluster"
 
 
 class GitServer(WebServer):
-    """One repository at C{url}, like the one of a Git host: any user name, the token as password, reading only."""
+    """One repository at C{url}, like the one of a Git host: any user name, the token as password, reading only.
+
+    With C{public} it is read without a login as well, but not with a wrong one (assumed: GitHub answers 401 to that).
+    """
 
     def __init__(
-        self, directory: Path, authority: Authority, token: str, *, branch: str = "main", host: str = "127.0.0.1"
+        self,
+        directory: Path,
+        authority: Authority,
+        token: str,
+        *,
+        branch: str = "main",
+        host: str = "127.0.0.1",
+        public: bool = False,
     ) -> None:
         git = shutil.which("git")
         if git is None:
@@ -35,6 +45,7 @@ class GitServer(WebServer):
         super().__init__(authority, "git", host=host)
         self.url = f"{self.url}/{NAME}"
         self.token = token
+        self.public = public
         self.branch = branch
         self._git_binary = git
         self._root = directory / "repositories"
@@ -126,6 +137,8 @@ class GitServer(WebServer):
         return self._backend(request)
 
     def _authorised(self, header: str) -> bool:
+        if self.public and not header:
+            return True
         kind, _, encoded = header.partition(" ")
         if kind.lower() != "basic":
             return False
