@@ -11,8 +11,10 @@ from pathlib import Path
 from ansible.errors import AnsibleError
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH, consumers, role_phases
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import from_variables, plain
 
 # The fact from which site.yml's variables take every field.
 VALUES = "bootstrap_secrets_values"
@@ -27,6 +29,13 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         field = params["field"]
+        given = from_variables(("fields",), self._templar.available_variables, self._templar.template)
+        declared = [known.name for known in declared_fields(plain(given.get("fields")))]
+        if field not in declared:
+            raise BootstrapError(
+                f"field: {field} is no field of the bundle, which has {', '.join(declared)}. Correct the name, or "
+                "declare it in tazlab_fields."
+            )
         marker = f"the value of {field}"
         variables = {**self._templar.available_variables, VALUES: {field: marker}}
         templar = self._templar.copy_with_new_env(available_variables=variables)

@@ -15,7 +15,9 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Fi
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
     LOOKUP,
+    REFUSED,
     REVOKE,
+    TOO_NARROW,
     BundleStore,
     Delivered,
     FileStore,
@@ -24,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery i
     deliver,
     deliver_wrapped,
     look_up,
+    reads_bundle,
     refuse_anchor,
     renew,
 )
@@ -194,19 +197,24 @@ class ActionModule(OperatorAction):
         if isinstance(settings, NoVault):
             raise BootstrapError(settings.message)
 
-        def asked(vault: VaultAdmin) -> TokenFacts | None:
-            if not params["field"]:
-                return work(vault, settings.token, settings.token_source)
-            store = BundleStore(vault, self._field(params))
-            token = store.read()
-            return work(vault, token, store.place) if token else None
+        def asked(vault: VaultAdmin) -> tuple[TokenFacts | None, str]:
+            token, source = settings.token, settings.token_source
+            if params["field"]:
+                store = BundleStore(vault, self._field(params))
+                token, source = store.read() or "", store.place
+            if not token:
+                return None, "there is none"
+            facts = work(vault, token, source)
+            if facts is not None:
+                return facts, facts.says
+            return None, TOO_NARROW if reads_bundle(vault, token, source) else REFUSED
 
-        facts = self.asking(settings, params, asked)
+        facts, text = self.asking(settings, params, asked)
         place = params["field"] or params["dest"] or settings.token_source
-        self.progress(f"token of {place}: " + (facts.says if facts else "Vault does not know it"))
+        self.progress(f"token of {place}: {text}")
         return {
             "changed": False,
-            "state": "alive" if facts else "dead",
+            "state": "dead" if facts is None and text != TOO_NARROW else "alive",
             "token": facts.as_dict() if facts else None,
             "warnings": facts.warnings() if facts else [],
         }

@@ -45,6 +45,11 @@ _PERHAPS_ISSUED: t.Final = (
 )
 
 
+# What is said of a token that may not look itself up.
+TOO_NARROW: t.Final = "it lives, since it reads the bundle, but may not look itself up: nobody can tell when it dies"
+REFUSED: t.Final = "Vault refuses it: it has died, was revoked, or may neither look itself up nor read the bundle"
+
+
 class CannotTell(BootstrapError):
     """Nobody who asks may look a token up: it may be dead, or alive."""
 
@@ -182,6 +187,18 @@ def look_up(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
                 return None
             raise own.error(failure, f"Looking up the token of {source}", "read auth/token/lookup-self") from None
     return _facts(data)
+
+
+def reads_bundle(vault: VaultAdmin, token: str, source: str) -> bool:
+    """Whether a token that may not look itself up lives after all: it may read what a bootstrap token is for."""
+    with vault.as_token(token, source) as own:
+        try:
+            own.request(lambda client: client.read(own.settings.secret_path))
+        except VaultFailure as failure:
+            if failure.reason not in ("forbidden", "not_found"):
+                raise own.error(failure, f"Reading with the token of {source}", "read the bundle") from None
+            return failure.reason == "not_found"
+    return True
 
 
 def find(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:

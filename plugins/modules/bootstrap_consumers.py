@@ -30,7 +30,7 @@ attributes:
     support: full
 options:
   field:
-    description: The field's name.
+    description: The field's name. It must be one of the default fields, or of C(tazlab_fields) where that is set.
     type: str
     required: true
   objects:

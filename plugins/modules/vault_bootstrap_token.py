@@ -114,11 +114,13 @@ state:
   description:
     - For V(issue), one of V(unchanged), V(issued), V(rotated), V(resumed) (an interrupted rotation was finished) and
       V(wrapped).
-    - For V(inspect) and V(renew), one of V(alive), V(dead) and V(absent).
+    - For V(inspect) and V(renew), one of V(alive), V(dead) (Vault refuses it) and V(absent).
   returned: when O(operation) is not V(revoke)
   type: str
 token:
-  description: What Vault says of the token, with dates by Vault's own clock.
+  description:
+    - What Vault says of the token, with dates by Vault's own clock.
+    - V(null) for one that may not look itself up, also when it is alive.
   returned: when O(operation) is not V(revoke)
   type: dict
   sample:

@@ -27,7 +27,9 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin impo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_http import BoundedAdapter
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from lab import gitops
 from lab.bundle import PUBLIC
+from lab.git import GitServer
 from lab.kube import ControlPlane
 from lab.leaks import Canaries, Watch
 from lab.playbook import private_environment, run_playbook
@@ -76,11 +78,56 @@ def test_the_bootstrap_token_is_rotated_and_the_anchor_told_of(site: Site) -> No
     assert site.token() != old
     assert works(site, site.token())
     assert not works(site, old)
-    assert "holds a token that Vault does not know any more" in run.output
+    assert "holds a token that Vault refuses" in run.output
     assert old not in run.output
     assert site.token() not in run.output
     assert not (site.home / f"{TOKEN_FILE}.superseded").exists()
     assert site.fingerprint() == before
+
+
+def test_the_anchors_copy_is_compared_with_the_token_in_use(site: Site) -> None:
+    new, copy = site.home / "new-token", site.anchor / "bootstrap-token.txt"
+    for number, (token, said) in enumerate(
+        (
+            (site.token(), "bootstrap-token.txt: dies on"),
+            (site.vault.scoped_token(policies=("tazlab-bootstrap",)), "holds another token than"),
+            (narrow(site), "nobody can tell when it dies"),
+            ("s.dead", "holds a token that Vault refuses"),
+            ("", "has no copy of the bootstrap token"),
+        )
+    ):
+        copy.write_text(token)
+        new.write_text(f"ghp_{number}")
+        run = ok(site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)), changed=1)
+        assert said in run.output
+        assert ("install -m 600" in run.output) is (number > 0)
+
+
+def test_a_field_is_rotated_to_the_end_when_no_bootstrap_token_works(site: Site) -> None:
+    (site.home / TOKEN_FILE).write_text("s.dead")
+    (site.home / ".vault-token").write_text(site.operator)
+    new = site.home / "new-token"
+    for number, environment in enumerate(({"VAULT_TOKEN": site.operator}, {})):
+        new.write_text(f"ghp_{number}")
+        run = run_playbook(
+            PLAYBOOKS / "rotate.yml",
+            home=site.home,
+            variables={
+                "tazlab_vault_url": site.vault.url,
+                "tazlab_cluster": "home",
+                "tazlab_rotate": "GITHUB_TOKEN",
+                "tazlab_rotate_file": str(new),
+            },
+            environment=environment,
+        )
+        assert "github-token holds another value than Vault" in ok(run).output
+
+
+def test_an_unknown_field_is_refused_before_its_value_is_asked_for(site: Site) -> None:
+    run = site.run("rotate.yml", tazlab_rotate="GITHUB_TOKN")
+    assert run.returncode != 0
+    assert "GITHUB_TOKN is no field of the bundle" in run.output
+    assert "typed in" not in run.output
 
 
 def test_a_token_in_the_anchor_alone_is_rotated_too(site: Site) -> None:
@@ -291,6 +338,35 @@ def test_the_cluster_is_seeded_again_and_the_former_token_revoked(site: Site, tm
         with pytest.raises(Forbidden):
             site.client(old).auth.token.lookup_self()
         assert new not in run.output
+
+
+@pytest.mark.kube
+def test_flux_logs_in_with_a_rotated_token(site: Site, tmp_path: Path) -> None:
+    new = site.home / "new-token"
+    new.write_text("ghp_rotated")
+    with (
+        ControlPlane(tmp_path / "kube") as control_plane,
+        GitServer(tmp_path / "git", site.authority, "ghp_rotated") as git,
+    ):
+        git.commit(gitops.repository(git.url, branch="main"))
+        kubeconfig = site.home / ".config" / "tazlab" / "home" / "kubeconfig"
+        kubeconfig.parent.mkdir(parents=True)
+        shutil.copyfile(control_plane.kubeconfig, kubeconfig)
+        client = control_plane.client()
+        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
+        flux = {"url": git.url, "branch": "main", "path": gitops.PATH, "ca_cert": str(site.authority.ca_file)}
+        run = ok(
+            site.run(
+                "rotate.yml",
+                tazlab_rotate="GITHUB_TOKEN",
+                tazlab_rotate_file=str(new),
+                tazlab_reseed=True,
+                tazlab_flux=flux,
+            )
+        )
+        secret = client.get("v1", "Secret", "flux-system", "flux-system")
+        assert base64.b64decode(secret["data"]["password"]).decode() == "ghp_rotated"
+        assert "ghp_rotated" not in run.output
 
 
 def test_nothing_leaks_at_any_verbosity(site: Site) -> None:
