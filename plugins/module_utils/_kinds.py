@@ -137,6 +137,11 @@ def pem_blocks(text: str) -> list[tuple[str, bytes]]:
     return blocks
 
 
+def certificates(text: str) -> bytes:
+    """The DER of every certificate of a PEM text, one after the other. OpenSSL's own kind, TRUSTED, is none of them."""
+    return b"".join(der for label, der in pem_blocks(text) if label in ("CERTIFICATE", "X509 CERTIFICATE"))
+
+
 def _pem_content(label: str, body: str) -> bytes:
     lines = [line.strip() for line in body.splitlines()]
     encrypted = any(_HEADER.match(line) for line in lines)

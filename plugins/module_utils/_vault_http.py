@@ -13,6 +13,8 @@ import time
 import typing as t
 from urllib.request import getproxies_environment
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, certificates
+
 try:
     import requests
     from requests.adapters import HTTPAdapter
@@ -94,10 +96,21 @@ def _proxies(url: str) -> dict[str, str]:
 
 def tls_context(ca_pem: str | None, validate: bool) -> ssl.SSLContext:
     """Trust these certificates and no other, or the system's store when there are none."""
-    context = ssl.create_default_context(cadata=ca_pem)
+    context = ssl.create_default_context(cadata=None if ca_pem is None else _authorities(ca_pem))
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 asks for extensions that home-made CAs lack
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not validate:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _authorities(ca_pem: str) -> bytes:
+    """The certificates without what stands around them: ssl takes ASCII alone, and no bytes for the system's store."""
+    try:
+        found = certificates(ca_pem)
+    except InvalidValue:
+        found = b""
+    if not found:
+        raise ssl.SSLError("no certificate")
+    return found

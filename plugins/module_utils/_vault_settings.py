@@ -24,8 +24,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import DE
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import Content, exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import (
     InvalidValue,
+    certificates,
     clean_token,
-    pem_blocks,
     strip_token,
 )
 
@@ -302,17 +302,15 @@ def _ca_problem(content: Content) -> str | None:
     if content.text is None:
         return content.problem or "does not exist"
     try:
-        blocks = pem_blocks(content.text)
+        found = certificates(content.text)
     except InvalidValue as error:
         return str(error)
-    # What OpenSSL calls TRUSTED CERTIFICATE cannot be loaded from memory.
-    certificates = [der for label, der in blocks if label in ("CERTIFICATE", "X509 CERTIFICATE")]
-    if not certificates:
+    if not found:
         return "holds no certificate"
     import ssl
 
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"".join(certificates))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=found)
     except ssl.SSLError:
         return "holds a certificate that the TLS library cannot read"
     return None
