@@ -16,15 +16,30 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _health_uses as uses
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import Check, Report, Source, Untried, examine
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import (
+    DEAD,
+    NOT_RENEWED,
+    TOO_WIDE,
+    UNKNOWN,
+    Check,
+    Report,
+    Source,
+    TokenState,
+    Untried,
+    examine,
+    judged,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Resolution, resolve
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+    REFUSED,
+    TOO_NARROW,
     FileStore,
     look_up,
+    reads_bundle,
     renew,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts
@@ -46,6 +61,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import (
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
 
+_Result = t.TypeVar("_Result")
+
 
 class ActionModule(SecretAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
@@ -57,6 +74,7 @@ class ActionModule(SecretAction):
         "flux": {"type": "dict", "default": {}},
         "tailscale_token_url": {"type": "str", "default": "https://api.tailscale.com/api/v2/oauth/token"},
         "tailscale_ca_cert": {"type": "path"},
+        "eso_field": {"type": "str", "default": "ESO_READER_TOKEN"},
         "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
         "state_dir": {"type": "path"},
         "renew_tokens": {"type": "bool", "default": False, "no_log": False},
@@ -69,6 +87,7 @@ class ActionModule(SecretAction):
         "flux",
         "tailscale_token_url",
         "tailscale_ca_cert",
+        "eso_field",
         "eso_path",
         "state_dir",
         "renew_tokens",
@@ -77,8 +96,9 @@ class ActionModule(SecretAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fields = declared_fields(params["fields"])
-        settings = vault_settings(params, environ=os.environ, home=Path.home(), fields=fields)
-        outcome = ask_vault({**params, "cache": False, "check_token": False}, fields, renew="never")
+        json_file = _json_file(params)
+        settings = _as_bootstrap(params, fields)
+        outcome = ask_vault({**params, "cache": False, "check_token": False}, fields, renew="never", settings=settings)
         bundle = bundle_of(outcome, fields, secret_place(params))
         providers = declared_providers(
             [{"type": "file"}], fields=fields, anchor=params["anchor"], environ={}, home=Path.home()
@@ -89,24 +109,32 @@ class ActionModule(SecretAction):
             Source("vault", bundle.found, _by_field(fields, bundle), "" if outcome.reason == OK else outcome.message),
             Source("anchor", anchor.found, _by_field(fields, anchor), f"{gone} does not exist" if gone else ""),
         )
+        tokens = self._tokens(params, settings, sources[0])  # renewed before anything else can go wrong
         report = examine(self._checks(params, fields, settings), sources)
-        tokens = self._tokens(params, settings, sources[0])
         drift = [entry.message for entry in resolve(fields, bundle.found, providers).drift]
-        drift += self._dead_copy(params, settings)
-        for line in (*report.lines(), "", *tokens, *(f"drift: {line}" for line in drift)):
+        drift += self._copy_drift(params, settings)
+        for state in tokens:
+            self.progress(state.line)
+            for warning in state.facts.warnings() if state.facts else []:
+                self.progress(f"WARNING: {warning}")
+        for line in (*(f"drift: {line}" for line in drift), *report.advice(), "", *report.lines()):
             self.progress(line)
-        answer = {**report.as_dict(), "tokens": tokens, "drift": drift, "time": int(time.time())}
-        if params["json_file"] and not self.check_mode:
-            path = expand(params["json_file"], Path.home())
-            write_private_file(path, json.dumps(answer, indent=2) + "\n")
-        return {"health": answer, **_failure(report)}
+        answer = {
+            **report.as_dict(),
+            "tokens": [state.as_dict() for state in tokens],
+            "drift": drift,
+            "time": int(time.time()),
+        }
+        if json_file and not self.check_mode:
+            write_private_file(json_file, json.dumps(answer, indent=2) + "\n")
+        return {"health": answer, **_failure(report, tokens)}
 
     # ------------------------------------------------------------------------------------------------ checks
 
     def _checks(
         self, params: dict[str, t.Any], fields: Sequence[Field], settings: VaultSettings | NoVault
     ) -> list[Check]:
-        """A check for each group of fields that one system takes. A field that is not declared has no check."""
+        """A check for each group of fields that one system takes, and one for each field that nothing here can use."""
         declared = {known.name: known for known in fields}
         password = str(params["flux"].get("password_field") or "GITHUB_TOKEN")
         state_dir = expand(params["state_dir"] or f"~/.config/tazlab/{params['cluster']}", Path.home())
@@ -122,10 +150,13 @@ class ActionModule(SecretAction):
                 ("TAILSCALE_OPERATOR_CLIENT_ID", "TAILSCALE_OPERATOR_CLIENT_SECRET"),
                 lambda *pair: uses.tailscale(params["tailscale_token_url"], params["tailscale_ca_cert"] or "", pair),
             ),
-            ("ESO reader", ("ESO_READER_TOKEN",), partial(self._eso_reader, params, settings)),
+            ("ESO reader", (params["eso_field"],), partial(self._eso_reader, params, settings)),
             ("secretbox key", ("TALOS_SECRETBOX_KEY",), partial(uses.secretbox, state_dir)),
             ("Vault's CA", ("VAULT_CA_CRT",), partial(_authority, settings)),
         ]
+        table = [row for row in table if all(field in declared for field in row[1])]
+        used = {field for _name, names, _use in table for field in names}
+        table += [(field, (field,), lambda _value: "there and well formed") for field in declared if field not in used]
         return [
             Check(
                 name,
@@ -133,7 +164,6 @@ class ActionModule(SecretAction):
                 lambda values, _source, use=use, names=names: use(*(values[field] for field in names)),
             )
             for name, names, use in table
-            if all(field in declared for field in names)
         ]
 
     def _eso_reader(self, params: dict[str, t.Any], settings: VaultSettings | NoVault, token: str) -> str:
@@ -143,9 +173,9 @@ class ActionModule(SecretAction):
         path = f"{settings.mount_point}/data/{params['eso_path']}/proof"
 
         def work(vault: VaultAdmin) -> TokenFacts | None:
-            facts = look_up(vault, token, "ESO_READER_TOKEN")
+            facts = look_up(vault, token, params["eso_field"])
             if facts is not None:
-                with vault.as_token(token, "ESO_READER_TOKEN") as own:
+                with vault.as_token(token, params["eso_field"]) as own:
                     own.read(path, "Reading as the ESO reader")
             return facts
 
@@ -157,63 +187,109 @@ class ActionModule(SecretAction):
             raise Untried("Vault does not answer") from None
         if facts is None:
             raise BootstrapError(
-                f"Vault at {settings.address} does not know this token (403): it has died, was revoked, or is of "
-                "another Vault. Rotate it: tazlab.bootstrap.rotate with tazlab_rotate=ESO_READER_TOKEN."
+                f"Vault at {settings.address} refuses this token (403): it has died, was revoked, is of another Vault, "
+                "or may not look itself up, by which ESO validates its store. Rotate it: tazlab.bootstrap.rotate with "
+                f"tazlab_rotate={params['eso_field']}."
             )
         return facts.says
 
     # ------------------------------------------------------------------------------------------------ tokens
 
-    def _tokens(self, params: dict[str, t.Any], settings: VaultSettings | NoVault, vault_source: Source) -> list[str]:
+    def _tokens(
+        self, params: dict[str, t.Any], settings: VaultSettings | NoVault, vault_source: Source
+    ) -> list[TokenState]:
         """The kind and the life of both tokens that Vault issues; renewed when that was asked for."""
         if isinstance(settings, NoVault):
-            return [f"bootstrap token: {settings.message}"]
-        held = {f"bootstrap token ({settings.token_source})": settings.token}
-        eso = vault_source.values.get("ESO_READER_TOKEN")
+            return [TokenState("bootstrap token", UNKNOWN, settings.message)]
+        name = f"bootstrap token ({settings.token_source})"
+        states = [self._token(params, settings, name, settings.token, is_bootstrap=True)]
+        eso = vault_source.values.get(params["eso_field"])
         if eso:
-            held["ESO reader's token (ESO_READER_TOKEN)"] = eso.value
-        ask = renew if params["renew_tokens"] and not self.check_mode else look_up
-        lines = []
-        for name, token in held.items():
-            try:
-                facts = self._ask(settings, params, partial(_reversed(ask), token, name))
-            except BootstrapError as error:
-                lines.append(f"{name}: {error}")
-                continue
-            if facts is None:
-                lines.append(f"{name}: Vault does not know it. Rotate it.")
-                continue
-            kind = "periodic" if facts.periodic else "NOT periodic"
-            renewed = "renewed; " if ask is renew else ""
-            lines.append(f"{name}: {renewed}{kind}, {facts.says}")
-            lines += facts.warnings()
-        return lines
+            states.append(self._token(params, settings, f"ESO reader's token ({params['eso_field']})", eso.value))
+        return states
 
-    def _dead_copy(self, params: dict[str, t.Any], settings: VaultSettings | NoVault) -> list[str]:
-        """Whether the anchor's own copy of the bootstrap token has died, as every rotation lets it."""
+    def _token(
+        self, params: dict[str, t.Any], settings: VaultSettings, name: str, token: str, is_bootstrap: bool = False
+    ) -> TokenState:
+        def work(vault: VaultAdmin) -> TokenState:
+            facts, failure = None, ""
+            if params["renew_tokens"] and not self.check_mode:
+                try:
+                    facts = renew(vault, token, name)
+                except BootstrapError as error:
+                    failure = str(error)
+            facts = facts or look_up(vault, token, name)
+            powers = _powers(vault, token, name) if is_bootstrap else []
+            if powers and not (facts and "root" in facts.health.policies):
+                return TokenState(name, TOO_WIDE, f"it may also {'; '.join(powers)}. Use the scoped token.", facts)
+            if facts is not None:
+                return judged(name, facts, failure)
+            if is_bootstrap and reads_bundle(vault, token, name):
+                return TokenState(name, NOT_RENEWED if failure else UNKNOWN, f"{failure} {TOO_NARROW}".strip())
+            return TokenState(name, DEAD, f"{REFUSED}. Rotate it.")
+
+        try:
+            return self._ask(settings, params, work)
+        except BootstrapError as error:
+            return TokenState(name, NOT_RENEWED if params["renew_tokens"] else UNKNOWN, str(error))
+
+    def _copy_drift(self, params: dict[str, t.Any], settings: VaultSettings | NoVault) -> list[str]:
+        """How the anchor's own copy of the bootstrap token differs from the one in use, as after every rotation."""
         anchor = expand(params["anchor"], Path.home())
         token = FileStore(anchor / IN_ANCHOR).read()
-        if token is None or isinstance(settings, NoVault) or token == settings.token:
+        if isinstance(settings, NoVault) or token == settings.token:
             return []
+        if token is None:
+            return [f"bootstrap token: the anchor has no copy of it ({IN_ANCHOR})"]
+
+        def work(vault: VaultAdmin) -> str:
+            facts = look_up(vault, token, IN_ANCHOR)
+            if facts is None:
+                return TOO_NARROW if reads_bundle(vault, token, IN_ANCHOR) else REFUSED
+            return f"it {facts.says}"
+
         try:
-            facts = self._ask(settings, params, lambda vault: look_up(vault, token, IN_ANCHOR))
+            life = f"; {self._ask(settings, params, work)}"
         except BootstrapError:
-            return []  # the report says already that Vault does not answer
-        return [] if facts else [f"bootstrap token: file {IN_ANCHOR} holds one that Vault does not know any more"]
+            life = ""  # the report says already that Vault does not answer
+        return [f"bootstrap token: file {IN_ANCHOR} holds another one than {settings.token_source}{life}"]
 
     @staticmethod
-    def _ask(
-        settings: VaultSettings, params: Mapping[str, t.Any], work: t.Callable[[VaultAdmin], TokenFacts | None]
-    ) -> TokenFacts | None:
+    def _ask(settings: VaultSettings, params: Mapping[str, t.Any], work: t.Callable[[VaultAdmin], _Result]) -> _Result:
         from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
 
         return bounded(settings, float(params["timeout"]), work)
 
 
-def _reversed(
-    ask: t.Callable[[VaultAdmin, str, str], TokenFacts | None],
-) -> t.Callable[[str, str, VaultAdmin], TokenFacts | None]:
-    return lambda token, name, vault: ask(vault, token, name)
+def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> VaultSettings | NoVault:
+    """Vault as the bootstrap token reaches it. The environment's token may be the operator's: it comes last."""
+    own = {name: value for name, value in os.environ.items() if name not in ("VAULT_TOKEN", "BAO_TOKEN")}
+    settings = vault_settings(params, environ=own, home=Path.home(), fields=fields)
+    if isinstance(settings, NoVault) and settings.reason == "no_token":
+        return vault_settings(params, environ=os.environ, home=Path.home(), fields=fields)
+    return settings
+
+
+def _powers(vault: VaultAdmin, token: str, name: str) -> list[str]:
+    """What the bootstrap token may do beside its purpose. One that may not even ask is narrow."""
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import excess, telling_paths
+
+    try:
+        with vault.as_token(token, name) as own:
+            return excess(vault.settings, own.capabilities(telling_paths(vault.settings)))
+    except BootstrapError:
+        return []
+
+
+def _json_file(params: Mapping[str, t.Any]) -> Path | None:
+    if not params["json_file"]:
+        return None
+    path, anchor = expand(params["json_file"], Path.home()), expand(params["anchor"], Path.home())
+    if path.parent.resolve().is_relative_to(anchor.resolve()):
+        raise BootstrapError(
+            f"json_file: {path} is inside the recovery anchor {anchor}, which is never written. Name another place."
+        )
+    return path
 
 
 def _authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
@@ -229,8 +305,9 @@ def _by_field(fields: Sequence[Field], resolution: Resolution) -> dict[str, str]
     }
 
 
-def _failure(report: Report) -> dict[str, t.Any]:
-    """The task fails, and with it the playbook, when the cluster could not be reborn from one of the sources."""
-    if all(report.able(source) for source in report.sources):
+def _failure(report: Report, tokens: Sequence[TokenState]) -> dict[str, t.Any]:
+    """The task fails, and with it the playbook, when a source would not do, or a token is about to be lost."""
+    failing = [state.line for state in tokens if state.failing]
+    if not failing and all(report.able(source) for source in report.sources):
         return {}
-    return {"failed": True, "msg": ". ".join(list(report.lines())[: len(report.sources)])}
+    return {"failed": True, "msg": ". ".join([*list(report.lines())[: len(report.sources)], *failing])}

@@ -17,6 +17,14 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import Bo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import same
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts
+
+ALIVE: t.Final = "alive"
+UNKNOWN: t.Final = "unknown"
+DEAD: t.Final = "dead"
+DYING: t.Final = "dying"
+TOO_WIDE: t.Final = "too wide"
+NOT_RENEWED: t.Final = "not renewed"
 
 YES: t.Final = "yes"
 NO: t.Final = "NO"
@@ -69,6 +77,42 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TokenState:
+    """How a token fares that Vault issues, in one word and in a sentence."""
+
+    name: str
+    state: str
+    text: str
+    facts: TokenFacts | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Somebody has to do something, or the token is no good one day soon. What cannot be told is no failure."""
+        return self.state not in (ALIVE, UNKNOWN)
+
+    @property
+    def line(self) -> str:
+        return f"{self.name}: {'' if self.state == ALIVE else f'{self.state}: '}{self.text}"
+
+    def as_dict(self) -> dict[str, t.Any]:
+        token = self.facts.as_dict() if self.facts else None
+        return {"name": self.name, "state": self.state, "text": self.text, "token": token}
+
+
+def judged(name: str, facts: TokenFacts, failure: str = "") -> TokenState:
+    """The state of a token that may look itself up. C{failure}: why it was not renewed."""
+    kind = "periodic" if facts.periodic else "NOT periodic"
+    text = f"{kind}, {facts.says}"
+    if "root" in facts.health.policies:
+        return TokenState(name, TOO_WIDE, "it is a root token, which may do everything. Use the scoped token.", facts)
+    if failure:
+        return TokenState(name, NOT_RENEWED, f"{failure} It is {text}.", facts)
+    if facts.dying:
+        return TokenState(name, DYING, f"{text}. Rotate it now.", facts)
+    return TokenState(name, ALIVE, f"{'renewed; ' if facts.health.renewed else ''}{text}", facts)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that was found."""
 
@@ -85,7 +129,7 @@ class Report:
         return not self.reasons(source)
 
     def lines(self) -> Iterator[str]:
-        """The two lines, the table, and what there is to do."""
+        """The two lines and the table."""
         for source in self.sources:
             reasons = self.reasons(source)
             untried = [row.name for row in self.rows if row.verdicts[source.name].state == UNTRIED]
@@ -93,12 +137,12 @@ class Report:
             yield f"From {_said(source)}: " + (f"NO, {'; '.join(reasons)}{note}" if reasons else f"yes{note}")
         yield ""
         yield from _table(["check", *(f"from {_said(source)}" for source in self.sources)], list(self._cells()))
-        texts = dict.fromkeys(
+
+    def advice(self) -> Iterator[str]:
+        """What is wrong in detail, and what there is to do."""
+        yield from dict.fromkeys(
             f"{row.name}: {verdict.text}" for row in self.rows for verdict in row.verdicts.values() if verdict.text
         )
-        if texts:
-            yield ""
-            yield from texts
 
     def _cells(self) -> Iterator[list[str]]:
         for row in self.rows:
@@ -148,9 +192,10 @@ def examine(checks: Sequence[Check], sources: Sequence[Source]) -> Report:
 def _verdict(check: Check, source: Source, tried: list[tuple[Mapping[str, str], Verdict]]) -> Verdict:
     if source.why:
         return Verdict(UNTRIED, "no value")
-    wrong = [source.invalid[known.name] for known in check.fields if known.name in source.invalid]
+    wrong = [known for known in check.fields if known.name in source.invalid]
     if wrong:
-        return Verdict(NO, "invalid", "; ".join(wrong))
+        text = "; ".join(source.invalid[known.name] for known in wrong)
+        return Verdict(NO, f"{_verb(wrong, 'is', 'are')} invalid", _labels(wrong, source), text)
     absent = [known for known in check.fields if known.name not in source.values]
     if absent:
         state = NO if any(known.required for known in absent) else UNTRIED
@@ -173,6 +218,9 @@ def _tried(check: Check, source: Source, values: Mapping[str, str]) -> Verdict:
         status = _status(error)
         short = f"{_verb(check.fields, 'was', 'were')} refused ({status})" if status else "did not serve"
         return Verdict(NO, short, _labels(check.fields, source), str(error))
+    except Exception as error:  # noqa: BLE001  # one check never ends the report; its text could quote a secret
+        text = f"Unexpected {type(error).__name__} while it was used. Please report this bug."
+        return Verdict(NO, "did not serve", _labels(check.fields, source), text)
 
 
 def _status(error: BootstrapError) -> str | None:

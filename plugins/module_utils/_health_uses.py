@@ -56,7 +56,9 @@ def proxmox(
     problems = preflight(ProxmoxClient(connection), targets)
     if problems:
         raise BootstrapError(" ".join(problems))
-    return f"every privilege for {len(targets.places)} VMs" if targets.places else "every privilege"
+    if not targets.places:
+        return "serves; no VM in the inventory, so no VM's privileges were looked at"
+    return f"every privilege for {len(targets.places)} VMs"
 
 
 def git(settings: Mapping[str, t.Any], password: str) -> str:
@@ -143,4 +145,9 @@ def authority(settings: VaultSettings, ca_pem: str) -> str:
         failure = failure_of(error)
         if not failure.reason.startswith("tls"):
             raise Untried(f"{settings.address} does not answer") from None
+        if failure.reason == "tls_unknown_ca":
+            raise BootstrapError(
+                f"It did not sign the certificate of {settings.address}. Put the CA that did into the bundle and the "
+                "anchor."
+            ) from None
         raise BootstrapError(explain(failure.reason, settings)) from None

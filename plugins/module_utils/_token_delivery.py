@@ -12,7 +12,7 @@ import contextlib
 import shlex
 import typing as t
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -232,7 +232,8 @@ def renew(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
         except VaultFailure as failure:
             doing = f"Renewing the token of {source}"
             raise own.error(failure, doing, "write auth/token/renew-self") from None
-    return look_up(vault, token, source)
+    facts = look_up(vault, token, source)
+    return replace(facts, health=replace(facts.health, renewed=True)) if facts else None
 
 
 def _proven(vault: VaultAdmin, token: str, spec: TokenSpec) -> TokenFacts:

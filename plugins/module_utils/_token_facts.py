@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import (
+    WARN_BELOW,
     TokenHealth,
     iso,
     token_health,
@@ -57,6 +58,15 @@ class TokenFacts:
     @property
     def periodic(self) -> bool:
         return self.health.period > 0 and self.health.dies_at is None
+
+    @property
+    def dying(self) -> bool:
+        """It dies within a week, renewed or not."""
+        health = self.health
+        if health.dies_at is None or health.expires_at is None:
+            return False
+        now = health.expires_at - timedelta(seconds=health.ttl)
+        return (health.dies_at - now).total_seconds() < WARN_BELOW
 
     def unfit(self, spec: TokenSpec) -> list[str]:
         """Why it is not the token that was asked for."""

@@ -47,8 +47,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes imp
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
-# Paths whose capabilities tell that a token may do more than read the bundle.
-TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/create", "sys/auth")
+# Paths elsewhere whose capabilities tell that a token may do more than read the bundle.
+_TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/create", "sys/auth")
 
 
 @dataclass(frozen=True)
@@ -231,18 +231,13 @@ class _Question:
 
     def _powers(self, vault: VaultConnection) -> list[str]:
         """What the token may do beside reading the bundle."""
-        settings = self.settings
-        of_bundle = [f"{settings.mount_point}/{what}/{settings.path}" for what in ("metadata", "destroy")]
-        paths = [settings.secret_path, f"{settings.secret_path}-other", *of_bundle, *TELLING_PATHS]
+        paths = telling_paths(self.settings)
         try:
             data = vault.call(lambda client: client.sys.get_capabilities(paths)).data
         except VaultFailure:
             return ["Vault's token may not ask what it may do."]
-        return [
-            f"Vault's token may do more than read the bundle: {', '.join(more)} on {path}."
-            for path in paths
-            if (more := _excess(data.get(path), path == settings.secret_path))
-        ]
+        more = excess(self.settings, data)
+        return [f"Vault's token may do more than read the bundle: {power}." for power in more]
 
 
 def _why_unknown(failure: VaultFailure) -> str:
@@ -256,9 +251,25 @@ def _why_unknown(failure: VaultFailure) -> str:
 _KNOWN_CAPABILITIES: t.Final = ("create", "delete", "list", "patch", "read", "root", "subscribe", "sudo", "update")
 
 
-def _excess(capabilities: t.Any, is_bundle: bool) -> list[str]:
-    granted = capabilities if isinstance(capabilities, list) else []
-    return [name for name in _KNOWN_CAPABILITIES if name in granted and not (is_bundle and name == "read")]
+def telling_paths(settings: VaultSettings) -> list[str]:
+    """Where to ask what a token may do beside reading the bundle."""
+    of_bundle = [f"{settings.mount_point}/{what}/{settings.path}" for what in ("metadata", "destroy")]
+    return [settings.secret_path, f"{settings.secret_path}-other", *of_bundle, *_TELLING_PATHS]
+
+
+def excess(settings: VaultSettings, granted: Mapping[str, t.Any]) -> list[str]:
+    """What a token may do beside reading the bundle, path by path, from the capabilities that it was granted."""
+    found = []
+    for path in telling_paths(settings):
+        names = granted.get(path)
+        names = names if isinstance(names, (list, frozenset)) else []
+        more = [
+            name
+            for name in _KNOWN_CAPABILITIES
+            if name in names and not (name == "read" and path == settings.secret_path)
+        ]
+        found += [f"{', '.join(more)} on {path}"] if more else []
+    return found
 
 
 def _report(source: str, health: TokenHealth, warnings: list[str]) -> TokenReport:

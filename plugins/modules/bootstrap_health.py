@@ -17,8 +17,13 @@ description:
   - Proxmox is asked for the privileges that C(site.yml) needs, Git for the branch, Tailscale for a token. The ESO
     reader's token looks itself up and reads. The secretbox key is compared with C(secrets.yaml), and the CA with the
     very server that the bundle comes from.
-  - Ends in a line for each source, a table, when each token dies unless it is renewed, and where the anchor is stale.
-  - Fails when the cluster could not be reborn from one of the two sources.
+  - A field that no system here takes is looked at, too, whether it is there and well formed.
+  - Says when each token dies unless it is renewed, and where the anchor is stale, and ends in a line for each source
+    and a table.
+  - Fails when the cluster could not be reborn from one of the two sources; when Vault refuses the bootstrap token or
+    the ESO reader's token; when one of the two dies within seven days, renewed or not; when one is a root token, or the
+    bootstrap token may do more than read the bundle; and when a renewal was asked for and failed. An anchor that
+    differs is reported and is no failure.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
 attributes:
@@ -41,7 +46,10 @@ options:
       - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
     type: str
   token:
-    description: The bootstrap token; it is searched for as M(tazlab.bootstrap.vault_bootstrap_bundle) does.
+    description:
+      - The bootstrap token. If not given, it is that of O(token_file), else the one of
+        C(~/.config/tazlab/bootstrap-token), else the anchor's copy.
+      - E(VAULT_TOKEN) and E(BAO_TOKEN) serve only if there is none of these, since they may hold an operator's token.
     type: str
   token_file:
     description: A file that holds the bootstrap token.
@@ -91,6 +99,10 @@ options:
   tailscale_ca_cert:
     description: A file with the CA that signed its certificate, if it is none of the system's.
     type: path
+  eso_field:
+    description: The bundle's field that holds the ESO reader's token.
+    type: str
+    default: ESO_READER_TOKEN
   eso_path:
     description: The path below which the ESO reader may read.
     type: str
@@ -103,7 +115,7 @@ options:
     type: bool
     default: false
   json_file:
-    description: A file that gets the report as JSON (0600), written at once.
+    description: A file that gets the report as JSON (0600), written at once. A place inside the anchor is refused.
     type: path
 """
 
@@ -131,9 +143,24 @@ health:
       type: list
       elements: dict
     tokens:
-      description: When each token dies unless it is renewed.
+      description: How the bootstrap token and the ESO reader's token fare.
       type: list
-      elements: str
+      elements: dict
+      contains:
+        name:
+          description: Which token it is, and where it comes from.
+          type: str
+        state:
+          description:
+            - V(alive) or V(unknown), which are no failure.
+            - V(dead), V(dying), V(too wide) or V(not renewed), with which the task fails.
+          type: str
+        text:
+          description: When it dies unless it is renewed, or what is wrong.
+          type: str
+        token:
+          description: What Vault says of it, as M(tazlab.bootstrap.vault_bootstrap_token) returns it.
+          type: dict
     drift:
       description: Where the anchor differs from Vault.
       type: list

@@ -24,16 +24,26 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import r
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import Outcome
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Provenance, Resolution, accept
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._sharing import NoBroker, shared
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import NoVault, vault_settings
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
+    NoVault,
+    VaultSettings,
+    vault_settings,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import from_variables, plain, run_root
 
 display = Display()
 
 
-def ask_vault(options: Mapping[str, t.Any], fields: Iterable[Field], *, renew: str) -> Outcome:
+def ask_vault(
+    options: Mapping[str, t.Any],
+    fields: Iterable[Field],
+    *,
+    renew: str,
+    settings: VaultSettings | NoVault | None = None,
+) -> Outcome:
     """The run's outcome for these options: asked for now, or by whoever came first."""
-    settings = vault_settings(options, environ=os.environ, home=Path.home(), fields=fields)
+    settings = settings or vault_settings(options, environ=os.environ, home=Path.home(), fields=fields)
     if isinstance(settings, NoVault):
         return Outcome(settings.reason, settings.message, warnings=settings.warnings)
     register([settings.token])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hvac.exceptions import Forbidden
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _health_uses as uses
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso, vault_time
 from lab.bundle import write_anchor
 from lab.git import GitServer
 from lab.oauth import TailscaleOAuth
@@ -105,6 +107,12 @@ def test_all_is_well_and_one_dead_credential_is_found_in_the_anchor(systems: Sys
         "Vault's CA",
     }
     assert all(row["vault"]["state"] == "yes" for row in report["checks"])
+    assert [(token["state"], token["token"]["period"]) for token in report["tokens"]] == [("alive", 2764800)] * 2
+    assert report["drift"] == ["bootstrap token: the anchor has no copy of it (bootstrap-token.txt)"]
+    assert systems.fingerprint() == before
+    shown = [line for line in run.stderr.splitlines() if "bootstrap_health: " in line]
+    assert "bootstrap_health: Vault's CA " in shown[-1]  # the table's last row: the report ends in it
+    assert systems.health(tazlab_health_json="~/secrets/health.json").returncode == 2
     assert systems.fingerprint() == before
 
     write_anchor(systems.anchor, {"GITHUB_TOKEN": "ghp_stale", "bootstrap-token.txt": "s.dead"})
@@ -113,7 +121,8 @@ def test_all_is_well_and_one_dead_credential_is_found_in_the_anchor(systems: Sys
     assert "From Vault: yes\n" in run.output
     assert "From the anchor: NO, github-token was refused (401)" in run.output
     assert "drift: GITHUB_TOKEN: file github-token holds another value than Vault" in run.output
-    assert "drift: bootstrap token: file bootstrap-token.txt holds one that Vault does not know any more" in run.output
+    assert "drift: bootstrap token: file bootstrap-token.txt holds another one than" in run.output
+    assert "; Vault refuses it" in run.output
     assert "ghp_stale" not in run.output
 
 
@@ -162,33 +171,109 @@ def test_both_tokens_are_renewed_on_request(systems: Systems) -> None:
     assert systems.vault.requests()["auth/token/renew-self"] == renewed + 2
 
 
+def test_a_failed_renewal_a_dying_and_a_wide_token_fail_the_report(systems: Systems) -> None:
+    client = systems.vault.client
+    rules = client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"]
+    client.sys.create_or_update_acl_policy("tazlab-eso-reader", rules.replace("auth/token/renew-self", "auth/none"))
+    ok(systems.health())
+    run = systems.health(tazlab_renew=True, tazlab_health_json="~/health.json")
+    assert run.returncode == 2
+    assert "From Vault: yes\n" in run.output
+    report = json.loads((systems.home / "health.json").read_text())
+    assert [token["state"] for token in report["tokens"]] == ["alive", "not renewed"]
+
+    for token, state in (
+        (systems.vault.scoped_token(period=None, ttl="3d", policies=("tazlab-bootstrap",)), "alive"),
+        (systems.vault.scoped_token(period=None, ttl="3d", renewable=False, policies=("tazlab-bootstrap",)), "dying"),
+        (systems.vault.root_token, "too wide"),
+        (systems.operator, "too wide"),
+        ("s.dead", "dead"),
+    ):
+        (systems.home / TOKEN_FILE).write_text(token)
+        run = systems.health(tazlab_health_json="~/health.json")
+        report = json.loads((systems.home / "health.json").read_text())
+        assert report["tokens"][0]["state"] == state
+        assert run.returncode == (0 if state == "alive" else 2)
+
+
+def test_the_operators_token_in_the_environment_is_neither_examined_nor_renewed(systems: Systems) -> None:
+    before = systems.client(systems.operator).auth.token.lookup_self
+    run = run_playbook(
+        PLAYBOOKS / "health.yml",
+        home=systems.home,
+        variables={"tazlab_vault_url": systems.vault.url, "tazlab_cluster": "home", "tazlab_renew": True},
+        environment={"VAULT_TOKEN": systems.operator},
+    )
+    assert f"bootstrap token (file ~/{TOKEN_FILE}): renewed; periodic" in run.output
+    with pytest.raises(Forbidden):  # it has no right to, so nobody can have done it
+        before()
+
+
+def test_another_ca_and_one_with_a_comment_in_any_language(systems: Systems, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other").ca_pem
+    data = systems.stored()[1]
+    systems.vault.write_bundle({**data, "VAULT_CA_CRT": other})
+    write_anchor(systems.anchor, {"VAULT_CA_CRT": f"# Zertifikat für zuhause: é\n{data['VAULT_CA_CRT']}"})
+    run = systems.health()
+    assert run.returncode == 2
+    assert "From Vault: NO, VAULT_CA_CRT did not serve" in run.output
+    assert f"It did not sign the certificate of {systems.vault.url.removeprefix('https://')}" in run.output
+    assert "From the anchor: yes" in run.output
+
+
+def test_a_field_that_nothing_here_takes_is_looked_at(systems: Systems) -> None:
+    fields = {
+        "GITHUB_TOKEN": {},
+        "MINE": {"kind": "base64key"},
+        "SPARE": {"required": False},
+        "VAULT_CA_CRT": {"kind": "pem", "files": ["vault-ca-crt"]},
+    }
+    write_anchor(systems.anchor, {"MINE": "no base64!"})
+    run = systems.health(tazlab_fields=fields)
+    assert run.returncode == 2
+    assert "From Vault: NO, MINE is missing (not tried: SPARE)" in run.output
+    assert "From the anchor: NO, mine is invalid (not tried: SPARE)" in run.output
+
+
 def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outlives_it(systems: Systems) -> None:
     client = systems.vault.client
     made = {
         name: client.auth.token.create_orphan(policies=["tazlab-bootstrap"], no_default_policy=True, **options)["auth"][
             "client_token"
         ]
-        for name, options in {"ends": {"explicit_max_ttl": "60s", "ttl": "60s"}, "periodic": {"period": "20s"}}.items()
+        for name, options in {"ends": {"explicit_max_ttl": "60s", "ttl": "60s"}, "periodic": {"period": "60s"}}.items()
     }
     ends, periodic = (systems.client(made[name]) for name in ("ends", "periodic"))
-    end = ends.auth.token.lookup_self()["data"]["expire_time"][:19] + "Z"
-    (systems.home / TOKEN_FILE).write_text(made["ends"])
-    run = systems.health(tazlab_renew=True)
-    assert f"and on {end} even if renewed, since its maximum TTL ends" in run.output
-    assert "NOT periodic" in run.output
+    end = iso(vault_time(ends.auth.token.lookup_self()["data"]["expire_time"]))
+    over = threading.Event()
 
-    def dead() -> bool:
-        periodic.auth.token.renew_self()
-        try:
-            ends.auth.token.renew_self()
-        except Forbidden:
-            return True
-        return False
+    def keep_alive() -> None:
+        while not over.wait(5):
+            periodic.auth.token.renew_self()
 
-    wait_until(dead, "the token has died", 90, interval=3)
-    (systems.home / TOKEN_FILE).write_text(made["periodic"])
-    run = ok(systems.health())
-    assert ": periodic, dies on " in run.output
+    keeper = threading.Thread(target=keep_alive, daemon=True)
+    keeper.start()
+    try:
+        (systems.home / TOKEN_FILE).write_text(made["ends"])
+        run = systems.health(tazlab_renew=True)
+        assert run.returncode == 2
+        assert f"and on {end} even if renewed, since its maximum TTL ends" in run.output
+        assert "NOT periodic" in run.output
+
+        def dead() -> bool:
+            try:
+                ends.auth.token.renew_self()
+            except Forbidden:
+                return True
+            return False
+
+        wait_until(dead, "the token has died", 120, interval=3)
+        (systems.home / TOKEN_FILE).write_text(made["periodic"])
+        run = ok(systems.health())
+        assert ": periodic, dies on " in run.output
+    finally:
+        over.set()
+        keeper.join()
 
 
 @pytest.mark.parametrize("public", [False, True])

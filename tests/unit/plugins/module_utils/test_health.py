@@ -6,11 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import Check, Source, Untried, examine
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import (
+    Check,
+    Source,
+    Untried,
+    examine,
+    judged,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import token_facts
 
 GIT = Field("GITHUB_TOKEN")
 
@@ -38,7 +49,8 @@ def test_the_two_lines_say_it_all() -> None:
     lines = list(report.lines())
     assert lines[:2] == ["From Vault: yes", "From the anchor: NO, github-token was refused (401)"]
     assert used == ["good", "dead"]
-    assert "Check the token." in lines[-1]
+    assert lines[-1].startswith("Git ")
+    assert ["Check the token." in line for line in report.advice()] == [True]
     assert report.as_dict()["reborn"]["anchor"] == {"able": False, "reasons": ["github-token was refused (401)"]}
 
 
@@ -60,3 +72,46 @@ def test_a_missing_value_counts_only_if_it_is_required() -> None:
         check = Check("Git", (Field("GITHUB_TOKEN", required=required),), git([]).use)
         report = examine([check], [source("anchor")])
         assert report.able(report.sources[0]) is able
+
+
+def test_a_check_that_breaks_is_a_verdict_and_quotes_nothing() -> None:
+    def use(values: Mapping[str, str], _source: str) -> str:
+        raise TypeError(values["GITHUB_TOKEN"])
+
+    report = examine([Check("Git", (GIT,), use)], [source("anchor", GITHUB_TOKEN="canary")])
+    assert next(iter(report.lines())) == "From the anchor: NO, github-token did not serve"
+    assert list(report.advice()) == ["Git: Unexpected TypeError while it was used. Please report this bug."]
+
+
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("changed", "failure", "state"),
+    [
+        ({}, "", "alive"),
+        ({"ttl": DAY}, "", "alive"),
+        ({"period": 0, "explicit_max_ttl": 9 * DAY}, "", "alive"),
+        ({"period": 0, "explicit_max_ttl": 8 * DAY}, "", "dying"),
+        ({"renewable": False, "ttl": 6 * DAY}, "", "dying"),
+        ({"renewable": False, "ttl": 8 * DAY}, "", "alive"),
+        ({}, "Vault said no.", "not renewed"),
+        ({"policies": ["root"], "ttl": 0}, "", "too wide"),
+    ],
+)
+def test_a_tokens_state_is_one_word(changed: dict[str, Any], failure: str, state: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    data = {
+        "ttl": 30 * DAY,
+        "creation_ttl": 32 * DAY,
+        "creation_time": int(now.timestamp()) - 2 * DAY,
+        "period": 32 * DAY,
+        "renewable": True,
+        "policies": ["narrow"],
+    }
+    facts = token_facts({**data, **changed}, now)
+    assert facts is not None
+    judgement = judged("token", facts, failure)
+    assert judgement.state == state
+    assert judgement.failing is (state != "alive")
+    assert judgement.as_dict()["state"] == state
