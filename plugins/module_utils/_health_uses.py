@@ -58,7 +58,8 @@ def proxmox(
         raise BootstrapError(" ".join(problems))
     if not targets.places:
         return "serves; no VM in the inventory, so no VM's privileges were looked at"
-    return f"every privilege for {len(targets.places)} VMs"
+    count = len(targets.places)
+    return f"every privilege for {count} VM{'s' if count > 1 else ''}"
 
 
 def git(settings: Mapping[str, t.Any], password: str) -> str:

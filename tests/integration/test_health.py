@@ -60,11 +60,12 @@ class Systems(Site):
             system.stop()
         super().__exit__()
 
-    def health(self, *arguments: str, **variables: Any) -> Run:
+    def health(self, *arguments: str, inventory: Path | None = None, **variables: Any) -> Run:
         return run_playbook(
             PLAYBOOKS / "health.yml",
             home=self.home,
             arguments=arguments,
+            inventory=inventory,
             variables={
                 "tazlab_vault_url": self.vault.url,
                 "tazlab_cluster": "home",
@@ -219,6 +220,20 @@ def test_another_ca_and_one_with_a_comment_in_any_language(systems: Systems, tmp
     assert "From Vault: NO, VAULT_CA_CRT did not serve" in run.output
     assert f"It did not sign the certificate of {systems.vault.url.removeprefix('https://')}" in run.output
     assert "From the anchor: yes" in run.output
+
+
+def test_the_privileges_of_the_inventorys_vms_are_looked_at(systems: Systems, tmp_path: Path) -> None:
+    host = {"ansible_host": "192.0.2.11", "vmid": 1001, "proxmox_node": "pve1", "prefix": 24, "gateway": "192.0.2.1"}
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"talos_control_plane": {"hosts": {"cp-1": host}}}))
+    systems.proxmox.set_content("local", ("iso", "import"))
+    assert "every privilege for 1 VM" in ok(systems.health(inventory=inventory)).output
+    systems.proxmox.pve.acl = None
+    systems.proxmox.pve.grant(systems.values["PROXMOX_TOKEN_ID"], "/", "VM.Audit", "Sys.Audit")
+    run = systems.health(inventory=inventory)
+    assert run.returncode == 2
+    assert "From Vault: NO, PROXMOX_TOKEN_ID and PROXMOX_TOKEN_SECRET did not serve" in run.output
+    assert "Proxmox: API token: it lacks VM.Allocate" in run.output
 
 
 def test_a_field_that_nothing_here_takes_is_looked_at(systems: Systems) -> None:

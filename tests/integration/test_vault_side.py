@@ -428,13 +428,44 @@ def test_a_connection_lost_after_the_write_is_found_by_the_next_run(
     assert bounded(settings, 20, publish) == 1
 
 
-def test_sealed_between_two_writes_then_run_again(site: Site) -> None:
-    ok(site.run("publish.yml", "--tags", "access"))
-    site.vault.seal()
-    run = site.run("publish.yml", "--tags", "publish")
-    assert "is sealed. Unseal it." in run.output
+def test_sealed_between_two_writes_of_a_run_then_run_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.tazlab.bootstrap.plugins.action.vault_bundle_publish import ActionModule
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import validated
+
+    class Publish(ActionModule):
+        """The action without Ansible around it."""
+
+        check_mode = diff_mode = False
+
+        def __init__(self) -> None:
+            pass
+
+        def progress(self, message: str) -> None:
+            pass
+
+    options = {"url": site.vault.url, "anchor": str(site.anchor), "max_versions": 20, "fields": {"GITHUB_TOKEN": {}}}
+    params = validated(ActionModule.argument_spec, options, **ActionModule.spec_rules)
+    monkeypatch.setenv("HOME", str(site.home))
+    monkeypatch.setenv("VAULT_TOKEN", site.operator)
+    monkeypatch.setenv("VAULT_CACERT", str(site.vault.ca_file))
+    write = VaultAdmin.write_bundle
+
+    def then_sealed(self: VaultAdmin, *arguments: Any) -> int:
+        version = write(self, *arguments)
+        site.vault.seal()
+        return version
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VaultAdmin, "write_bundle", then_sealed)
+        with pytest.raises(BootstrapError, match=r"Writing the bundle's metadata: .* is sealed\. Unseal it\."):
+            Publish().execute(params, {})
     site.vault.unseal()
-    ok(site.run("publish.yml"), changed=1)
+    result = Publish().execute(params, {})
+    assert (result["previous_version"], result["version"]) == (1, 1)
+    assert (result["changed"], result["metadata"]) == (True, ["max_versions"])
+    assert not Publish().execute(params, {})["changed"]
 
 
 def test_a_periodic_token_outlives_its_period(site: Site) -> None:
