@@ -264,9 +264,12 @@ class ActionModule(SecretAction):
 def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> VaultSettings | NoVault:
     """Vault as the bootstrap token reaches it. The environment's token may be the operator's: it comes last."""
     own = {name: value for name, value in os.environ.items() if name not in ("VAULT_TOKEN", "BAO_TOKEN")}
-    settings = vault_settings(params, environ=own, home=Path.home(), fields=fields)
-    if isinstance(settings, NoVault) and settings.reason == "no_token":
-        return vault_settings(params, environ=os.environ, home=Path.home(), fields=fields)
+    try:
+        settings = vault_settings(params, environ=own, home=Path.home(), fields=fields)
+        if isinstance(settings, NoVault) and settings.reason == "no_token":
+            return vault_settings(params, environ=os.environ, home=Path.home(), fields=fields)
+    except BootstrapError as error:
+        return NoVault("malformed", str(error))  # the anchor is still to be examined
     return settings
 
 

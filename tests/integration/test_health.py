@@ -189,12 +189,14 @@ def test_a_failed_renewal_a_dying_and_a_wide_token_fail_the_report(systems: Syst
         (systems.vault.root_token, "too wide"),
         (systems.operator, "too wide"),
         ("s.dead", "dead"),
+        ("two words", "unknown"),
     ):
         (systems.home / TOKEN_FILE).write_text(token)
         run = systems.health(tazlab_health_json="~/health.json")
         report = json.loads((systems.home / "health.json").read_text())
         assert report["tokens"][0]["state"] == state
         assert run.returncode == (0 if state == "alive" else 2)
+        assert "From the anchor: yes" in run.output
 
 
 def test_the_operators_token_in_the_environment_is_neither_examined_nor_renewed(systems: Systems) -> None:

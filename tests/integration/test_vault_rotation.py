@@ -12,6 +12,7 @@ import select
 import shutil
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,25 @@ def test_a_new_token_that_fails_is_taken_back_or_named(site: Site) -> None:
         bounded(operator(site, lacking), 60, issue)
     (left,) = accessors(site) - before
     assert f"bao token revoke -accessor {left}" in str(raised.value)
+
+
+def test_a_new_token_is_taken_back_even_when_the_time_is_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(vault: VaultAdmin, *_: Any) -> Any:
+        time.sleep(max(0.0, vault.seconds_left) + 0.5)
+        raise BootstrapError("Too late.")
+
+    before = accessors(site)
+    monkeypatch.setattr(_token_delivery, "_proven", late)
+    store = _token_delivery.FileStore(site.home / "late")
+    with pytest.raises(BootstrapError, match=r"Too late\. The new token was revoked\."):
+        bounded(
+            operator(site),
+            2,
+            lambda vault: _token_delivery.deliver(
+                vault, store, SPEC, rotate=False, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+            ),
+        )
+    assert accessors(site) == before
 
 
 def test_a_lost_answer_to_issuing_is_not_said_to_be_found_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
