@@ -292,7 +292,7 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program with this environment and what L{KEPT} names, with no input, and end all of it after C{seconds}."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    with subprocess.Popen(
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
         argv,
         cwd=directory,
         env={**kept, **environment},

@@ -125,7 +125,7 @@ class Talosctl:
         """The exit status (None: not ended in time), standard output and standard error of a program."""
         environment = {name: self.environ[name] for name in KEPT if name in self.environ}
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
                 argv,
                 env={**environment, "LC_ALL": "C", "NO_COLOR": "1"},
                 pass_fds=descriptors,

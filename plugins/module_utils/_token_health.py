@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import isnan
 
 DAY: t.Final = 86400
 WARN_BELOW: t.Final = 7 * DAY
@@ -128,7 +129,7 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def _seconds(value: t.Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, float) and isnan(value)):
         return None
     return int(max(-LONGEST, min(value, LONGEST)))
 

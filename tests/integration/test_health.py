@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hvac.exceptions import Forbidden
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _health_uses as uses
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso, vault_time
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import vault_time
 from lab.bundle import write_anchor
 from lab.git import GitServer
 from lab.oauth import TailscaleOAuth
@@ -261,7 +263,8 @@ def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outliv
         for name, options in {"ends": {"explicit_max_ttl": "60s", "ttl": "60s"}, "periodic": {"period": "60s"}}.items()
     }
     ends, periodic = (systems.client(made[name]) for name in ("ends", "periodic"))
-    end = iso(vault_time(ends.auth.token.lookup_self()["data"]["expire_time"]))
+    end = vault_time(ends.auth.token.lookup_self()["data"]["expire_time"])
+    assert end is not None
     over = threading.Event()
 
     def keep_alive() -> None:
@@ -274,7 +277,11 @@ def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outliv
         (systems.home / TOKEN_FILE).write_text(made["ends"])
         run = systems.health(tazlab_renew=True)
         assert run.returncode == 2
-        assert f"and on {end} even if renewed, since its maximum TTL ends" in run.output
+        predicted = re.search(r"and on (\S+) even if renewed, since its maximum TTL ends", run.output)
+        assert predicted, run.output
+        foreseen = vault_time(predicted[1])
+        assert foreseen is not None
+        assert abs(foreseen - end) <= timedelta(seconds=1), "Vault counts from a moment after it notes the creation"
         assert "NOT periodic" in run.output
 
         def dead() -> bool:
