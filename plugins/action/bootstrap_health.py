@@ -33,7 +33,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import B
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Resolution, resolve
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import by_field, resolve
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
     REFUSED,
     TOO_NARROW,
@@ -106,8 +106,8 @@ class ActionModule(SecretAction):
         anchor = resolve(fields, {}, providers)
         gone = providers[0].missing_anchor()
         sources = (
-            Source("vault", bundle.found, _by_field(fields, bundle), "" if outcome.reason == OK else outcome.message),
-            Source("anchor", anchor.found, _by_field(fields, anchor), f"{gone} does not exist" if gone else ""),
+            Source("vault", bundle.found, by_field(bundle.invalid), "" if outcome.reason == OK else outcome.message),
+            Source("anchor", anchor.found, by_field(anchor.invalid), f"{gone} does not exist" if gone else ""),
         )
         tokens = self._tokens(params, settings, sources[0])  # renewed before anything else can go wrong
         report = examine(self._checks(params, fields, settings), sources)
@@ -221,7 +221,8 @@ class ActionModule(SecretAction):
             facts = facts or look_up(vault, token, name)
             powers = _powers(vault, token, name) if is_bootstrap else []
             if powers and not (facts and "root" in facts.health.policies):
-                return TokenState(name, TOO_WIDE, f"it may also {'; '.join(powers)}. Use the scoped token.", facts)
+                text = f"{failure} it may also {'; '.join(powers)}. Use the scoped token.".strip()
+                return TokenState(name, TOO_WIDE, text, facts)
             if facts is not None:
                 return judged(name, facts, failure)
             if is_bootstrap and reads_bundle(vault, token, name):
@@ -240,7 +241,7 @@ class ActionModule(SecretAction):
         if isinstance(settings, NoVault) or token == settings.token:
             return []
         if token is None:
-            return [f"bootstrap token: the anchor has no copy of it ({IN_ANCHOR})"]
+            return [f"bootstrap token: the anchor has no usable copy of it ({IN_ANCHOR})"]
 
         def work(vault: VaultAdmin) -> str:
             facts = look_up(vault, token, IN_ANCHOR)
@@ -299,13 +300,6 @@ def _authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
     if isinstance(settings, NoVault):
         raise Untried(settings.message)
     return uses.authority(settings, ca_pem)
-
-
-def _by_field(fields: Sequence[Field], resolution: Resolution) -> dict[str, str]:
-    """What is there and wrong, by field."""
-    return {
-        known.name: text for known in fields for text in resolution.invalid if text.startswith(f"{known.name} from ")
-    }
 
 
 def _failure(report: Report, tokens: Sequence[TokenState]) -> dict[str, t.Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import machine_problems, setting_problems
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, chosen, unknown_tags
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import ALWAYS, PHASES, chosen, unknown_tags
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._preflight import (
     Fields,
     Use,
@@ -35,6 +35,7 @@ class ActionModule(ControllerAction):
             "options": {
                 "declared": NAMES,
                 "invalid": NAMES,
+                "missing": NAMES,
                 "problems": NAMES,
                 "uses": {
                     "type": "list",
@@ -54,14 +55,10 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         run_tags = task_vars.get("ansible_run_tags", ["all"])
-        inherited = set(self._task.tags) - {"always"}
+        inherited = set(self._task.tags) - {ALWAYS}
         phases = chosen(run_tags, task_vars.get("ansible_skip_tags", []), inherited)
         kubeconfig = params["kubeconfig"]
-        problems = [
-            f"--tags {tag}: there is no such phase. There are {', '.join(PHASES)}."
-            for tag in unknown_tags(run_tags, inherited)
-        ]
-        problems += setting_problems(params["settings"], phases)
+        problems = setting_problems(params["settings"], phases)
         if {"vms", "talos"}.intersection(phases):
             problems += machine_problems(params["machines"])
         problems += field_problems(_fields(params["fields"] or {}), phases)
@@ -71,7 +68,11 @@ class ActionModule(ControllerAction):
         if problems:
             raise BootstrapError(_message(problems))
         self.progress(f"phases {', '.join(phases)}: every input is there and every system answers")
-        return {"phases": phases}
+        warnings = [
+            f"--tags {tag}: no phase of the bootstrap has this tag. There are {', '.join(PHASES)}."
+            for tag in unknown_tags(run_tags, inherited)
+        ]
+        return {"phases": phases, "warnings": warnings}
 
 
 def _fields(given: t.Mapping[str, t.Any]) -> Fields:

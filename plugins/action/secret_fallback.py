@@ -63,7 +63,7 @@ class ActionModule(SecretAction):
         for line in source_lines(fields, resolution, invalid):
             self.progress(line)
         wrong = [f"{name}: {text.removeprefix(f'{name} ')}. {NEVER_SKIPPED}" for name, text in invalid.items()]
-        drift = [f"The recovery anchor is stale. {entry.message}." for entry in resolution.drift]
+        drift = [f"{'The recovery anchor is stale: ' if each.name else ''}{each.message}." for each in resolution.drift]
         return {
             "secrets": {name: found.value for name, found in resolution.found.items()},
             "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},

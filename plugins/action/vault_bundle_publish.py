@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ class ActionModule(OperatorAction):
             issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
             if names is None and not params["values"] and not params["value_files"]:
-                older = outdated(vault, plan, wanted, stored, time.time(), "Looking at the bundle's older versions")
+                older = outdated(vault, plan, wanted, stored, vault.now, "Looking at the bundle's older versions")
                 _refuse_outdated([known for known in chosen if known.name in older], wanted, params)
             return plan
 
@@ -145,14 +144,17 @@ class ActionModule(OperatorAction):
             return updated, metadata
 
         updated, metadata = self.as_operator(params, work, fields)
-        self._report(params, updated, metadata)
+        # A run that is not in check mode may look with this task first; what is done is told when it is done.
+        looks = self.check_mode and not self._templar.available_variables.get("ansible_check_mode", True)
+        if not looks:
+            self._report(params, updated, metadata)
         return {
             "changed": updated.plan.changed or metadata.changed,
             "fields": [change.as_dict() for change in updated.plan.changes],
             "version": updated.after,
             "previous_version": updated.before,
             "metadata": sorted(metadata.wanted),
-            "diff": self.shown(_diffs(params, updated, metadata)),
+            "diff": [] if looks else self.shown(_diffs(params, updated, metadata)),
         }
 
     def _checked(

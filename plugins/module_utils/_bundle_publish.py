@@ -101,15 +101,20 @@ def take_command(known: Field, mount_point: str, path: str, anchor: Path) -> str
 def outdated(
     edge: BundleEdge, plan: Plan, wanted: Mapping[str, Found], stored: StoredBundle, now: float, doing: str
 ) -> list[str]:
-    """The fields whose file is older than the value that Vault has: publishing them would roll Vault's back."""
+    """The fields whose file is older than the value that Vault has: publishing them would roll Vault's back.
+
+    C{now} is the time by Vault's clock, which dates its versions; a file's age is the same by any clock.
+    """
     names = []
+    versions = {stored.version: stored}
     for change in plan.changes:
         found = wanted.get(change.name)
         if change.state != "changed" or found is None or found.provenance.age is None:
             continue
         written, value, version = now - found.provenance.age, stored.data[change.name], stored
         while version.created is not None and version.created > written and version.version > 1:
-            older = edge.bundle(doing, version.version - 1)
+            number = version.version - 1
+            older = versions[number] = versions.get(number) or edge.bundle(doing, number)
             if older.data.get(change.name) != value:
                 break
             version = older

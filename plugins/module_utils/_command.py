@@ -36,20 +36,26 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str], timeout: float)
 
     A status other than 0 means that the program has no value: a password store ends so for a name it does not know.
     """
-    try:
-        child = subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
-            list(argv),
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-        )
-    except FileNotFoundError:
-        return CommandOutput(note="is not installed")
-    except OSError as error:
-        return CommandOutput(note=f"cannot be started, errno {error.errno}")
-    with child, _ended_with_us(child):
+    with _ended_with_us() as started:
+        try:
+            child = subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
+                list(argv),
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except FileNotFoundError:
+            return CommandOutput(note="is not installed")
+        except OSError as error:
+            return CommandOutput(note=f"cannot be started, errno {error.errno}")
+        started.append(child)
+        return _answer(child, timeout)
+
+
+def _answer(child: subprocess.Popen[bytes], timeout: float) -> CommandOutput:
+    with child:
         data = _output(child, time.monotonic() + timeout)
         if data is None:
             _kill(child)
@@ -90,12 +96,14 @@ def _output(child: subprocess.Popen[bytes], deadline: float) -> bytes | None:
 
 
 @contextlib.contextmanager
-def _ended_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the child when we are interrupted, also where Ansible ends a task's process within its signal handler."""
+def _ended_with_us() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """End the started child when we are interrupted, also where Ansible ends a task's process in its signal handler."""
     previous: dict[int, t.Any] = {}
+    started: list[subprocess.Popen[bytes]] = []
 
     def end(number: int, frame: t.Any) -> None:
-        _kill(child)
+        for child in started:
+            _kill(child)
         signal.signal(number, previous[number])
         os.kill(os.getpid(), number)
 
@@ -105,9 +113,10 @@ def _ended_with_us(child: subprocess.Popen[bytes]) -> Iterator[None]:
             if previous[number] not in (signal.SIG_IGN, None):
                 signal.signal(number, end)
     try:
-        yield
+        yield started
     except BaseException:
-        _kill(child)
+        for child in started:
+            _kill(child)
         raise
     finally:
         for kind, handler in previous.items():

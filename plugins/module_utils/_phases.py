@@ -25,11 +25,12 @@ PREFLIGHT = "preflight"
 COMPLETE = "complete"
 
 EVERYTHING = frozenset({"all", "tagged"})
+ALWAYS = "always"
 
 
 def unknown_tags(run_tags: Sequence[str], inherited: Collection[str]) -> list[str]:
-    """The tags of C{--tags} that choose nothing here."""
-    known = {*PHASES, *EVERYTHING, *inherited}
+    """The tags of C{--tags} that choose nothing here, though another play of the same run may have them."""
+    known = {*PHASES, *EVERYTHING, ALWAYS, *inherited}
     return [tag for tag in run_tags if tag not in known]
 
 

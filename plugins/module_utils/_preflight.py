@@ -8,15 +8,15 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-# What a phase imports only when it works, so that it would be missed late -> how pip calls it.
+# What a phase imports only when it works, so that it would be missed late. What ansible-core needs itself is there.
 PACKAGES = {
-    "vms": {"proxmoxer": "proxmoxer", "requests": "requests"},
-    "talos": {"cryptography": "cryptography", "yaml": "PyYAML", "kubernetes": "kubernetes"},
-    "seed": {"kubernetes": "kubernetes"},
-    "flux": {"kubernetes": "kubernetes", "yaml": "PyYAML"},
+    "vms": ("proxmoxer", "requests"),
+    "talos": ("kubernetes",),
+    "seed": ("kubernetes",),
+    "flux": ("kubernetes",),
 }
 
 
@@ -35,6 +35,7 @@ class Fields:
 
     declared: Sequence[str] = ()
     invalid: Sequence[str] = ()
+    missing: Sequence[str] = ()
     problems: Sequence[str] = ()
     uses: Sequence[Use] = field(default_factory=tuple)
 
@@ -53,15 +54,22 @@ def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
         if name not in fields.declared
     ]
     wrong = needed | {name for name in named if name in fields.invalid}
-    return [*undeclared, *(problem for problem in fields.problems if problem.partition(":")[0] in wrong)]
+    told = [problem for problem in fields.problems if problem.partition(":")[0] in wrong]
+    known = {problem.partition(":")[0] for problem in told}
+    lacking = [
+        f"{name}: phase {use.phase} needs this field, and no source has a value. tazlab_fields says that it is not "
+        "required: put it into the bundle or the recovery anchor all the same."
+        for use in uses
+        for name in use.needed
+        if name in fields.missing and name not in known
+    ]
+    return [*undeclared, *told, *lacking]
 
 
 def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool], python: str) -> Iterator[str]:
     """The Python packages that the chosen phases lack, together: one command installs them."""
-    wanted: Mapping[str, str] = {
-        module: package for phase in phases for module, package in PACKAGES.get(phase, {}).items()
-    }
-    missing = sorted(package for module, package in wanted.items() if not is_installed(module))
+    wanted = {package for phase in phases for package in PACKAGES.get(phase, ())}
+    missing = sorted(package for package in wanted if not is_installed(package))
     if missing:
         yield (
             f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}. Install "

@@ -291,7 +291,9 @@ def deliver(
         progress(f"the token of {store.place} is replaced: {'; '.join(facts.unfit(spec))}")
     former = _former(vault, store, spec, facts, rotate)
     for accessor in former if isinstance(store, BundleStore) else ():
-        progress(f"a former token of {store.place} lives until it is revoked; its accessor is {accessor}")
+        progress(
+            f"once the cluster has a new token of {store.place}, the one with accessor {accessor} is to be revoked"
+        )
     new = _issue(vault, store, spec, replaced, progress)
     result = Delivered(state, new, former)
     if isinstance(store, FileStore) and replaced:

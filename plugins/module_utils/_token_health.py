@@ -83,11 +83,15 @@ def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None
 
 
 def renewed(health: TokenHealth, auth: Mapping[str, t.Any], now: datetime) -> TokenHealth:
-    """The health after C{renew-self}, which answers with the new TTL. A shorter one than asked for proves the end."""
+    """The health after C{renew-self}, which answers with the new TTL.
+
+    A shorter one than asked for proves the end, unless the token is periodic: a cap on its period comes each time.
+    """
     ttl = _seconds(auth.get("lease_duration")) or health.ttl
     expires_at = now + timedelta(seconds=ttl)
     dies_at, dies_by = health.dies_at, health.dies_by
-    if ttl < (health.period or health.creation_ttl):
+    periodic = health.period and health.dies_at is None
+    if not periodic and ttl < health.creation_ttl:
         dies_at, dies_by = expires_at, "Vault did not renew it for its whole TTL, since its maximum TTL ends"
     elif dies_at:
         dies_at = max(dies_at, expires_at)

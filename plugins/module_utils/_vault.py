@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 try:
     import hvac
@@ -47,6 +48,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes imp
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
+CLOCK_GRAIN: t.Final = 2.0  # seconds
 # Paths elsewhere whose capabilities tell that a token may do more than read the bundle.
 _TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/create", "sys/auth")
 
@@ -72,6 +74,7 @@ class VaultConnection:
             raise BootstrapError("Asking Vault needs the Python package hvac on the controller: pip install hvac.")
         self.settings = settings
         self.deadline = deadline
+        self.clock_off = 0.0  # seconds by which the server's clock is ahead, as its answers tell
         try:
             context = tls_context(settings.ca_pem, settings.validate_certs)
         except ssl.SSLError:
@@ -114,10 +117,20 @@ class VaultConnection:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the token
             raise failure_of(error) from None
+        self.clock_off = _clock_off(response.headers.get("Date"), time.time())
         failure = answer_failure(response.status_code, response.headers, response.content)
         if failure:
             raise failure
         return Answer(response.status_code, response.json())
+
+
+def _clock_off(date: str | None, now: float) -> float:
+    """How far a server's clock is ahead; 0 where it does not tell, or where it tells no more than its whole seconds."""
+    try:
+        off = parsedate_to_datetime(date or "").timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return off if abs(off) > CLOCK_GRAIN else 0.0
 
 
 def _pause(failure: VaultFailure, tries: int) -> float | None:

@@ -59,6 +59,11 @@ class VaultAdmin:
         return VaultAdmin(self.settings, time.monotonic() + GRACE)
 
     @property
+    def now(self) -> float:
+        """The time, in seconds since the epoch, by Vault's clock as its last answer told it."""
+        return time.time() + self._connection.clock_off
+
+    @property
     def seconds_left(self) -> float:
         return self._connection.deadline - time.monotonic()
 

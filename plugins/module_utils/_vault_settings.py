@@ -137,10 +137,15 @@ def expand(path: str, home: Path) -> Path:
     return home / text[2:] if text == "~" or text.startswith("~/") else Path(os.path.expanduser(text))  # noqa: PTH111
 
 
+_BASE64: t.Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")  # a key may hold a slash, or begin with one
+
+
 def named(option: str, path: str, home: Path) -> str:
     """An option and its path, for messages. What is no path may be a secret in the wrong place, and is not quoted."""
     full = expand(path, home)
-    if path.isprintable() and ("/" in path or os.path.exists(full)):  # noqa: PTH110
+    in_directory = full.parent.is_dir() and full.parent != full.parent.parent
+    looks = "/" in path and (in_directory or not _BASE64.fullmatch(path))
+    if path.isprintable() and (looks or os.path.exists(full)):  # noqa: PTH110
         return f"{option} {full}"
     return f"{option} (which holds no path)"
 

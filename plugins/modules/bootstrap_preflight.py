@@ -15,7 +15,7 @@ description:
   - Checks the inventory's settings and machines, the bundle's fields, the Python packages and the kubeconfig for the
     chosen phases, adds the problems that the phases' own preflights found, and fails with all of them together, each
     with the next step.
-  - The chosen phases are those that C(--tags) and C(--skip-tags) leave. A tag that names none is a problem.
+  - The chosen phases are those that C(--tags) and C(--skip-tags) leave. A tag that names none is a warning.
   - Nothing is contacted and nothing is changed.
 attributes:
   action:
@@ -51,6 +51,11 @@ options:
         default: []
       invalid:
         description: The names of those of which a source holds a wrong value.
+        type: list
+        elements: str
+        default: []
+      missing:
+        description: The names of those that no source has.
         type: list
         elements: str
         default: []

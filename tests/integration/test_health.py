@@ -111,7 +111,7 @@ def test_all_is_well_and_one_dead_credential_is_found_in_the_anchor(systems: Sys
     }
     assert all(row["vault"]["state"] == "yes" for row in report["checks"])
     assert [(token["state"], token["token"]["period"]) for token in report["tokens"]] == [("alive", 2764800)] * 2
-    assert report["drift"] == ["bootstrap token: the anchor has no copy of it (bootstrap-token.txt)"]
+    assert report["drift"] == ["bootstrap token: the anchor has no usable copy of it (bootstrap-token.txt)"]
     assert systems.fingerprint() == before
     shown = [line for line in run.stderr.splitlines() if "bootstrap_health: " in line]
     assert "bootstrap_health: Vault's CA " in shown[-1]  # the table's last row: the report ends in it

@@ -94,7 +94,7 @@ def test_the_anchors_copy_is_compared_with_the_token_in_use(site: Site) -> None:
             (site.vault.scoped_token(policies=("tazlab-bootstrap",)), "holds another token than"),
             (narrow(site), "nobody can tell when it dies"),
             ("s.dead", "holds a token that Vault refuses"),
-            ("", "has no copy of the bootstrap token"),
+            ("", "has no usable copy of the bootstrap token"),
         )
     ):
         copy.write_text(token)
@@ -196,7 +196,7 @@ def test_a_new_token_that_fails_is_taken_back_or_named(site: Site) -> None:
 
 def test_a_new_token_is_taken_back_even_when_the_time_is_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def late(vault: VaultAdmin, *_: Any) -> Any:
-        time.sleep(max(0.0, vault.seconds_left) + 0.5)
+        time.sleep(max(0.0, vault.seconds_left) + 0.05)
         raise BootstrapError("Too late.")
 
     before = accessors(site)
@@ -205,7 +205,7 @@ def test_a_new_token_is_taken_back_even_when_the_time_is_over(site: Site, monkey
     with pytest.raises(BootstrapError, match=r"Too late\. The new token was revoked\."):
         bounded(
             operator(site),
-            2,
+            5,
             lambda vault: _token_delivery.deliver(
                 vault, store, SPEC, rotate=False, check_mode=False, anchor=site.anchor, progress=lambda _line: None
             ),
@@ -331,7 +331,7 @@ def test_a_rotation_that_was_interrupted_leaves_no_token_that_nobody_finds(site:
         run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
     for former in tokens:
         accessor = site.client(former).auth.token.lookup_self()["data"]["accessor"]
-        assert f"lives until it is revoked; its accessor is {accessor}" in run.output
+        assert f"the one with accessor {accessor} is to be revoked" in run.output
         assert f"accessor={accessor}" in run.output.replace("\n", " ").replace("  ", "")
 
 

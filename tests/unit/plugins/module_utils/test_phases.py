@@ -35,7 +35,7 @@ def test_whoever_imports_the_playbook_chooses_all_of_it_by_a_tag_of_their_own() 
 
 
 def test_a_tag_that_chooses_nothing_is_told() -> None:
-    assert unknown_tags(["all", "vmz", "flux"], set()) == ["vmz"]
+    assert unknown_tags(["all", "always", "vmz", "flux"], set()) == ["vmz"]
 
 
 def test_a_phase_lasts_until_the_next_begins() -> None:

@@ -38,8 +38,15 @@ def test_only_fields_that_a_chosen_phase_cannot_do_without_count(phases: list[st
 
 
 def test_a_wrong_value_counts_for_an_optional_use_too() -> None:
-    fields = Fields(("AGE",), ("AGE",), ("AGE: from file age is wrong",), (Use("seed", (), ("AGE",)),))
+    fields = Fields(("AGE",), ("AGE",), (), ("AGE: from file age is wrong",), (Use("seed", (), ("AGE",)),))
     assert field_problems(fields, ["seed"]) == ["AGE: from file age is wrong"]
+
+
+def test_a_field_that_may_be_missing_is_missed_all_the_same_by_a_phase_that_needs_it() -> None:
+    fields = Fields(("KEY",), missing=("KEY",), uses=(Use("seed", ("KEY",)), Use("talos", (), ("KEY",))))
+    [problem] = field_problems(fields, ["seed", "talos"])
+    assert problem.startswith("KEY: phase seed needs this field, and no source has a value.")
+    assert field_problems(fields, ["talos"]) == []
 
 
 @pytest.mark.parametrize("use", [Use("seed", ("SOPS",)), Use("seed", (), ("SOPS",))])
@@ -49,10 +56,10 @@ def test_a_field_that_nobody_declared_is_told_from_one_without_a_value(use: Use)
 
 
 def test_packages_are_told_together_and_only_those_of_the_chosen_phases() -> None:
-    [problem] = package_problems(["secrets", "vms", "talos"], lambda module: module in ("requests", "yaml"), "/py")
-    assert "ansible-playbook: cryptography, kubernetes, proxmoxer." in problem
-    assert problem.endswith("/py -m pip install cryptography kubernetes proxmoxer")
-    assert list(package_problems(["secrets"], lambda module: False, "/py")) == []
+    [problem] = package_problems(["secrets", "vms", "talos"], lambda package: package == "requests", "/py")
+    assert "ansible-playbook: kubernetes, proxmoxer." in problem
+    assert problem.endswith("/py -m pip install kubernetes proxmoxer")
+    assert list(package_problems(["secrets"], lambda package: False, "/py")) == []
 
 
 @pytest.mark.parametrize(

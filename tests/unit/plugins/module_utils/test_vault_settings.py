@@ -110,6 +110,7 @@ def test_the_ca_is_the_first_that_is_named_then_the_anchors_copy(tmp_path: Path)
     assert settings(tmp_path, environ, ca_cert=str(tmp_path / "option" / "ca.crt")).ca_pem == pems["option"]
 
 
+KEY = "qK3/9xAb7dEfGhIjKlMnOpQrStUvWxYz0123456789A="  # base64 has slashes
 # A sequence, as a certificate is one, that is none.
 NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n"
 
@@ -153,7 +154,9 @@ def test_a_token_that_everybody_can_read_is_a_warning(tmp_path: Path, place: str
     assert settings(tmp_path, **options).warnings == ()
 
 
-@pytest.mark.parametrize("value", ["hvs.CAESIJ-a_secret", "s." + "x" * 300, "ghp_two\nlines", "a\0b"])
+@pytest.mark.parametrize(
+    "value", ["hvs.CAESIJ-a_secret", "s." + "x" * 300, "ghp_two\nlines", "a\0b", KEY, f"/{KEY[1:]}"]
+)
 @pytest.mark.parametrize("option", ["token_file", "ca_cert"])
 def test_a_secret_in_the_place_of_a_path_is_not_quoted(tmp_path: Path, option: str, value: str) -> None:
     try:
