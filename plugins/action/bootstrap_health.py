@@ -99,6 +99,7 @@ class ActionModule(SecretAction):
         json_file = _json_file(params)
         settings = _as_bootstrap(params, fields)
         outcome = ask_vault({**params, "cache": False, "check_token": False}, fields, renew="never", settings=settings)
+        self._away = "" if outcome.reachable or outcome.reason == OK else outcome.message
         bundle = bundle_of(outcome, fields, secret_place(params))
         providers = declared_providers(
             [{"type": "file"}], fields=fields, anchor=params["anchor"], environ={}, home=Path.home()
@@ -107,7 +108,12 @@ class ActionModule(SecretAction):
         gone = providers[0].missing_anchor()
         sources = (
             Source("vault", bundle.found, by_field(bundle.invalid), "" if outcome.reason == OK else outcome.message),
-            Source("anchor", anchor.found, by_field(anchor.invalid), f"{gone} does not exist" if gone else ""),
+            Source(
+                "anchor",
+                anchor.found,
+                by_field(anchor.invalid),
+                f"{gone} is no directory that can be read" if gone else "",
+            ),
         )
         tokens = self._tokens(params, settings, sources[0])  # renewed before anything else can go wrong
         report = examine(self._checks(params, fields, settings), sources)
@@ -255,8 +261,11 @@ class ActionModule(SecretAction):
             life = ""  # the report says already that Vault does not answer
         return [f"bootstrap token: file {IN_ANCHOR} holds another one than {settings.token_source}{life}"]
 
-    @staticmethod
-    def _ask(settings: VaultSettings, params: Mapping[str, t.Any], work: t.Callable[[VaultAdmin], _Result]) -> _Result:
+    def _ask(
+        self, settings: VaultSettings, params: Mapping[str, t.Any], work: t.Callable[[VaultAdmin], _Result]
+    ) -> _Result:
+        if self._away:  # who gave no answer once is not waited for again
+            raise BootstrapError(self._away)
         from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
 
         return bounded(settings, float(params["timeout"]), work)
@@ -307,4 +316,7 @@ def _failure(report: Report, tokens: Sequence[TokenState]) -> dict[str, t.Any]:
     failing = [state.line for state in tokens if state.failing]
     if not failing and all(report.able(source) for source in report.sources):
         return {}
-    return {"failed": True, "msg": ". ".join([*list(report.lines())[: len(report.sources)], *failing])}
+    return {
+        "failed": True,
+        "msg": ". ".join(line.rstrip(".") for line in (*list(report.lines())[: len(report.sources)], *failing)),
+    }

@@ -45,8 +45,8 @@ class ActionModule(ControllerAction):
             "Secrets": _report.secrets(**(params["secrets"] or {})),
             "VMs": _report.vms(params["vms"]),
             "Nodes": _report.nodes(params["talos"]),
-            "Seeded": _report.seeds(params["seeds"]),
-            "Flux": _report.flux(params["flux"]),
+            "Seeded": _report.seeds(params["seeds"], self.check_mode),
+            "Flux": [] if self.check_mode else _report.flux(params["flux"]),
             "Time": _report.times(spent),
         }
         Display().display("\n".join(_report.render(params["cluster"], sections, verdict)))

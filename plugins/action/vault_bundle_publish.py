@@ -93,7 +93,7 @@ class ActionModule(OperatorAction):
         wanted = self._wanted(params, chosen)
 
         def decide(vault: VaultAdmin, stored: StoredBundle) -> Plan:
-            plan = plan_present(chosen, wanted, stored.data, params["keep"])
+            plan = plan_present(chosen, wanted, stored.data, params["keep"], [known.name for known in fields])
             issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
             if names is None and not params["values"] and not params["value_files"]:
@@ -111,8 +111,10 @@ class ActionModule(OperatorAction):
             if params[option]:
                 raw, origins = read(params[option])
                 known = accept(chosen, raw, origins)
-                empty = [f"{option}: {name} is empty" for name in known.missing if name in raw]
-                refuse_invalid([*known.invalid, *empty])
+                empty = [name for name in known.missing if name in raw]
+                if empty:
+                    raise BootstrapError(f"{option}: {', '.join(empty)}: the new value is empty. Nothing was changed.")
+                refuse_invalid(known.invalid)
                 return known.found
         providers = declared_providers(
             params["providers"] or [{"type": "file"}],
@@ -125,7 +127,9 @@ class ActionModule(OperatorAction):
         for provider in providers:
             gone = provider.missing_anchor()
             if gone and not resolution.found:
-                raise BootstrapError(f"anchor: {gone} does not exist, so there is nothing to publish.")
+                raise BootstrapError(
+                    f"anchor: {gone} is no directory that can be read, so there is nothing to publish."
+                )
         refuse_invalid(resolution.invalid)
         for warning in resolution.warnings:
             self.progress(f"WARNING: {warning}")

@@ -64,11 +64,15 @@ class Plan:
 
 
 def plan_present(
-    fields: Sequence[Field], wanted: Mapping[str, Found], stored: Mapping[str, t.Any], keep: Sequence[str] = ()
+    fields: Sequence[Field],
+    wanted: Mapping[str, Found],
+    stored: Mapping[str, t.Any],
+    keep: Sequence[str] = (),
+    declared: Sequence[str] = (),
 ) -> Plan:
     """Put the wanted values into the bundle. What is stored and not wanted stays, whether its field is known or not.
 
-    Of the fields in C{keep} Vault's own value stays as long as it has one.
+    Of the fields in C{keep} Vault's own value stays as long as it has one. C{declared} are other fields that are known.
     """
     data = dict(stored)
     changes = []
@@ -88,7 +92,11 @@ def plan_present(
             data[known.name] = found.value
         changes.append(FieldChange(known.name, state, source))
     names = {known.name for known in fields}
-    changes += [FieldChange(name, "kept", note="not declared") for name in sorted(stored) if name not in names]
+    changes += [
+        FieldChange(name, "kept", note="" if name in declared else "not declared")
+        for name in sorted(stored)
+        if name not in names
+    ]
     return Plan(data, tuple(changes))
 
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
@@ -76,6 +77,17 @@ SETTINGS = (
     _setting("tazlab_flux.url", "flux", "the repository's address, e.g. https://github.com/you/cluster"),
     _setting("tazlab_flux.branch", "flux", "the branch that Flux follows, e.g. main"),
     _setting("tazlab_flux.path", "flux", "the cluster's folder in the repository, e.g. ./clusters/home"),
+)
+
+
+# Every key of a setting that is a dictionary: one that is misspelt would be missed late, or never.
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tazlab_proxmox": ("url", "ca_cert", "storage", "image_storage", "bridge"),
+        "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url"),
+        "tazlab_talos_patches": ("all", "control_plane", "worker"),
+        "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
+    }
 )
 
 
@@ -169,6 +181,11 @@ def _network(machine: Mapping[str, Any]) -> list[str]:
 def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
     """The settings of the chosen phases that are missing or malformed. C{settings} maps variable names to values."""
     problems = []
+    for variable, keys in KEYS.items():
+        given = settings.get(variable)
+        unknown = [str(key) for key in given if key not in keys] if isinstance(given, Mapping) else []
+        if unknown:
+            problems.append(f"{variable}: does not know {', '.join(unknown)}. It has {', '.join(keys)}.")
     for setting in SETTINGS:
         if not setting.phases.intersection(phases):
             continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import PHASES, PREFLIGHT, Timing
 
 RULE = "-" * 78
@@ -31,8 +32,8 @@ def secrets(
     """Each field with its source; then what Vault said, what is missing and where the anchor disagrees."""
     lines = table([name, source.get("label", "?")] for name, source in sources.items())
     lines += [f"  {name}  MISSING" for name in missing]
-    if vault.get("reachable"):
-        token = vault.get("token", {})
+    if vault.get("reason") == OK:
+        token = vault.get("token") or {}
         if token.get("expires_at"):
             lines.append(f"  The bootstrap token dies on {token['expires_at']} unless it is renewed.")
     elif vault:
@@ -57,13 +58,16 @@ def nodes(talos: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def seeds(objects: Sequence[Mapping[str, Any]]) -> list[str]:
+def seeds(objects: Sequence[Mapping[str, Any]], check_mode: bool) -> list[str]:
     """Each seeded object; what was skipped is named with the reason."""
+    would = "would be " if check_mode else ""
     return table(
         [
             entry["kind"],
             "/".join(filter(None, [entry.get("namespace"), entry["name"]])),
-            f"skipped: {entry['skipped']}" if entry.get("skipped") else str(entry.get("change")),
+            f"skipped: {entry['skipped']}"
+            if entry.get("skipped")
+            else f"{would if entry.get('changed') else ''}{entry.get('change')}",
         ]
         for entry in objects
     )

@@ -152,6 +152,13 @@ def test_a_seeded_cluster_has_what_terraform_owned(cluster: Cluster, seed: Calla
     assert second.returncode == 0, second.output
     assert second.stats()["changed"] == 0, second.output
 
+    older = {name: f"older-{value}" for name, value in cluster.values.items()}
+    kept = seed(cluster_seed_keep_secrets=True, cluster_seed_values=older)
+    assert kept.returncode == 0, kept.output
+    assert kept.stats()["changed"] == 0, kept.output
+    assert "left as they are" in kept.output
+    assert data(cluster.secret("external-secrets", "vault-eso-token")) == {"token": cluster.values["ESO_READER_TOKEN"]}
+
 
 def test_coredns_has_the_names_that_flux_checks(cluster: Cluster, seed: Callable[..., Run]) -> None:
     run = seed(cluster_seed_tailnet_zone="tail1234.ts.net")

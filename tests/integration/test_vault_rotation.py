@@ -71,6 +71,21 @@ def deliver(site: Site, rotate: bool = True, token: str = "") -> Any:
     )
 
 
+@pytest.mark.parametrize(("place", "goes"), [("mine/token", "mine/token"), ("secrets/token", TOKEN_FILE)])
+def test_the_new_token_goes_where_the_inventory_says_that_it_is_but_never_into_the_anchor(
+    site: Site, place: str, goes: str
+) -> None:
+    old = site.token()
+    given = site.home / place
+    given.parent.mkdir(exist_ok=True)
+    given.write_text(old)
+    ok(site.run("rotate.yml", tazlab_rotate="token", tazlab_vault_token_file=str(given)))
+    new = (site.home / goes).read_text().strip()
+    assert new != old
+    assert works(site, new)
+    assert (given.read_text().strip() == old) == (place != goes)
+
+
 def test_the_bootstrap_token_is_rotated_and_the_anchor_told_of(site: Site) -> None:
     old = site.token()
     (site.anchor / "bootstrap-token.txt").write_text(f'"{old}"\r\n')
@@ -375,6 +390,13 @@ def test_flux_logs_in_with_a_rotated_token(site: Site, tmp_path: Path) -> None:
         client = control_plane.client()
         client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
         flux = {"url": git.url, "branch": "main", "path": gitops.PATH, "ca_cert": str(site.authority.ca_file)}
+        version = site.stored()[0]
+        new.write_text("ghp_wrong")
+        refused = site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new), tazlab_flux=flux)
+        assert refused.returncode == 2
+        assert "the login was refused (401)" in refused.output
+        assert site.stored()[0] == version, "what Git refuses is not written"
+        new.write_text('"ghp_rotated"\n')
         run = ok(
             site.run(
                 "rotate.yml",

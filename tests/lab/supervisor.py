@@ -193,6 +193,8 @@ class Lab:
                         "ca_cert": str(self.authority.ca_file),
                     },
                     "tazlab_cluster_vars": dict(CLUSTER_VARS),
+                    "tazlab_tailscale_token_url": self.oauth.token_url,
+                    "tazlab_tailscale_ca_cert": str(self.authority.ca_file),
                 },
                 "children": {
                     "talos_control_plane": {

@@ -105,6 +105,13 @@ def test_only_the_settings_of_the_chosen_phases_are_asked_for() -> None:
     assert named == ["tazlab_cluster", "tazlab_flux.url", "tazlab_flux.branch", "tazlab_flux.path"]
 
 
+def test_a_misspelt_key_is_told_with_those_that_there_are() -> None:
+    settings = {"tazlab_cluster": "home", "tazlab_talos_patches": {"controlplane": [], "all": []}, "tazlab_flux": None}
+    assert setting_problems(settings, ["secrets"]) == [
+        "tazlab_talos_patches: does not know controlplane. It has all, control_plane, worker."
+    ]
+
+
 def test_a_malformed_setting_is_shown_with_what_it_should_be() -> None:
     settings = {"tazlab_cluster": "home", "tazlab_talos": {"version": "latest", "schematic": "a" * 64}}
     settings["tazlab_talos"]["kubernetes_version"] = "1.35.4"

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _report
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import Timing
 
 
 def test_each_field_is_shown_with_its_source_and_what_is_missing_stands_out() -> None:
     sources = {"GITHUB_TOKEN": {"label": "vault v3"}, "PROXMOX_TOKEN_ID": {"label": "file proxmox-token-id"}}
-    vault = {"reachable": True, "token": {"expires_at": "2026-12-26T03:00:00Z"}}
+    vault = {"reason": "ok", "token": {"expires_at": "2026-12-26T03:00:00Z"}}
     drift = [{"message": "github-token differs from Vault's GITHUB_TOKEN"}]
     assert _report.secrets(sources, vault, ["VAULT_CA_CRT"], drift) == [
         "  GITHUB_TOKEN      vault v3",
@@ -23,20 +25,20 @@ def test_each_field_is_shown_with_its_source_and_what_is_missing_stands_out() ->
 
 
 def test_a_vault_that_gave_nothing_is_loud() -> None:
-    assert _report.secrets({}, {"reachable": False, "reason": "connection refused"}, [], []) == [
-        "  VAULT GAVE NO BUNDLE: connection refused"
-    ]
+    assert _report.secrets({}, {"reachable": True, "reason": "sealed"}, [], []) == ["  VAULT GAVE NO BUNDLE: sealed"]
 
 
-def test_objects_are_changed_unchanged_or_skipped_with_the_reason() -> None:
+@pytest.mark.parametrize(("check_mode", "made"), [(False, "made"), (True, "would be made")])
+def test_objects_are_changed_unchanged_or_skipped_with_the_reason(check_mode: bool, made: str) -> None:
     lines = _report.seeds(
         [
-            {"kind": "Namespace", "name": "tailscale", "change": "made"},
+            {"kind": "Namespace", "name": "tailscale", "change": "made", "changed": True},
             {"kind": "Secret", "namespace": "tailscale", "name": "operator-oauth", "change": "unchanged"},
             {"kind": "Secret", "namespace": "flux-system", "name": "sops-age", "skipped": "SOPS_AGE is absent"},
-        ]
+        ],
+        check_mode,
     )
-    assert [line.split(None, 2)[2] for line in lines] == ["made", "unchanged", "skipped: SOPS_AGE is absent"]
+    assert [line.split(None, 2)[2] for line in lines] == [made, "unchanged", "skipped: SOPS_AGE is absent"]
 
 
 def test_the_times_are_summed() -> None:
