@@ -233,9 +233,8 @@ class Checkout:
             "protocol.http.allow": "always",
             "protocol.https.allow": "always",
         }
-        if (
-            self.remote.password
-        ):  # sent at once, as Flux does: a public repository asks for none, and refuses a dead one
+        if self.remote.password:
+            # Sent at once: a public repository asks for none, and a dead token would not be told.
             login = base64.b64encode(f"{self.remote.username}:{self.remote.password}".encode()).decode()
             settings[f"http.{self.remote.url}.extraHeader"] = f"Authorization: Basic {login}"
         if self.remote.ca_pem:

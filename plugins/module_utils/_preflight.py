@@ -9,7 +9,7 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # What a phase imports only when it works, so that it would be missed late. What ansible-core needs itself is there.
 PACKAGES = {
@@ -37,7 +37,7 @@ class Fields:
     invalid: Sequence[str] = ()
     missing: Sequence[str] = ()
     problems: Sequence[str] = ()
-    uses: Sequence[Use] = field(default_factory=tuple)
+    uses: Sequence[Use] = ()
 
 
 def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
