@@ -30,6 +30,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster im
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import (
     Generator,
     allows_scheduling,
+    cluster_name,
     credentials_problem,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
@@ -81,8 +82,21 @@ def living_problems(
     versions = Wanted(cluster.version, cluster.schematic, state.path(TALOSCONFIG))
     return [
         *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
+        *_name_problem(cluster, seen),
         *change_problems(living(seen, wanted, nodes.schematic), versions),
     ]
+
+
+def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[str]:
+    """Machines that are configured as a cluster of another name: the state directory is that cluster's."""
+    names = {node: cluster_name(found.persistent) for node, found in seen.items() if found.standing is Standing.OURS}
+    for name in dict.fromkeys(names.values()):
+        if name != cluster.name:
+            theirs = ", ".join(node.name for node, found in names.items() if found == name)
+            yield (
+                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. Nothing is changed there. "
+                "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own."
+            )
 
 
 def _etcd_problem(params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State) -> list[str]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import numbers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import main_document
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Found, Standing, by_hand
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._yaml import documents
 
 # Where a configuration names the images of Kubernetes, whose tags carry its version.
 KUBERNETES_IMAGES = (
@@ -60,7 +60,7 @@ def living(
         each = found[node]
         if each.standing is not Standing.OURS:
             continue
-        now, then = _main(each.persistent), _main(config)
+        now, then = main_document(each.persistent), main_document(config)
         installer = _image(then, INSTALLER)
         same = _image(now, INSTALLER) == installer
         nodes.append(
@@ -175,11 +175,6 @@ def _runs(found: Mapping[str, str]) -> str:
 
 def _lines(commands: list[str]) -> str:
     return "".join(f"\n    {command}" for command in commands)
-
-
-def _main(config: bytes) -> Mapping[str, Any]:
-    """The document that names the images."""
-    return next((each for each in documents(config) if isinstance(each, Mapping) and "machine" in each), {})
 
 
 def _image(document: Mapping[str, Any], path: tuple[str, str]) -> str:
