@@ -35,10 +35,11 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         sync = json.loads(json.dumps(params["sync"], default=str))  # Ansible's tagged strings become plain ones
+        patient = params["unanswered"] == "fail"
         try:
-            living = self._look(params["kubeconfig"], sync, Deadline(params["timeout"]))
+            living = self._look(params["kubeconfig"], sync, Deadline(params["timeout"]), patient)
         except BootstrapError as error:
-            if params["unanswered"] == "fail":
+            if patient:
                 raise
             return {"answered": False, "moves": [], "made": [], "warnings": [str(error)]}
         if living.governors:
@@ -55,13 +56,13 @@ class ActionModule(ControllerAction):
             "warnings": [consequence(living, "would" if self.check_mode else "will")] if living.moves else [],
         }
 
-    def _look(self, kubeconfig: str, sync: list[dict[str, t.Any]], deadline: Deadline) -> Living:
-        """An API server that gives no answer is asked again until the deadline: it may be starting."""
+    def _look(self, kubeconfig: str, sync: list[dict[str, t.Any]], deadline: Deadline, patient: bool) -> Living:
+        """An API server that gives no answer may be starting: with patience it is asked again until the deadline."""
         with Api(kubeconfig) as api:
             while True:
                 try:
                     return look(api, sync, max(1.0, deadline.left))
                 except Unanswered as error:
-                    if not deadline.left:
-                        raise Unanswered(f"{error} It was asked for {deadline.seconds:.0f} s.") from None
+                    if not (patient and deadline.left):
+                        raise Unanswered(f"{error} It was asked for {deadline.elapsed:.0f} s.") from None
                     time.sleep(min(PAUSE_SECONDS, deadline.left))

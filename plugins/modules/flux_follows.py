@@ -44,8 +44,8 @@ options:
     default: 120
   unanswered:
     description:
-      - What a cluster that gives no answer, or refuses the kubeconfig, leads to. With V(pass) that is a warning, as in
-        a preflight, which comes before the cluster is made.
+      - What a cluster that gives no answer, or refuses the kubeconfig, leads to. With V(pass) it is asked once, and
+        that is a warning, as in a preflight, which comes before the cluster is made.
     type: str
     choices: [fail, pass]
     default: fail
