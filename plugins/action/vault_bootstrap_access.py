@@ -12,15 +12,20 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import Bo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import refuse_anchor
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access import (
     DRIFT,
+    Finding,
     Mount,
     Part,
     Policy,
     TokenRole,
     ensure,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import enable_versioning, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS, Need
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+
+if t.TYPE_CHECKING:
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
 
 
 class ActionModule(OperatorAction):
@@ -60,12 +65,18 @@ class ActionModule(OperatorAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["dest"]:
-            refuse_anchor(expand(params["dest"], Path.home()), expand(params["anchor"], Path.home()))
-        parts: list[Part] = [Mount(params["mount_point"].strip("/"))]
-        parts += [Policy(policy["name"], policy["rules"]) for policy in params["policies"]]
+            anchor = expand(params["anchor"], Path.home())
+            refuse_anchor(expand(params["dest"], Path.home()), anchor, self.copying(params))
+        mount = params["mount_point"].strip("/")
+        parts: list[Part] = [Policy(policy["name"], policy["rules"]) for policy in params["policies"]]
         parts += [_token_role(role, params["update_token_roles"]) for role in params["token_roles"]]
         needs = [Need(need["path"], frozenset(need["capabilities"]), need["purpose"]) for need in params["needs"]]
-        findings = self.as_operator(params, lambda vault: ensure(vault, parts, needs, self.check_mode))
+
+        def work(vault: VaultAdmin) -> list[Finding]:
+            migrating = enable_versioning(vault_tool(), vault.settings, mount)
+            return ensure(vault, [Mount(mount, migrating), *parts], needs, self.check_mode)
+
+        findings = self.as_operator(params, work)
         for finding in findings:
             self.progress(f"{finding.kind} {finding.name}: {finding.state}")
         warnings = [

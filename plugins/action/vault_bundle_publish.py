@@ -20,13 +20,13 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish i
     outdated,
     plan_absent,
     plan_present,
-    take_command,
     update_bundle,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import Keeper, file_keeper
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
@@ -36,13 +36,14 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution impor
     refuse_invalid,
     resolve,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
     Need,
     lacking,
     refuse_lacking,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings, expand
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
 
 if t.TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ActionModule(OperatorAction):
         if names is not None and not names:
             raise BootstrapError("names: names no field. Name the fields, or leave it out.")
         if params["state"] == "absent":
-            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data))
+            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data), {})
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
         wanted = self._wanted(params, chosen)
 
@@ -98,10 +99,12 @@ class ActionModule(OperatorAction):
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
             if names is None and not params["values"] and not params["value_files"]:
                 older = outdated(vault, plan, wanted, stored, vault.now, "Looking at the bundle's older versions")
-                _refuse_outdated([known for known in chosen if known.name in older], wanted, params)
+                _refuse_outdated([known for known in chosen if known.name in older], wanted, vault.settings)
             return plan
 
-        return self._published(params, fields, decide)
+        elsewhere = chosen if params["values"] or params["value_files"] else []
+        keepers = {known.name: self.keeper(params, known.name, known.file_names) for known in elsewhere}
+        return self._published(params, fields, decide, keepers)
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -138,26 +141,34 @@ class ActionModule(OperatorAction):
     # -------------------------------------------------------------------------------------------- publishing
 
     def _published(
-        self, params: dict[str, t.Any], fields: Sequence[Field], decide: t.Callable[[VaultAdmin, StoredBundle], Plan]
+        self,
+        params: dict[str, t.Any],
+        fields: Sequence[Field],
+        decide: t.Callable[[VaultAdmin, StoredBundle], Plan],
+        keepers: Mapping[str, Keeper],
     ) -> dict[str, t.Any]:
-        def work(vault: VaultAdmin) -> tuple[Updated, _Metadata]:
+        def work(vault: VaultAdmin) -> tuple[Updated, _Metadata, VaultSettings]:
             stored, metadata = self._checked(params, vault, decide)
             updated = update_bundle(vault, partial(decide, vault), check_mode=self.check_mode, stored=stored)
             if metadata.changed and not self.check_mode:
                 vault.write(metadata.path, metadata.wanted, "Writing the bundle's metadata")
-            return updated, metadata
+            return updated, metadata, vault.settings
 
-        updated, metadata = self.as_operator(params, work, fields)
+        updated, metadata, settings = self.as_operator(params, work, fields)
         # A run that is not in check mode may look with this task first; what is done is told when it is done.
         looks = self.check_mode and not self._templar.available_variables.get("ansible_check_mode", True)
         if not looks:
             self._report(params, updated, metadata)
+        notes = _taking(keepers, updated, settings) if not self.check_mode else []
+        for note in notes:
+            self.progress(note)
         return {
             "changed": updated.plan.changed or metadata.changed,
             "fields": [change.as_dict() for change in updated.plan.changes],
             "version": updated.after,
             "previous_version": updated.before,
             "metadata": sorted(metadata.wanted),
+            "notes": notes,
             "diff": [] if looks else self.shown(_diffs(params, updated, metadata)),
         }
 
@@ -264,14 +275,26 @@ def _refuse_missing(chosen: Sequence[Field], plan: Plan, params: Mapping[str, t.
         )
 
 
-def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], params: Mapping[str, t.Any]) -> None:
+def _taking(keepers: Mapping[str, Keeper], updated: Updated, settings: VaultSettings) -> list[str]:
+    """How the anchor's owner takes over what was written and did not come from the anchor."""
+    tool = vault_tool()
+    written = [change.name for change in updated.plan.changes if change.state in ("new", "changed")]
+    notes = [
+        f"The anchor is never written. To keep a copy of {name} there: {take(tool, settings, name, keepers[name])}"
+        for name in written
+        if name in keepers
+    ]
+    return [*notes, tool.note] if notes and tool.note else notes
+
+
+def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], settings: VaultSettings) -> None:
     """A field that was rotated in Vault, and in the anchor not yet, is never rolled back unasked."""
     if not older:
         return
-    anchor = expand(params["anchor"], Path.home())
+    tool = vault_tool()
     lines = "".join(
         f"\n  {known.name}, {wanted[known.name].provenance.label}. To take Vault's value: "
-        f"{take_command(known, params['mount_point'], params['path'], anchor)}"
+        f"{take(tool, settings, known.name, file_keeper(wanted[known.name].provenance.place))}"
         for known in older
     )
     names = ",".join(known.name for known in older)
@@ -279,6 +302,7 @@ def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], params
         "The anchor's files are older than what Vault holds, which was written after them: was it rotated? Nothing was "
         f"published. Take Vault's values into the anchor by hand, or publish the old ones all the same by naming their "
         f"fields (names, tazlab.bootstrap.publish -e tazlab_publish={names}):{lines}"
+        f"{tool.line}"
     )
 
 

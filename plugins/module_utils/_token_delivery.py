@@ -9,7 +9,6 @@ Killed at any point, either the old or the new token works, and the next run fin
 from __future__ import annotations
 
 import contextlib
-import shlex
 import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file imp
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec, token_facts
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import VaultFailure
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import revoke as revoke_command
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import unwrap, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import IN_ANCHOR, ROTATED
 
 if t.TYPE_CHECKING:
@@ -158,20 +159,14 @@ def _cleaned(raw: str) -> str | None:
         return None
 
 
-def refuse_anchor(path: Path, anchor: Path) -> None:
-    """The recovery anchor is never written: its owner copies by hand."""
+def refuse_anchor(path: Path, anchor: Path, copying: str) -> None:
+    """The recovery anchor is never written: its owner copies by hand, which C{copying} says how to do."""
     if not path.parent.resolve().is_relative_to(anchor.resolve()):
         return
     raise BootstrapError(
         f"dest: {path} is inside the recovery anchor {anchor}, which is never written. Leave dest out, so that the "
-        f"token goes to ~/{ROTATED}, then copy it there by hand: {copy_command(None, anchor)}"
+        f"token goes to ~/{ROTATED}, then keep a copy by hand:\n  {copying}"
     )
-
-
-def copy_command(path: Path | None, anchor: Path) -> str:
-    """How the anchor's owner puts the token there."""
-    source = shlex.quote(str(path)) if path else f"~/{ROTATED}"
-    return f"install -m 600 {source} {shlex.quote(str(anchor / IN_ANCHOR))}"
 
 
 # ------------------------------------------------------------------------------------------------------ looking
@@ -364,9 +359,10 @@ def _withdrawn(vault: VaultAdmin, token: str, accessor: str) -> str:
                 return "The new token was revoked."
         late.write(REVOKE, {"accessor": accessor}, "Revoking the new token")
         return "The new token was revoked."
+    tool = vault_tool()
     return (
-        f"The new token could NOT be revoked. Revoke it by its accessor: bao token revoke -accessor {accessor} (or "
-        "vault token revoke); otherwise it dies unused at the end of its period."
+        "The new token could NOT be revoked. Left alone, it dies unused at the end of its period. To revoke it by its "
+        f"accessor:\n  {revoke_command(tool, vault.settings, accessor)}{tool.line}"
     )
 
 
@@ -436,11 +432,12 @@ def deliver_wrapped(
         if not token:
             raise BootstrapError(f"{doing}: Vault's answer holds no wrapping token.")
         keep(token)
-    name = shlex.quote(store.path.name)
+    ca_file, tool = vault.settings.ca_file, vault_tool()
+    with_ca = f" and Vault's CA, {ca_file}," if ca_file else ""
     line = (
-        f"{store.place} holds a wrapping token, which serves once within {wrap_ttl} s. On the other machine: "
-        f'(umask 077; mkdir -p ~/.config/tazlab; VAULT_TOKEN="$(cat {name})" bao unwrap -field=token > '
-        f"~/{ROTATED})"
+        f"{store.place} holds a wrapping token, which serves once within {wrap_ttl} s. Copy it{with_ca} to the other "
+        f"machine. There, where it lies (write vault for bao, or bao for vault, if that is what is installed there): "
+        f"{unwrap(tool, vault.settings, store.path.name)}"
     )
     return Delivered("wrapped", lines=[line])
 

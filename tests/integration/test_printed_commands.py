@@ -1,0 +1,469 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every command that we print is pasted as the run printed it: it works, and when it fails, nothing is damaged."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hvac.exceptions import InvalidRequest
+
+from lab.playbook import Run, private_environment
+from lab.process import wait_until
+from tests.integration.test_vault_side import OPERATOR, TOKEN_FILE, Site, ok
+
+# A blank, a quote and an umlaut, so that what is not quoted does not work.
+ANCHOR = "my secrets, isn't it ü"
+BUNDLE = "home lab/boot strap"
+SHELLS = [
+    shell
+    for shell in (["sh"], ["dash"], ["bash"], ["zsh", "-f"], ["mksh"], ["ksh"], ["busybox", "sh"])
+    if shutil.which(shell[0])
+]
+# zsh lets itself be ended by the signal that comes with a limit, which a full disk does not send.
+LIMITED = [shell for shell in SHELLS if shell[0] != "zsh"]
+# What a person may have exported, which must lead nowhere else; and the names that the commands use themselves.
+HOSTILE = {
+    **{f"{family}_{name}": "https://127.0.0.1:1" for family in ("BAO", "VAULT") for name in ("ADDR", "AGENT_ADDR")},
+    **{f"{family}_{name}": "/nowhere" for family in ("BAO", "VAULT") for name in ("CACERT", "CAPATH")},
+    **{f"{family}_FORMAT": "json" for family in ("BAO", "VAULT")},
+    **{f"{family}_NAMESPACE": "elsewhere" for family in ("BAO", "VAULT")},
+    **{f"{family}_WRAP_TTL": "60" for family in ("BAO", "VAULT")},
+    "VAULT_TLS_SERVER_NAME": "elsewhere",
+}
+PRINTED = re.compile(r"\((?:umask 077; |for n in |v=\$).*\)$", re.MULTILINE)
+GOPASS = """#!/bin/sh
+# STAND-IN for gopass: keeps in clear what it reads, and empties the entry first, as a careless store would.
+[ "$1 $2" = "insert --force" ] || exit 64
+: > "$STORE/$(basename "$3")"
+cat >> "$STORE/$(basename "$3")"
+"""
+
+
+def commands(run: Run, what: str = "") -> list[str]:
+    return [command for command in PRINTED.findall(run.output) if what in command]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A person at a shell, with what a run has printed."""
+
+    site: Site
+    printed: dict[str, str]
+
+    def paste(
+        self,
+        command: str,
+        *,
+        token: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        shell: list[str] | None = None,
+        cwd: Path | None = None,
+        limit: int | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it. With C{limit}, no file may grow beyond so many bytes: a full disk, for whoever is no superuser."""
+
+        def limited() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        token = self.site.operator if token is None else token
+        done = subprocess.run(
+            [*(shell or ["sh"]), "-c", command],
+            env=private_environment(self.site.home, {"VAULT_TOKEN": token, **(environment or {})}),
+            cwd=cwd or self.site.home,
+            preexec_fn=limited,  # nothing else runs in this process
+            restore_signals=False,  # SIGXFSZ stays ignored, so that writing fails as on a full disk
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        for secret in (*self.site.values.values(), self.site.operator):
+            assert secret.strip() not in done.stdout + done.stderr
+        return done
+
+
+def run(site: Site, playbook: Any, *arguments: str, **variables: Any) -> Run:
+    given = {"tazlab_anchor": str(site.anchor), "tazlab_vault_path": BUNDLE, **variables}
+    return site.run(playbook, *arguments, **given)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A Vault with the anchor published and one field rotated since."""
+    site = Site(tmp_path_factory.mktemp("printed"))
+    site.anchor = site.home / ANCHOR
+    with site:
+        site.operator = site.operator_with(OPERATOR.replace("tazlab-k8s/bootstrap", BUNDLE))
+        (site.anchor / "vault-ca-crt").rename(site.anchor / "vault-ca.crt")
+        (site.anchor / "github-token").rename(site.anchor / "github-token.txt")
+        os.utime(site.anchor / "github-token.txt", (0, 0))
+        first = ok(run(site, "publish.yml"))
+        new = site.home / "new-value"
+        new.write_text("ghp_rotated")
+        rotated = ok(run(site, "rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)))
+        refused = run(site, "publish.yml")
+        assert refused.returncode != 0
+        inside = run(site, "publish.yml", vault_bootstrap_token_file=str(site.anchor / "bootstrap-token.txt"))
+        assert inside.returncode != 0
+        new.write_text(site.authority.ca_pem + "\n" + site.authority.ca_pem)
+        certificate = ok(run(site, "rotate.yml", tazlab_rotate="VAULT_CA_CRT", tazlab_rotate_file=str(new)))
+        wrapped = ok(run(site, "publish.yml", "--tags", "access", vault_bootstrap_wrap_ttl=300))
+        printed = {
+            "token": commands(first, "bootstrap-token.txt")[0],
+            "token of a rotation": commands(rotated, "bootstrap-token.txt")[0],
+            "token in a refusal": commands(inside, "bootstrap-token.txt")[0],
+            "issued": commands(first, "-field=ESO_READER_TOKEN")[0],
+            "rotated": commands(rotated, "-field=GITHUB_TOKEN")[0],
+            "outdated": commands(refused, "-field=GITHUB_TOKEN")[0],
+            "certificate": commands(certificate, "-field=VAULT_CA_CRT")[0],
+            "unwrap": commands(wrapped, " unwrap ")[0],
+        }
+        yield Desk(site, printed)
+
+
+def stored(site: Site) -> dict[str, str]:
+    answer = site.vault.client.read(f"secret/data/{BUNDLE}")
+    assert answer is not None
+    return dict(answer["data"]["data"])
+
+
+# Each command that writes into the anchor: the file, and what it holds afterwards.
+TARGETS: dict[str, tuple[str, Callable[[Site], str]]] = {
+    "token": ("bootstrap-token.txt", lambda site: (site.home / TOKEN_FILE).read_text()),
+    "token of a rotation": ("bootstrap-token.txt", lambda site: (site.home / TOKEN_FILE).read_text()),
+    "token in a refusal": ("bootstrap-token.txt", lambda site: (site.home / TOKEN_FILE).read_text()),
+    "issued": ("eso-reader-token", lambda site: stored(site)["ESO_READER_TOKEN"]),
+    "rotated": ("github-token.txt", lambda site: stored(site)["GITHUB_TOKEN"]),
+    "outdated": ("github-token.txt", lambda site: stored(site)["GITHUB_TOKEN"]),
+    "certificate": ("vault-ca.crt", lambda site: stored(site)["VAULT_CA_CRT"]),
+}
+OF_VAULT = [name for name in TARGETS if not name.startswith("token")]
+
+
+@dataclass
+class Kept:
+    """A file of the anchor, put back after the test."""
+
+    path: Path
+
+    def __enter__(self) -> Kept:
+        self.path.parent.joinpath(self.path.name).touch()
+        self.before = self.path.read_bytes()
+        self.others = self._others()
+        self.path.write_bytes(b"what was there before\n")
+        self.path.chmod(0o640)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._others() == self.others, "nothing else is touched, and nothing is left over"
+        self.path.write_bytes(self.before)
+
+    def _others(self) -> list[tuple[str, int, int]]:
+        files = [path for path in self.path.parent.iterdir() if path != self.path]
+        return sorted((path.name, path.stat().st_mode, path.stat().st_mtime_ns) for path in files)
+
+    def untouched(self) -> bool:
+        return self.path.read_bytes() == b"what was there before\n" and self.path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.fixture
+def kept(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Kept]:
+    file = Kept(desk.site.anchor / TARGETS[request.param][0])
+    if request.param == "certificate":  # this file is how Vault is trusted
+        desk.site.anchor.joinpath("trusted.crt").write_text(desk.site.authority.ca_pem)
+    with file:
+        yield file
+
+
+def each(names: list[str]) -> Any:
+    return pytest.mark.parametrize(("name", "kept"), [(name, name) for name in names], indirect=["kept"])
+
+
+def trusting(desk: Desk, name: str) -> str:
+    """The command, where the file that it writes is also the CA that it trusts: with another copy of that CA."""
+    command = desk.printed[name]
+    if name != "certificate":
+        return command
+    trusted = f"-ca-cert={desk.site.anchor / 'vault-ca.crt'}"
+    assert shlex.quote(trusted) in command
+    return command.replace(shlex.quote(trusted), f"-ca-cert={desk.site.authority.ca_file}")
+
+
+@each(list(TARGETS))
+def test_it_works_in_every_shell_whatever_is_exported(desk: Desk, name: str, kept: Kept) -> None:
+    mine = desk.site.home / "mine"
+    mine.write_text("mine")
+    own = dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
+    for shell in SHELLS:
+        kept.path.write_bytes(b"what was there before\n")
+        done = desk.paste(trusting(desk, name), shell=shell, environment={**HOSTILE, **own})
+        assert (done.returncode, done.stderr) == (0, ""), shell
+        assert kept.path.read_text() == TARGETS[name][1](desk.site), shell
+        assert kept.path.stat().st_mode & 0o777 == 0o600
+    assert mine.read_text() == "mine"
+
+
+def test_it_works_typed_into_bash_with_careful_settings(desk: Desk) -> None:
+    """Interactive, where C{!} recalls what was typed, with files that C{>} may not overwrite and a C{mv} that asks."""
+    with Kept(desk.site.anchor / "github-token.txt") as kept:
+        typed = f"set -C; set -u; alias mv='mv -i' rm='rm -i'\n{desk.printed['rotated']}\nexit $?\n"
+        done = subprocess.run(
+            ["bash", "--norc", "-i"],
+            input=typed,
+            env=private_environment(desk.site.home, {"VAULT_TOKEN": desk.site.operator}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            start_new_session=True,  # no terminal to fight for
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert kept.path.read_text() == stored(desk.site)["GITHUB_TOKEN"]
+
+
+@each(OF_VAULT)
+def test_a_dead_token_or_a_missing_client_damages_nothing(desk: Desk, name: str, kept: Kept) -> None:
+    command = trusting(desk, name)
+    for shell in SHELLS:
+        done = desk.paste(command, token="s.dead", shell=shell)
+        assert done.returncode == 2, "the client's own status"
+        assert "permission denied" in done.stderr
+        assert "is as it was" in done.stderr
+        assert kept.untouched(), shell
+    done = desk.paste(command, environment={"PATH": "/usr/bin:/bin"})
+    assert done.returncode == 127
+    assert kept.untouched()
+
+
+def test_a_vault_that_is_gone_damages_nothing(desk: Desk) -> None:
+    desk.site.vault.stop()
+    try:
+        for name in OF_VAULT:
+            with Kept(desk.site.anchor / TARGETS[name][0]) as kept:
+                done = desk.paste(trusting(desk, name))
+                assert done.returncode == 2
+                assert "connection refused" in done.stderr
+                assert kept.untouched()
+    finally:
+        desk.site.vault.start()
+
+
+def test_a_vault_that_hangs_is_given_up_without_damage(desk: Desk) -> None:
+    with Kept(desk.site.anchor / "github-token.txt") as kept:
+        desk.site.vault.pause()
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                with subprocess.Popen(
+                    ["sh", "-c", desk.printed["rotated"]],
+                    env=private_environment(desk.site.home, {"VAULT_TOKEN": desk.site.operator}),
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                ) as child:
+                    wait_until(lambda group=child.pid: _waits(group), "the client waits for Vault", 30)
+                    os.killpg(child.pid, number)
+                    assert child.wait(30) != 0
+                assert kept.untouched()
+        finally:
+            desk.site.vault.resume()
+
+
+def _waits(group: int) -> bool:
+    """Whether a client of this process group has a socket open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = os.getpgid(int(process.name)) == group and b"\0get\0" in (process / "cmdline").read_bytes()
+            if ours and any(link.readlink().name.startswith("socket:") for link in (process / "fd").iterdir()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@each(list(TARGETS))
+def test_a_full_disk_damages_nothing(desk: Desk, name: str, kept: Kept) -> None:
+    """Whatever does not fit is no reason to keep the half of it, though the client itself does not notice."""
+    for shell in LIMITED:
+        done = desk.paste(trusting(desk, name), shell=shell, limit=5)
+        assert done.returncode != 0, shell
+        assert kept.untouched(), shell
+
+
+@pytest.mark.parametrize("name", ["token", "rotated"])
+def test_where_nothing_can_be_written_nothing_is_left_over(desk: Desk, name: str) -> None:
+    file = desk.site.anchor / TARGETS[name][0]
+    before = file.read_bytes() if file.exists() else None
+    file.unlink(missing_ok=True)
+    elsewhere = desk.site.home / "moved"
+    try:
+        file.mkdir()
+        assert desk.paste(desk.printed[name]).returncode != 0
+        assert list(file.iterdir()) == []
+        file.rmdir()
+        desk.site.anchor.rename(elsewhere)
+        environment = {"VAULT_CACERT": str(elsewhere / "vault-ca.crt")}
+        assert desk.paste(desk.printed[name], environment=environment).returncode != 0
+        assert not desk.site.anchor.exists()
+    finally:
+        if elsewhere.exists():
+            elsewhere.rename(desk.site.anchor)
+        if before is not None:
+            file.write_bytes(before)
+
+
+def test_an_empty_value_or_a_missing_file_replaces_nothing(desk: Desk) -> None:
+    site = desk.site
+    version = stored(site)
+    token_file = site.home / TOKEN_FILE
+    token = token_file.read_text()
+    with Kept(site.anchor / "github-token.txt") as kept:
+        site.vault.write_bundle({**version, "GITHUB_TOKEN": ""}, BUNDLE)
+        assert desk.paste(desk.printed["rotated"]).returncode == 1
+        site.vault.write_bundle({key: value for key, value in version.items() if key != "GITHUB_TOKEN"}, BUNDLE)
+        assert desk.paste(desk.printed["rotated"]).returncode == 1
+        site.vault.write_bundle(version, BUNDLE)
+        assert kept.untouched()
+    with Kept(site.anchor / "bootstrap-token.txt") as kept:
+        for damage in (lambda: token_file.write_text(""), token_file.unlink):
+            damage()
+            assert desk.paste(desk.printed["token"]).returncode == 1
+            assert kept.untouched()
+        token_file.write_text(token)
+
+
+def test_every_kind_of_value_comes_byte_for_byte_also_for_the_scoped_token(desk: Desk) -> None:
+    site = desk.site
+    before = stored(site)
+    values = ["line\n", "two\n\n", "no end", "ü€ %s \\n $HOME `id` '\"", site.authority.ca_pem, " blank ", "-n"]
+    try:
+        with Kept(site.anchor / "github-token.txt") as kept:
+            for value in values:
+                site.vault.write_bundle({**before, "GITHUB_TOKEN": value}, BUNDLE)
+                assert desk.paste(desk.printed["rotated"], token=site.token()).returncode == 0
+                assert kept.path.read_bytes() == value.encode()
+    finally:
+        site.vault.write_bundle(before, BUNDLE)
+
+
+# ------------------------------------------------------------------------------------------------- unwrapping
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The other machine: its HOME, and the folder into which the wrapping token and the CA were copied."""
+
+    desk: Desk
+    home: Path
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        return self.home / ".config" / "tazlab" / "bootstrap-token"
+
+    def paste(self, **how: Any) -> subprocess.CompletedProcess[str]:
+        environment = {"HOME": str(self.home), **how.pop("environment", {})}
+        return self.desk.paste(self.desk.printed["unwrap"], token="", environment=environment, cwd=self.folder, **how)
+
+    def wrap(self) -> str:
+        """Put a wrapping token of its own where the run's lay; returns it."""
+        answer = self.desk.site.vault.client.auth.token.create(policies=["default"], wrap_ttl="300s")
+        token = str(answer["wrap_info"]["token"])
+        (self.folder / "bootstrap-token.wrapped").write_text(f"{token}\n")
+        return token
+
+    def unused(self, token: str) -> bool:
+        try:
+            self.desk.site.vault.client.write_data("sys/wrapping/lookup", data={"token": token})
+        except InvalidRequest:
+            return False
+        return True
+
+
+@pytest.fixture
+def machine(desk: Desk, tmp_path: Path) -> Machine:
+    made = Machine(desk, tmp_path / "home of another", tmp_path / "folder")
+    made.home.mkdir()
+    made.folder.mkdir()
+    shutil.copy(desk.site.anchor / "vault-ca.crt", made.folder)
+    shutil.copy(desk.site.home / f"{TOKEN_FILE}.wrapped", made.folder)
+    return made
+
+
+def test_a_token_is_unwrapped_on_another_machine(machine: Machine) -> None:
+    mine = machine.home / "mine"
+    mine.write_text("mine")
+    own = dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
+    assert machine.paste(environment={**HOSTILE, **own, "BAO_TOKEN": "s.of-somebody"}).returncode == 0
+    assert mine.read_text() == "mine"
+    assert machine.file.stat().st_mode & 0o777 == 0o600
+    assert machine.file.parent.stat().st_mode & 0o777 == 0o700
+    token = machine.file.read_text().strip()
+    assert machine.desk.site.client(token).auth.token.lookup_self()["data"]["policies"] == ["tazlab-bootstrap"]
+    again = machine.paste()
+    assert again.returncode == 2
+    assert "is as it was" in again.stderr
+    assert machine.file.read_text().strip() == token
+    assert [path.name for path in machine.file.parent.iterdir()] == ["bootstrap-token"]
+    for shell in SHELLS:
+        machine.wrap()
+        assert machine.paste(shell=shell).returncode == 0, shell
+        assert machine.file.read_text().strip() != token
+
+
+def test_what_cannot_be_written_is_not_unwrapped(machine: Machine) -> None:
+    token = machine.wrap()
+    (machine.home / ".config").write_text("no directory")
+    assert machine.paste().returncode != 0
+    assert machine.unused(token)
+    (machine.home / ".config").unlink()
+    machine.file.mkdir(parents=True)
+    assert machine.paste().returncode != 0
+    assert machine.unused(token)
+    machine.file.rmdir()
+    machine.file.write_text("older\n")
+    for shell in LIMITED:
+        assert machine.paste(shell=shell, limit=100).returncode != 0
+        assert machine.unused(token), shell
+    assert machine.paste(environment={"PATH": "/usr/bin:/bin"}).returncode == 127
+    (machine.folder / "vault-ca.crt").rename(machine.folder / "forgotten")
+    assert machine.paste().returncode != 0
+    (machine.folder / "forgotten").rename(machine.folder / "vault-ca.crt")
+    assert machine.unused(token)
+    (machine.folder / "bootstrap-token.wrapped").rename(machine.folder / "forgotten")
+    assert machine.paste(environment={"VAULT_TOKEN": token}).returncode != 0
+    assert machine.unused(token), "no other token is taken for the wrapping one"
+    assert machine.file.read_text() == "older\n"
+    assert [path.name for path in machine.file.parent.iterdir()] == ["bootstrap-token"]
+
+
+def test_a_token_that_was_unwrapped_is_never_removed(machine: Machine) -> None:
+    tools = machine.home / "bin"
+    tools.mkdir()
+    (tools / "mv").write_text("#!/bin/sh\nexit 5\n")
+    (tools / "mv").chmod(0o755)
+    machine.file.parent.mkdir(parents=True)
+    machine.file.write_text("older\n")
+    for shell in [shell for shell in SHELLS if shell[0] != "busybox"]:  # whose mv is its own
+        machine.wrap()
+        done = machine.paste(shell=shell, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+        assert done.returncode == 5
+        assert machine.file.read_text() == "older\n"
+        (left,) = [path for path in machine.file.parent.iterdir() if path != machine.file]
+        assert f"the token is in {left}" in done.stderr
+        assert machine.desk.site.client(left.read_text().strip()).auth.token.lookup_self()
+        left.unlink()
