@@ -90,17 +90,17 @@ def unwrap(tool: Tool, settings: VaultSettings, wrapped: str) -> str:
 
 def revoke(tool: Tool, settings: VaultSettings, accessor: str) -> str:
     """How an operator ends a token that nobody holds."""
-    return f"({_ALONE}{_call(tool, settings, ('token', 'revoke'), '-accessor', accessor)})"
+    return _alone(_call(tool, settings, ("token", "revoke"), "-accessor", accessor))
 
 
 def enable_versioning(tool: Tool, settings: VaultSettings, mount: str) -> str:
     """How an operator makes version 2 of a KV secrets engine of version 1."""
-    return f"({_ALONE}{_call(tool, settings, ('kv', 'enable-versioning'), f'{mount}/')})"
+    return _alone(_call(tool, settings, ("kv", "enable-versioning"), f"{mount}/"))
 
 
 def login(tool: Tool, settings: VaultSettings | None) -> str:
-    """How an operator gets a token of his own; C{settings} where Vault's address is known already."""
-    return _call(tool, settings, ("login",)) if settings else f"{tool.name} login"
+    """How an operator gets a token, which is not shown; C{settings} where Vault's address is known already."""
+    return _alone(_call(tool, settings, ("login", "-no-print"))) if settings else f"{tool.name} login -no-print"
 
 
 def _call(tool: Tool, settings: VaultSettings, verb: tuple[str, ...], *words: str, ca_file: Path | None = None) -> str:
@@ -111,6 +111,10 @@ def _call(tool: Tool, settings: VaultSettings, verb: tuple[str, ...], *words: st
     options += [] if settings.validate_certs else ["-tls-skip-verify"]
     options += [f"-namespace={settings.namespace}"] if settings.namespace else []
     return shlex.join([tool.name, *verb, *options, *words])
+
+
+def _alone(call: str) -> str:
+    return f"({_ALONE}{call})"
 
 
 def _kept(read: str, keeper: Keeper, alone: str = "") -> str:
@@ -124,7 +128,7 @@ def _kept(read: str, keeper: Keeper, alone: str = "") -> str:
         )
     if isinstance(keeper, StoreKeeper):
         return f"""({alone}{got}printf %s "${{v%x}}" | {shlex.join(keeper.insert)})"""
-    shown = f"({alone}{read})" if alone else read
+    shown = _alone(read) if alone else read
     if keeper.argv:
         return f"put what {shown} prints where {shlex.join(keeper.argv)} finds it"
     return f"put what {shown} prints where you keep what a recovery needs (no provider says where that is)"

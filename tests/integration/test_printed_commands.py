@@ -6,34 +6,42 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import resource
 import shlex
 import shutil
 import signal
 import subprocess
+import termios
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hvac.exceptions import InvalidRequest
+from hvac.exceptions import Forbidden, InvalidRequest
 
-from lab.playbook import Run, private_environment
+from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+from lab.playbook import Run, private_environment, run_playbook
 from lab.process import wait_until
-from tests.integration.test_vault_side import OPERATOR, TOKEN_FILE, Site, ok
+from tests.integration.test_vault_side import OPERATOR, PLAYBOOKS, TOKEN_FILE, Site, ok
 
 # A blank, a quote and an umlaut, so that what is not quoted does not work.
 ANCHOR = "my secrets, isn't it ü"
 BUNDLE = "home lab/boot strap"
 SHELLS = [
-    shell
-    for shell in (["sh"], ["dash"], ["bash"], ["zsh", "-f"], ["mksh"], ["ksh"], ["busybox", "sh"])
-    if shutil.which(shell[0])
+    [program, *rest]
+    for name, *rest in (["sh"], ["dash"], ["bash"], ["zsh", "-f"], ["mksh"], ["ksh"], ["busybox", "sh"])
+    if (program := shutil.which(name))
 ]
 # zsh lets itself be ended by the signal that comes with a limit, which a full disk does not send.
-LIMITED = [shell for shell in SHELLS if shell[0] != "zsh"]
+LIMITED = [shell for shell in SHELLS if not shell[0].endswith("/zsh")]
 # What a person may have exported, which must lead nowhere else; and the names that the commands use themselves.
 HOSTILE = {
     **{f"{family}_{name}": "https://127.0.0.1:1" for family in ("BAO", "VAULT") for name in ("ADDR", "AGENT_ADDR")},
@@ -458,7 +466,7 @@ def test_a_token_that_was_unwrapped_is_never_removed(machine: Machine) -> None:
     (tools / "mv").chmod(0o755)
     machine.file.parent.mkdir(parents=True)
     machine.file.write_text("older\n")
-    for shell in [shell for shell in SHELLS if shell[0] != "busybox"]:  # whose mv is its own
+    for shell in [shell for shell in SHELLS if not shell[0].endswith("/busybox")]:  # whose mv is its own
         machine.wrap()
         done = machine.paste(shell=shell, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
         assert done.returncode == 5
@@ -467,3 +475,292 @@ def test_a_token_that_was_unwrapped_is_never_removed(machine: Machine) -> None:
         assert f"the token is in {left}" in done.stderr
         assert machine.desk.site.client(left.read_text().strip()).auth.token.lookup_self()
         left.unlink()
+
+
+# ----------------------------------------------------------------------------------- what changes Vault, or logs in
+
+
+def lines_of(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if PRINTED.search(line)]
+
+
+def accessors(site: Site) -> list[str]:
+    answer = site.vault.client.list("auth/token/accessors")
+    assert answer is not None
+    return list(answer["data"]["keys"])
+
+
+def test_a_token_that_nobody_holds_is_revoked(desk: Desk) -> None:
+    """The real refusal of a delivery whose proof fails, for an operator who may not revoke."""
+    site = desk.site
+    spec = TokenSpec("tazlab-eso-reader", ("tazlab-eso-reader",), 2764800, "secret/data/elsewhere")
+    mine = OPERATOR.replace("tazlab-k8s/bootstrap", BUNDLE)
+    options = {"url": site.vault.url, "ca_cert": str(site.vault.ca_file), "path": BUNDLE}
+    try:
+        narrow = site.operator_with(mine.replace('path "auth/token/revoke-accessor" ', 'path "auth/token/nothing" '))
+        settings = operator_settings({**options, "token": narrow}, environ={}, home=site.home)
+        with pytest.raises(BootstrapError, match="could NOT be revoked") as raised:
+            bounded(
+                settings,
+                60,
+                lambda vault: _token_delivery.deliver(
+                    vault,
+                    _token_delivery.BundleStore(vault, Field("ESO_READER_TOKEN")),
+                    spec,
+                    rotate=True,
+                    check_mode=False,
+                    anchor=site.anchor,
+                    progress=lambda _line: None,
+                ),
+            )
+        (command,) = lines_of(str(raised.value))
+        assert desk.paste(command, token=narrow, environment=HOSTILE).returncode == 2
+    finally:
+        site.operator = site.operator_with(mine)
+    accessor = command.split()[-1].rstrip(")")
+    assert accessor in accessors(site)
+    assert desk.paste(command, environment=HOSTILE).returncode == 0
+    assert accessor not in accessors(site)
+
+
+def test_a_former_token_of_the_eso_reader_is_revoked(desk: Desk) -> None:
+    site = desk.site
+    former = stored(site)["ESO_READER_TOKEN"]
+    output = ok(run(site, "rotate.yml", tazlab_rotate="ESO_READER_TOKEN")).output
+    (command,) = re.findall(r"ansible -i INVENTORY .* -a 'operation=revoke accessor=\S+'", output)
+    inventory = site.home / "inventory.yml"
+    inventory.write_text(f"all: {{vars: {{tazlab_vault_url: '{site.vault.url}', tazlab_anchor: \"{site.anchor}\"}}}}\n")
+    command = command.replace("INVENTORY", shlex.quote(str(inventory)))
+    for token, status in (("s.dead", 2), (None, 0)):
+        assert site.client(former).auth.token.lookup_self()
+        assert desk.paste(command, token=token).returncode == status
+    with pytest.raises(Forbidden):
+        site.client(former).auth.token.lookup_self()
+
+
+def test_an_old_secrets_engine_is_migrated_by_its_owner_alone(desk: Desk) -> None:
+    client = desk.site.vault.client
+    client.sys.enable_secrets_engine("kv", path="old one", options={"version": "1"})
+    refused = run(
+        desk.site,
+        [
+            {
+                "hosts": "localhost",
+                "gather_facts": False,
+                "tasks": [{"tazlab.bootstrap.vault_bootstrap_access": {"mount_point": "old one"}}],
+            }
+        ],
+        token=desk.site.vault.root_token,
+    )
+    (command,) = commands(refused, "enable-versioning")
+    assert desk.paste(command, token="s.dead").returncode == 2
+    assert client.sys.list_mounted_secrets_engines()["old one/"]["options"]["version"] == "1"
+    assert desk.paste(command, token=desk.site.vault.root_token, environment=HOSTILE).returncode == 0
+    assert client.sys.list_mounted_secrets_engines()["old one/"]["options"]["version"] == "2"
+
+
+def test_logging_in_replaces_the_token_only_by_one_that_lives(desk: Desk) -> None:
+    site = desk.site
+    nobody = run_playbook(
+        PLAYBOOKS / "publish.yml",
+        home=site.home,
+        variables={"tazlab_vault_url": site.vault.url, "tazlab_anchor": str(site.anchor)},
+    )
+    (command,) = set(commands(nobody, " login "))
+    file = site.home / ".vault-token"
+    file.write_text("s.before")
+    try:
+        mine = str(site.vault.client.auth.token.create(policies=["default"])["auth"]["client_token"])
+        for token, status in (("s.dead", 2), (mine, 0)):
+            before = file.read_text()
+            status_seen, shown = _typed(command, token, site.home)
+            assert status_seen == status, shown
+            assert token not in shown
+            assert file.read_text() == (before if status else token)
+    finally:
+        file.unlink()
+
+
+def _typed(command: str, secret: str, home: Path) -> tuple[int, str]:
+    """Run a command at a terminal, and type a secret when it asks for one."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe("sh", ["sh", "-c", command], private_environment(home, HOSTILE))  # noqa: S606
+    shown = bytearray()
+
+    def reads() -> bool:
+        try:
+            shown.extend(os.read(terminal, 65536))
+        except OSError:  # the program has ended
+            return False
+        return True
+
+    while b"hidden" not in shown:
+        assert reads(), shown.decode()
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "nothing typed is shown", 30)
+    os.write(terminal, f"{secret}\n".encode())
+    while reads():
+        pass
+    _pid, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+
+
+# ------------------------------------------------------------------------------------------- other anchors
+
+
+def declared(*providers: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"type": "env"}, *providers]
+
+
+def test_a_store_takes_what_came_and_nothing_else(desk: Desk) -> None:
+    site = desk.site
+    store, tools, new = site.home / "store", site.home / "tools", site.home / "another-value"
+    store.mkdir()
+    tools.mkdir()
+    (tools / "gopass").write_text(GOPASS)
+    (tools / "gopass").chmod(0o755)
+    new.write_text("ghp_of_the_store")
+    argv = ["gopass", "show", "-o", "home lab/{file}"]
+    rotated = ok(
+        run(
+            site,
+            "rotate.yml",
+            tazlab_rotate="GITHUB_TOKEN",
+            tazlab_rotate_file=str(new),
+            tazlab_vault_providers=declared({"type": "command", "argv": argv}),
+        )
+    )
+    assert not any(ANCHOR in command for command in commands(rotated)), "no file is an anchor here"
+    (command,) = commands(rotated, "gopass insert")
+    assert "'home lab/github-token'" in command
+    environment = {"PATH": f"{os.environ['PATH']}:{tools}", "STORE": str(store)}
+    entry = store / "github-token"
+    for shell in SHELLS:
+        entry.write_text("before\n")
+        assert desk.paste(command, token="s.dead", shell=shell, environment=environment).returncode != 0
+        assert desk.paste(
+            command, shell=shell, environment={**environment, "PATH": f"/usr/bin:/bin:{tools}"}
+        ).returncode
+        assert entry.read_text() == "before\n", shell
+        assert desk.paste(command, shell=shell, environment={**HOSTILE, **environment}).returncode == 0
+        assert entry.read_text() == "ghp_of_the_store", shell
+    desk.site.vault.stop()
+    try:
+        assert desk.paste(command, environment=environment).returncode == 2
+        assert entry.read_text() == "ghp_of_the_store"
+    finally:
+        desk.site.vault.start()
+
+
+@pytest.mark.parametrize(
+    ("providers", "words"),
+    [
+        ([{"type": "command", "argv": ["op read", "x {file}"]}], "prints where 'op read' 'x bootstrap-token' finds it"),
+        ([], "prints where you keep what a recovery needs"),
+    ],
+)
+def test_where_nobody_knows_how_it_is_said_in_words(desk: Desk, providers: list[dict[str, Any]], words: str) -> None:
+    arguments = {"vault_bootstrap_rotate": True, "vault_bootstrap_eso": False}
+    output = ok(
+        run(desk.site, "publish.yml", "--tags", "access", tazlab_vault_providers=declared(*providers), **arguments)
+    ).output
+    file = desk.site.home / TOKEN_FILE
+    said = f"put what cat {shlex.quote(str(file))} {words}"
+    assert said in output
+    assert desk.paste(f"cat {shlex.quote(str(file))}").stdout == file.read_text()
+
+
+# --------------------------------------------------------------------------------------- clients and namespaces
+
+
+def published(site: Site, path: str, value: str, **options: str) -> Run:
+    """A run that publishes one value from elsewhere, with the clients that are found on C{path}."""
+    file = site.home / "another-value"
+    file.write_text(value)
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"tazlab.bootstrap.vault_bundle_publish": {"value_files": {"GITHUB_TOKEN": str(file)}, **options}}],
+    }
+    return ok(
+        run_playbook(
+            [play],
+            home=site.home,
+            variables={
+                "tazlab_vault_url": site.vault.url,
+                "tazlab_anchor": str(site.anchor),
+                "tazlab_vault_path": BUNDLE,
+            },
+            environment={"VAULT_TOKEN": site.vault.root_token, "PATH": path},
+        )
+    )
+
+
+def test_the_client_that_is_installed_is_named(desk: Desk) -> None:
+    """Vault's own client is not here: OpenBao's STANDs IN for it under its name, and both take the same commands."""
+    bao, tools = shutil.which("bao"), desk.site.home / "only-vault"
+    assert bao
+    tools.mkdir()
+    (tools / "vault").write_text(f'#!/bin/sh\nexec {shlex.quote(bao)} "$@"\n')
+    (tools / "vault").chmod(0o755)
+    path = f"{tools}:/usr/bin:/bin"
+    (command,) = commands(published(desk.site, path, "ghp_by_vault"))
+    assert "$(vault kv get " in command
+    with Kept(desk.site.anchor / "github-token.txt") as kept:
+        assert desk.paste(command, token="s.dead", environment={"PATH": path}).returncode == 2
+        assert kept.untouched()
+        assert desk.paste(command, environment={"PATH": path}).returncode == 0
+        assert kept.path.read_text() == "ghp_by_vault"
+    none = published(desk.site, "/usr/bin:/bin", "ghp_by_bao")
+    assert "$(bao kv get " in commands(none)[0]
+    assert "Neither bao nor vault is on PATH: install bao" in none.output
+
+
+def test_the_namespace_is_named(desk: Desk) -> None:
+    client = desk.site.vault.client
+    client.write_data("sys/namespaces/team", data={})
+    inside = desk.site.vault.client
+    inside.adapter.namespace = "team"
+    inside.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+
+    def writable() -> bool:
+        try:
+            inside.secrets.kv.v2.create_or_update_secret(BUNDLE, {"MINE": "x"}, mount_point="secret")
+        except InvalidRequest:  # a new engine upgrades itself for a moment
+            return False
+        return True
+
+    wait_until(writable, "KV v2 is ready", 20)
+    path = os.environ["PATH"]
+    (command,) = commands(published(desk.site, path, "ghp_of_the_team", namespace="team"))
+    with Kept(desk.site.anchor / "github-token.txt") as kept:
+        root = desk.site.vault.root_token
+        assert desk.paste(command, token=root, environment=HOSTILE).returncode == 0
+        assert kept.path.read_text() == "ghp_of_the_team"
+
+
+def test_a_link_within_the_anchor_stays_one(desk: Desk) -> None:
+    site = desk.site
+    real = site.anchor / "by date"
+    real.mkdir()
+    file = site.anchor / "github-token.txt"
+    file.rename(real / "github")
+    file.symlink_to(real / "github")
+    try:
+        (command,) = commands(published(site, os.environ["PATH"], "ghp_behind_a_link"))
+        assert desk.paste(command).returncode == 0
+        assert file.is_symlink()
+        assert (real / "github").read_text() == "ghp_behind_a_link"
+        outside = site.home / "outside"
+        outside.write_text("mine")
+        file.unlink()
+        file.symlink_to(outside)
+        (command,) = commands(published(site, os.environ["PATH"], "ghp_in_place_of_a_link"))
+        assert desk.paste(command).returncode == 0
+        assert outside.read_text() == "mine", "what the anchor is not read from is not written"
+        assert file.read_text() == "ghp_in_place_of_a_link"
+    finally:
+        file.unlink()
+        (real / "github").rename(file)
+        real.rmdir()
