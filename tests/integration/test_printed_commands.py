@@ -212,11 +212,16 @@ def trusting(desk: Desk, name: str) -> str:
     return command.replace(shlex.quote(trusted), f"-ca-cert={desk.site.authority.ca_file}")
 
 
+def precious(home: Path) -> tuple[Path, dict[str, str]]:
+    """A file of the user's, and an environment whose variables, named as in the commands, all name that file."""
+    mine = home / "mine"
+    mine.write_text("mine")
+    return mine, dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
+
+
 @each(list(TARGETS))
 def test_it_works_in_every_shell_whatever_is_exported(desk: Desk, name: str, kept: Kept) -> None:
-    mine = desk.site.home / "mine"
-    mine.write_text("mine")
-    own = dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
+    mine, own = precious(desk.site.home)
     for shell in SHELLS:
         kept.path.write_bytes(b"what was there before\n")
         done = desk.paste(trusting(desk, name), shell=shell, environment={**HOSTILE, **own})
@@ -247,8 +252,9 @@ def test_it_works_typed_into_bash_with_careful_settings(desk: Desk) -> None:
 @each(OF_VAULT)
 def test_a_dead_token_or_a_missing_client_damages_nothing(desk: Desk, name: str, kept: Kept) -> None:
     command = trusting(desk, name)
+    mine, own = precious(desk.site.home)
     for shell in SHELLS:
-        done = desk.paste(command, token="s.dead", shell=shell)
+        done = desk.paste(command, token="s.dead", shell=shell, environment=own)
         assert done.returncode == 2, "the client's own status"
         assert "permission denied" in done.stderr
         assert "is as it was" in done.stderr
@@ -256,6 +262,7 @@ def test_a_dead_token_or_a_missing_client_damages_nothing(desk: Desk, name: str,
     done = desk.paste(command, environment={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 127
     assert kept.untouched()
+    assert mine.read_text() == "mine"
 
 
 def test_a_vault_that_is_gone_damages_nothing(desk: Desk) -> None:
@@ -413,9 +420,7 @@ def machine(desk: Desk, tmp_path: Path) -> Machine:
 
 
 def test_a_token_is_unwrapped_on_another_machine(machine: Machine) -> None:
-    mine = machine.home / "mine"
-    mine.write_text("mine")
-    own = dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
+    mine, own = precious(machine.home)
     assert machine.paste(environment={**HOSTILE, **own, "BAO_TOKEN": "s.of-somebody"}).returncode == 0
     assert mine.read_text() == "mine"
     assert machine.file.stat().st_mode & 0o777 == 0o600
@@ -435,8 +440,10 @@ def test_a_token_is_unwrapped_on_another_machine(machine: Machine) -> None:
 
 def test_what_cannot_be_written_is_not_unwrapped(machine: Machine) -> None:
     token = machine.wrap()
+    mine, own = precious(machine.home)
     (machine.home / ".config").write_text("no directory")
-    assert machine.paste().returncode != 0
+    assert machine.paste(environment=own).returncode != 0
+    assert mine.read_text() == "mine"
     assert machine.unused(token)
     (machine.home / ".config").unlink()
     machine.file.mkdir(parents=True)
@@ -455,6 +462,10 @@ def test_what_cannot_be_written_is_not_unwrapped(machine: Machine) -> None:
     (machine.folder / "bootstrap-token.wrapped").rename(machine.folder / "forgotten")
     assert machine.paste(environment={"VAULT_TOKEN": token}).returncode != 0
     assert machine.unused(token), "no other token is taken for the wrapping one"
+    (machine.folder / "bootstrap-token.wrapped").touch()
+    (machine.home / ".vault-token").write_text(token)
+    assert machine.paste().returncode != 0
+    assert machine.unused(token), "nor the one of whoever is logged in"
     assert machine.file.read_text() == "older\n"
     assert [path.name for path in machine.file.parent.iterdir()] == ["bootstrap-token"]
 
