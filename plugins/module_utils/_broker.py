@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import resource
-import select
 import selectors
 import signal
 import socket
 import sys
 import time
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import watch
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._wire import (
     GRACE,
     HELLO,
@@ -51,7 +51,10 @@ class Broker:
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self._accept)
         self.root = root
-        self.watch = _watch(root)
+        try:
+            self.watch = watch(root)
+        except ProcessLookupError:
+            raise SystemExit from None
         if self.watch is not None:
             self.selector.register(self.watch, selectors.EVENT_READ, self._end)
 
@@ -165,27 +168,6 @@ class Broker:
             if other.key == key and other is not after and other.leads_until is None:
                 self._lead(other)
                 return
-
-
-def _watch(root: int) -> int | None:
-    """A file descriptor that becomes readable when the process ends; None where there is no such thing."""
-    try:
-        if sys.platform == "linux":
-            return os.pidfd_open(root)
-        if sys.platform == "darwin":
-            queue = select.kqueue()
-            _KEPT.append(queue)
-            end = select.kevent(root, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
-            queue.control([end], 0)
-            return queue.fileno()
-    except ProcessLookupError:
-        raise SystemExit from None
-    except OSError:  # a kernel without it: the process is looked for once a second
-        pass
-    return None
-
-
-_KEPT: list[object] = []
 
 
 def _is_alive(process: int) -> bool:

@@ -8,16 +8,14 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
-import signal
 import subprocess
-import threading
 import time
-import typing as t
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import kill, running
 
 LIMIT = 256 * 1024
 
@@ -36,33 +34,19 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str], timeout: float)
 
     A status other than 0 means that the program has no value: a password store ends so for a name it does not know.
     """
-    with _ended_with_us() as started:
-        try:
-            child = subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
-                list(argv),
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                process_group=0,
-            )
-        except FileNotFoundError:
-            return CommandOutput(note="is not installed")
-        except OSError as error:
-            return CommandOutput(note=f"cannot be started, errno {error.errno}")
-        started.append(child)
-        return _answer(child, timeout)
-
-
-def _answer(child: subprocess.Popen[bytes], timeout: float) -> CommandOutput:
-    with child:
-        data = _output(child, time.monotonic() + timeout)
-        if data is None:
-            _kill(child)
-            return CommandOutput(note=f"gave no answer within {timeout:g} s")
-        if len(data) > LIMIT:
-            _kill(child)
-            return CommandOutput(problem=f"printed more than {LIMIT // 1024} KiB, which no secret is")
+    try:
+        with running(argv, env=environ, stderr=subprocess.DEVNULL) as child:
+            data = _output(child, time.monotonic() + timeout)
+            if data is None:
+                kill(child)
+                return CommandOutput(note=f"gave no answer within {timeout:g} s")
+            if len(data) > LIMIT:
+                kill(child)
+                return CommandOutput(problem=f"printed more than {LIMIT // 1024} KiB, which no secret is")
+    except FileNotFoundError:
+        return CommandOutput(note="is not installed")
+    except OSError as error:
+        return CommandOutput(note=f"cannot be started, errno {error.errno}")
     if child.returncode:
         return CommandOutput(note=f"ended with status {child.returncode}")
     try:
@@ -93,40 +77,3 @@ def _output(child: subprocess.Popen[bytes], deadline: float) -> bytes | None:
     except subprocess.TimeoutExpired:
         return None
     return data
-
-
-@contextlib.contextmanager
-def _ended_with_us() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """End the started child when we are interrupted, also where Ansible ends a task's process in its signal handler."""
-    previous: dict[int, t.Any] = {}
-    started: list[subprocess.Popen[bytes]] = []
-
-    def end(number: int, frame: t.Any) -> None:
-        for child in started:
-            _kill(child)
-        signal.signal(number, previous[number])
-        os.kill(os.getpid(), number)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            previous[number] = signal.getsignal(number)
-            if previous[number] not in (signal.SIG_IGN, None):
-                signal.signal(number, end)
-    try:
-        yield started
-    except BaseException:
-        for child in started:
-            _kill(child)
-        raise
-    finally:
-        for kind, handler in previous.items():
-            if handler is not None:
-                signal.signal(kind, handler)
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child with everything it started: it leads a process group of its own."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        child.kill()

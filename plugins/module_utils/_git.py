@@ -9,13 +9,11 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
@@ -27,6 +25,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import running
 
 # What a child keeps of our environment: where programs are, and the way out through a proxy.
 KEPT = ("PATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
@@ -292,22 +291,8 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program with this environment and what L{KEPT} names, with no input, and end all of it after C{seconds}."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    with subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
-        argv,
-        cwd=directory,
-        env={**kept, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        try:
-            out, err = process.communicate(timeout=max(0.1, seconds))
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+    with running(argv, cwd=directory, env={**kept, **environment}) as process:
+        out, err = process.communicate(timeout=max(0.1, seconds))
     return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import running
 
 # No single call may take longer: a node that restarts accepts a connection and never answers.
 CALL_SECONDS = 20.0
@@ -125,27 +125,14 @@ class Talosctl:
         """The exit status (None: not ended in time), standard output and standard error of a program."""
         environment = {name: self.environ[name] for name in KEPT if name in self.environ}
         try:
-            child = subprocess.Popen(  # pylint: disable=ansible-bad-function  # no module: it runs on the controller
-                argv,
-                env={**environment, "LC_ALL": "C", "NO_COLOR": "1"},
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                process_group=0,
-            )
+            with running(argv, env={**environment, "LC_ALL": "C", "NO_COLOR": "1"}, pass_fds=descriptors) as child:
+                output, said = child.communicate(timeout=max(timeout, 0.1))
+        except subprocess.TimeoutExpired:
+            return None, b"", ""
         except OSError as error:
             raise TalosctlError(
                 Failure.MISSING, f"talosctl at {argv[0]} cannot be started (errno {error.errno}). Install it anew."
             ) from None
-        with child:
-            try:
-                output, said = child.communicate(timeout=max(timeout, 0.1))
-            except BaseException as error:
-                _kill(child)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    return None, b"", ""
-                raise
         return child.returncode, output, said.decode(errors="replace")
 
 
@@ -201,11 +188,3 @@ def _code(said: str) -> str:
     """The gRPC status code that talosctl reported, which is one of a fixed set of words."""
     found = re.search(r"\bcode = ([A-Z][A-Za-z]{1,20})\b", said)
     return f" ({found[1]})" if found else ""
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child with everything it started: it leads a process group of its own."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        child.kill()

@@ -21,6 +21,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import end_with_run, signals_reach_children
 
 display = Display()
 
@@ -46,8 +47,10 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(None, task_vars)
+        end_with_run()
         try:
-            result.update(self.execute(self._validated(), task_vars or {}))
+            with signals_reach_children():
+                result.update(self.execute(self._validated(), task_vars or {}))
         except BootstrapError as error:
             result.update(failed=True, msg=str(error))
         except AnsibleError:
