@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,20 +79,14 @@ def private_environment(home: Path, extra: Mapping[str, str] | None = None) -> d
     }
 
 
-def run_playbook(
+def _command(
     playbook: Path | Sequence[Mapping[str, Any]],
-    *,
     home: Path,
-    inventory: Path | None = None,
-    variables: Mapping[str, Any] | None = None,
-    arguments: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-    timeout: float = 300,
-) -> Run:
-    """Run a playbook file, or plays given as data, and wait at most C{timeout} seconds.
-
-    Variables travel in a 0600 file, never in argv.
-    """
+    inventory: Path | None,
+    variables: Mapping[str, Any] | None,
+    arguments: Sequence[str],
+) -> list[str]:
+    """The command for a playbook file, or plays given as data. Variables travel in a 0600 file, never in argv."""
     home.mkdir(parents=True, exist_ok=True)
     if not isinstance(playbook, Path):
         path = home / "playbook.yml"
@@ -103,8 +100,22 @@ def run_playbook(
         file.touch(mode=0o600)
         file.write_text(json.dumps(variables))
         argv += ["--extra-vars", f"@{file}"]
+    return [*argv, *arguments]
+
+
+def run_playbook(
+    playbook: Path | Sequence[Mapping[str, Any]],
+    *,
+    home: Path,
+    inventory: Path | None = None,
+    variables: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 300,
+) -> Run:
+    """Run a playbook file, or plays given as data, and wait at most C{timeout} seconds."""
     done = subprocess.run(
-        [*argv, *arguments],
+        _command(playbook, home, inventory, variables, arguments),
         env=private_environment(home, environment),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -114,3 +125,60 @@ def run_playbook(
         check=False,
     )
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def started_playbook(
+    playbook: Path | Sequence[Mapping[str, Any]],
+    *,
+    home: Path,
+    inventory: Path | None = None,
+    variables: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that goes on while the block does, and what it says in C{home}/said; with all it started it ends then."""
+    argv = _command(playbook, home, inventory, variables, arguments)
+    with (home / "said").open("wb") as said:
+        process = subprocess.Popen(
+            argv,
+            env=private_environment(home, environment),
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            kill_tree(process.pid)
+        process.wait()
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started, Ansible's workers for one."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def kill_tree(process: int) -> None:
+    """Kill a process and all its descendants: Ansible's workers lead sessions of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGSTOP)
+        try:
+            for child in children(process):
+                kill_tree(child)
+        finally:
+            os.kill(process, signal.SIGKILL)

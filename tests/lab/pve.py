@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for Proxmox VE: fakepve, which checks requests against the schema of PVE 9 and keeps state, and beside it
-what Talos' VMs need and fakepve does not model: disks that are imported, disks that grow, and a bare configuration
-while a VM is in the making."""
+what Talos' VMs need and fakepve does not model: disks that are imported, disks that grow, a bare configuration while a
+VM is in the making, tasks that take their time, what is known late, and the jobs that name a VM."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from fakepve import FakePve
 from fakepve.lxc import format_size, parse_size
 from fakepve.model import FakeVm, TaskError
 from fakepve.qemu import join_drive, split_drive
-from fakepve.routing import die
+from fakepve.routing import die, split_list
+from fakepve.server import ok
 
 GIB = 1024**3
 TOKEN_ID = "bootstrap@pve!lab"
@@ -31,13 +34,104 @@ class TalosPve(FakePve):  # type: ignore[misc]
 
     def __init__(self, token_secret: str, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host=host, port=port)
+        self.tasklog: list[dict[str, Any]]
         self.apitokens[TOKEN_ID] = token_secret
         self.storages["local"]["content"] = "iso,vztmpl,backup,import"
         self.virtual_size = 4 * GIB  # of every image that is imported
         self.import_secs = 0.0  # PVE seconds that an import takes
+        self.task_secs = 0.0  # PVE seconds that each task takes before it does anything
+        self.unlisted_secs = 0.0  # real seconds after its start in which a task is not listed yet
+        self.stale_status: dict[int, str] = {}  # by vmid, what /cluster/resources still says: it is 10 s old in PVE
+        self.backup_jobs: dict[str, dict[str, Any]] = {}  # id -> its options, as /cluster/backup shows them
+        self.replication_jobs: dict[str, dict[str, Any]] = {}
 
     def _routes_talos(self) -> list[tuple[str, str, Any]]:
-        return [("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._resize)]
+        return [
+            ("PUT", "/nodes/{node}/qemu/{vmid}/resize", self._resize),
+            ("GET", "/cluster/backup", self._backup),
+            ("GET", "/cluster/replication", self._replication),
+        ]
+
+    # ------------------------------------------------------------------------------------------- tasks
+
+    async def task(
+        self, node: str, ttype: str, tid: object, user: str, body: Callable[[], Awaitable[Any]], **options: Any
+    ) -> str:
+        """A task that takes its time."""
+
+        async def slow() -> Any:
+            await self.pause(self.task_secs)
+            return await body()
+
+        upid: str = await super().task(node, ttype, tid, user, slow, **options)
+        self.tasks[upid]["seen"] = time.monotonic()
+        return upid
+
+    def _task_view(self, task: dict[str, Any], listing: bool = False) -> dict[str, Any]:
+        view: dict[str, Any] = super()._task_view(task, listing)
+        view.pop("seen", None)
+        return view
+
+    async def _task_list(self, request: Any) -> Any:
+        """What runs is active, what has ended is archived: fakepve makes no difference."""
+        source = self._verify(request, dict(request.query)).get("source", "archive")
+        kept: list[dict[str, Any]] = self.tasklog
+        now = time.monotonic()
+        wanted = {"archive": ("stopped",), "active": ("running",)}.get(source, ("stopped", "running"))
+        kind = request.query.get("typefilter")
+        self.tasklog = [
+            task
+            for task in kept
+            if task["status"] in wanted
+            and now - task.get("seen", 0.0) >= self.unlisted_secs
+            and kind in (None, task["type"])
+        ]
+        try:
+            return await super()._task_list(request)
+        finally:
+            self.tasklog = kept
+
+    async def _resources(self, request: Any) -> Any:
+        """A VM in the making has no name yet, and what a VM does is known late."""
+        answer = await super()._resources(request)
+        rows = json.loads(answer.text)["data"]
+        for row in rows:
+            vm = self.vm(row["vmid"]) if row["type"] == "qemu" else None
+            if vm is not None and vm.config == {"lock": vm.lock}:
+                row.pop("name", None)
+            row["status"] = self.stale_status.get(row.get("vmid"), row.get("status"))
+        return ok(rows)
+
+    # -------------------------------------------------------------------------------------------- jobs
+
+    async def _backup(self, values: dict[str, Any], user: str) -> list[dict[str, Any]]:
+        return [{"id": name, "type": "vzdump", **job} for name, job in sorted(self.backup_jobs.items())]
+
+    async def _replication(self, values: dict[str, Any], user: str) -> list[dict[str, Any]]:
+        """Those of the guests that the user may see."""
+        return [
+            {"id": name, "type": "local", **job}
+            for name, job in sorted(self.replication_jobs.items())
+            if self.allowed(user, f"/vms/{job['guest']}", "VM.Audit")
+        ]
+
+    async def _qm_destroy(self, values: dict[str, Any], user: str) -> str:
+        """Without C{purge} a replication job keeps a VM from being removed; with it, the jobs forget the VM."""
+        vmid = int(values["vmid"])
+        replicated = [name for name, job in self.replication_jobs.items() if job["guest"] == vmid]
+        if not values.get("purge") and replicated:
+            self._qm_check_protection(self.find(values["node"], vmid), f"can't remove VM {vmid}")
+            raise die(f"There is a replication job '{replicated[0]}' for guest '{vmid}' - Please remove that first.")
+        upid: str = await super()._qm_destroy(values, user)
+        if values.get("purge"):
+            for name in replicated:
+                del self.replication_jobs[name]
+            self.backup_jobs = {
+                name: left for name, job in self.backup_jobs.items() if (left := _without(job, vmid)) is not None
+            }
+        return upid
+
+    # --------------------------------------------------------------------------------------------- VMs
 
     def _qm_new_drive(self, vmid: int, key: str, value: str, default: str | None) -> tuple[str, list[str]]:
         """Import a volume into a new disk: it has the image's size, and the configuration forgets its origin."""
@@ -98,6 +192,15 @@ class TalosPve(FakePve):  # type: ignore[misc]
         """The requests so far, as C{METHOD path} below C{/api2/json/}, that match a regular expression."""
         lines = (f"{method} {path.removeprefix('/api2/json/')}" for method, path, _body in self.requests)
         return [line for line in lines if re.search(pattern, line)]
+
+
+def _without(job: dict[str, Any], vmid: int) -> dict[str, Any] | None:
+    """What is left of a backup job; None where it was for this VM alone: Proxmox VE removes it then."""
+    if job.get("vmid"):
+        left = [one for one in split_list(job["vmid"]) if one != str(vmid)]
+        return {**job, "vmid": ",".join(left)} if left else None
+    left = [one for one in split_list(job.get("exclude")) if one != str(vmid)]
+    return {key: value for key, value in {**job, "exclude": ",".join(left)}.items() if value}
 
 
 @contextmanager

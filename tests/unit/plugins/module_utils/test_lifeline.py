@@ -22,18 +22,11 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._lifeline import 
     running,
     signals_reach_children,
 )
+from lab.playbook import is_gone
 from lab.process import wait_until
 
 FORK = multiprocessing.get_context("fork")
 TREE = "sleep 60 & echo $! > $1.new; mv $1.new $1; wait"
-
-
-def is_gone(process: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for yet has."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
 
 
 def run_of(worker: Callable[[], None]) -> tuple[int, int]:
