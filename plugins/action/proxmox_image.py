@@ -37,7 +37,7 @@ class ActionModule(ControllerAction):
         tasks = Tasks(client, timeout=params["task_timeout"], progress=self.progress)
         storage = str(params["storage"])
         nodes = [str(node) for node in params["nodes"]]
-        placed = ImageStore(client, tasks, image, storage).ensure(nodes, check_mode=self.check_mode)
+        placed = ImageStore(client, tasks, image, storage, self.progress).ensure(nodes, check_mode=self.check_mode)
         diff = [
             {
                 "before_header": f"node {one.node}, storage {storage} now",

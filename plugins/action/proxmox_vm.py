@@ -48,6 +48,7 @@ class ActionModule(ControllerAction):
         "iso": {"type": "str"},
         "bridge": {"type": "str", "default": "vmbr0"},
         "agent": {"type": "bool", "default": False},
+        "purge": {"type": "bool", "default": False},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [["image", "iso"]],
@@ -70,14 +71,14 @@ class ActionModule(ControllerAction):
         connection = Connection.from_params(params)
         client = ProxmoxClient(connection)
         tasks = Tasks(client, timeout=params["task_timeout"], progress=self.progress)
-        layer = VmLayer(client, tasks, source, self.progress)
+        layer = VmLayer(client, tasks, source, self.progress, purge=params["purge"])
         end = "running" if present else "absent"
         plans, cluster = layer.present(machines, check_mode=self.check_mode) if present else layer.absent(machines)
         diff = [_diff(plan, source, end) for plan in plans if plan.actions]
         if self.diff_mode:
             show_diff(diff)
         if not self.check_mode:
-            layer.carry_out(plans)
+            plans = layer.carry_out(plans)
         return {
             "changed": any(plan.actions for plan in plans),
             "vms": [_result(plan, plan.status if self.check_mode else end) for plan in plans],
@@ -85,6 +86,7 @@ class ActionModule(ControllerAction):
             "warnings": [
                 *connection.warnings,
                 *tasks.warnings,
+                *layer.warnings,
                 *(_drift_warning(plan) for plan in plans if plan.drift),
             ],
             "diff": diff,
@@ -100,6 +102,10 @@ def _result(plan: Plan, status: str) -> dict[str, t.Any]:
         "changed": bool(plan.actions),
         "actions": list(plan.actions),
         "drift": [{"setting": found.setting, "wanted": found.wanted, "found": found.found} for found in plan.drift],
+        "jobs": [
+            {"kind": job.kind.name.lower(), "name": job.name, "effect": job.effect.value, "text": str(job)}
+            for job in plan.jobs
+        ],
     }
 
 

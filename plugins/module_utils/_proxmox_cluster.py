@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C{/cluster/resources} says: guests, nodes and storages, read once. Pure.
+"""What C{/cluster/resources} says: guests, nodes and storages, read once; and what a token may do. Pure.
 
 Private: other collections must not import it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -26,6 +26,8 @@ class Guest:
     tags: frozenset[str]
     lock: str
     template: bool
+    pool: str
+    ha_managed: bool = False  # known only where the VM itself was asked
 
     def carries(self, mark: str) -> bool:
         """Whether it is a VM of this cluster."""
@@ -112,6 +114,7 @@ def _guest(row: Mapping[str, t.Any]) -> Guest:
         tags=split_tags(row.get("tags")),
         lock=str(row.get("lock") or ""),
         template=bool(row.get("template")),
+        pool=str(row.get("pool") or ""),
     )
 
 
@@ -128,3 +131,28 @@ def _storage(row: Mapping[str, t.Any]) -> Storage:
 def split_tags(tags: t.Any) -> frozenset[str]:
     """Tags are separated by semicolons, and older versions used commas and blanks."""
     return frozenset(tag.lower() for tag in re.split(r"[;,\s]+", str(tags or "")) if tag)
+
+
+class Privileges:
+    """What the token may do. An entry of a path replaces those of the paths above it, unless there is none."""
+
+    def __init__(self, dump: Mapping[str, Mapping[str, t.Any]]) -> None:
+        self._dump = dump
+
+    def lacking(self, path: str, wanted: Sequence[str]) -> list[str]:
+        for above in _upwards(path):
+            if above in self._dump:
+                held = {name for name, spreads in self._dump[above].items() if above == path or _true(spreads)}
+                return [name for name in wanted if name not in held]
+        return list(wanted)
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path != "/":
+        yield path
+        path = path.rpartition("/")[0] or "/"
+    yield "/"
+
+
+def _true(value: t.Any) -> bool:
+    return str(value) not in ("0", "", "None", "False")

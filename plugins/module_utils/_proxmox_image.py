@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
@@ -67,8 +67,11 @@ class Placed:
 class ImageStore:
     """Finds the image on the nodes' storages, and has it downloaded where it lacks."""
 
-    def __init__(self, client: ProxmoxClient, tasks: Tasks, image: Image, storage: str) -> None:
+    def __init__(
+        self, client: ProxmoxClient, tasks: Tasks, image: Image, storage: str, progress: Callable[[str], None]
+    ) -> None:
         self._client = client
+        self._progress = progress
         self._tasks = tasks
         self._image = image
         self._storage = storage
@@ -85,7 +88,8 @@ class ImageStore:
         for node in wanted:
             lacks = not (shared and placed) and not self._has(node)
             if lacks and not check_mode:
-                self._fetch(node)
+                online = [name for name, is_online in cluster.nodes.items() if is_online and name != node]
+                self._fetch(node, online if shared else [])
             placed.append(Placed(node, self._image.volid(self._storage), lacks))
         return placed
 
@@ -97,23 +101,37 @@ class ImageStore:
         rows = self._client.get(f"nodes/{node}/storage/{self._storage}/content", content="import")
         return any(row.get("volid") == self._image.volid(self._storage) for row in rows)
 
-    def _fetch(self, node: str) -> None:
-        """Let the node download the image, or wait for the download that a former run began."""
+    def _fetch(self, node: str, others: Sequence[str]) -> None:
+        """Let the node download the image, unless another run has begun that here or on C{others}, and succeeds."""
         what = f"image {self._image.filename} on node {node}"
-        running = [upid for upid in self._tasks.active(node, typefilter="download") if self._is_ours(upid.subject)]
-        if running:
-            self._tasks.wait(what, running[0])
+        if self._awaited(what, [node, *others]) and self._has(node):
             return
         try:
             self._tasks.run(
                 what, lambda: self._client.post(f"nodes/{node}/storage/{self._storage}/download-url", **self._request())
             )
         except ProxmoxError:
+            self._awaited(what, [node, *others])
             if not self._has(node):  # it came meanwhile, from another run
                 raise
 
-    def _is_ours(self, subject: str) -> bool:
-        return subject == self._image.filename
+    def _awaited(self, what: str, nodes: Sequence[str]) -> bool:
+        """Wait for every download of the image that runs already; whether there was one."""
+        waited = False
+        while running := [
+            upid
+            for node in nodes
+            for upid in self._tasks.active(node, typefilter="download")
+            if upid.subject == self._image.filename
+        ]:
+            waited = True
+            for upid in running:
+                self._progress(f"{what}: waiting for its download, which runs already on node {upid.node}")
+                try:
+                    self._tasks.wait(what, upid)
+                except ProxmoxError as error:
+                    self._progress(str(error))  # whether the image is there is what counts
+        return waited
 
     def _request(self) -> dict[str, t.Any]:
         return {"content": "import", "filename": self._image.filename, "url": self._image.url}

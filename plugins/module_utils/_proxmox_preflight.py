@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import ProxmoxClient
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, Guest
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, Guest, Privileges
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import mark_of
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_vm import bridge_problem, read_cluster
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_settle import MAKING, read_cluster
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_vm import bridge_problem
 
 _CONFIG: t.Final = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
 _VM: t.Final = ["VM.Allocate", "VM.Audit", *(f"VM.Config.{part}" for part in _CONFIG), "VM.PowerMgmt"]
@@ -39,31 +40,6 @@ class Targets:
     image_storage: str
     bridge: str
     places: Sequence[Place]
-
-
-class Privileges:
-    """What the token may do. An entry of a path replaces those of the paths above it, unless there is none."""
-
-    def __init__(self, dump: Mapping[str, Mapping[str, t.Any]]) -> None:
-        self._dump = dump
-
-    def lacking(self, path: str, wanted: Sequence[str]) -> list[str]:
-        for above in _upwards(path):
-            if above in self._dump:
-                held = {name for name, spreads in self._dump[above].items() if above == path or _true(spreads)}
-                return [name for name in wanted if name not in held]
-        return list(wanted)
-
-
-def _upwards(path: str) -> Iterator[str]:
-    while path != "/":
-        yield path
-        path = path.rpartition("/")[0] or "/"
-    yield "/"
-
-
-def _true(value: t.Any) -> bool:
-    return str(value) not in ("0", "", "None", "False")
 
 
 def readable(rows: Sequence[Mapping[str, t.Any]]) -> list[Place]:
@@ -145,4 +121,4 @@ def _vmid_problems(cluster: Cluster, targets: Targets) -> Iterator[str]:
 
 def _in_the_making(guest: Guest) -> bool:
     """A former run may still be at work on it; the VMs' phase waits for that and decides then."""
-    return guest.kind == "qemu" and bool(guest.lock) and not guest.tags
+    return guest.kind == "qemu" and guest.lock in MAKING and not guest.tags

@@ -76,10 +76,10 @@ class Tasks:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._timeout = timeout
+        self.timeout = timeout
         self._progress = progress
-        self._sleep = sleep
-        self._clock = clock
+        self.sleep = sleep
+        self.clock = clock
         self.warnings: list[str] = []
 
     def run(self, what: str, request: Callable[[], t.Any]) -> None:
@@ -94,17 +94,17 @@ class Tasks:
                 if pause is None or not LOCKED.search(error.reason):
                     raise
                 self._progress(f"{what}: a lock is held by somebody else; next attempt in {pause:.0f} s")
-                self._sleep(pause)
+                self.sleep(pause)
             else:
                 return
 
     def wait(self, what: str, upid: Upid) -> None:
         """Wait until a task has ended. Warnings are noted; a failure is raised with the tail of the log."""
-        begun = self._clock()
+        begun = self.clock()
         log = _Log(self._client, upid)
         pause, reported, blip = 0.2, begun, None
         while True:
-            now = self._clock()
+            now = self.clock()
             try:
                 status = self._client.get(f"nodes/{upid.node}/tasks/{upid.text}/status")
                 blip = None
@@ -115,17 +115,17 @@ class Tasks:
                 status = {}
             if status.get("status") == "stopped":
                 return self._ended(what, upid, Ending.read(status.get("exitstatus")), log)
-            if now - begun >= self._timeout:
+            if now - begun >= self.timeout:
                 raise self._late(what, upid, log)
             if now - reported >= PROGRESS_EVERY:
                 reported = now
                 self._progress(f"{what}: {now - begun:.0f} s, {log.last() or 'running'}")
-            self._sleep(pause)
+            self.sleep(pause)
             pause = min(pause * 1.5, 2.0)
 
     def active(self, node: str, **filters: t.Any) -> list[Upid]:
         """The tasks that run on a node now, as far as the token may see them."""
-        rows = self._client.get(f"nodes/{node}/tasks", source="active", **filters)
+        rows = self._client.get(f"nodes/{node}/tasks", source="active", limit=1000, **filters)
         running = [Upid.parse(row.get("upid")) for row in rows if "endtime" not in row]
         return [upid for upid in running if upid is not None]
 
@@ -143,7 +143,7 @@ class Tasks:
 
     def _late(self, what: str, upid: Upid, log: _Log) -> BootstrapError:
         return BootstrapError(
-            f"{what}: the task {upid.kind} {upid.subject} on node {upid.node} still runs after {self._timeout:.0f} s; "
+            f"{what}: the task {upid.kind} {upid.subject} on node {upid.node} still runs after {self.timeout:.0f} s; "
             f"its log's last line: {log.last() or 'none'}. It goes on there (pvenode task list --source active). "
             "Run the playbook again to wait for it, or raise task_timeout."
         )

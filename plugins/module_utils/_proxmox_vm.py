@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import ProxmoxClient, ProxmoxError
@@ -25,6 +25,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config i
     creation,
     differences,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_jobs import Job, read_jobs, refusal
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_settle import LOOK_EVERY, SUSPENDED, Settler
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_task import Tasks
 
 # What is done with a VM, in this order.
@@ -42,6 +44,7 @@ class Plan:
     actions: tuple[str, ...] = ()
     drift: tuple[Difference, ...] = ()
     config: Config = NOTHING
+    jobs: tuple[Job, ...] = ()
 
     @property
     def status(self) -> str:
@@ -51,13 +54,10 @@ class Plan:
 def guest_problem(guest: Guest, machine: Machine, mark: str) -> str | None:
     """Why a guest that already has this vmid cannot be the wanted VM."""
     if not guest.carries(mark):
-        text = f"{machine.label}: the vmid belongs to somebody else: {guest.description} has no tag {mark}. "
-        if guest.lock and not guest.tags:
-            return text + (
-                f"It is locked ({guest.lock}) and nothing works on it: an interrupted creation or removal. "
-                f"Look at it on its node, and if it is a remnant: qm destroy {guest.vmid} --skiplock"
-            )
-        return text + "It is not touched. Choose a vmid that is free."
+        return (
+            f"{machine.label}: the vmid belongs to somebody else: {guest.description} has no tag {mark}. "
+            "It is not touched. Choose a vmid that is free."
+        )
     if guest.template:
         return f"{machine.label}: {guest.description} is a template and cannot run. Choose a vmid that is free."
     return None
@@ -87,10 +87,6 @@ def plan_absent(machine: Machine, guest: Guest | None, config: Config) -> Plan:
     return Plan(machine, guest, guest.node, (*stop, DELETE), config=config)
 
 
-def read_cluster(client: ProxmoxClient) -> Cluster:
-    return Cluster.read(client.get("cluster/resources"))
-
-
 def bridges(client: ProxmoxClient, node: str) -> set[str]:
     """The bridges of a node that the token may use."""
     return {str(row.get("iface")) for row in client.get(f"nodes/{node}/network", type="any_bridge")}
@@ -115,77 +111,98 @@ class VmLayer:
         tasks: Tasks,
         source: Source,
         progress: Callable[[str], None],
+        *,
+        purge: bool = False,
     ) -> None:
         self._client = client
         self._tasks = tasks
         self._source = source
         self._progress = progress
+        self._purge = purge
+        self._settler = Settler(client, tasks, source.mark, progress)
+        self.warnings: list[str] = []
 
     def present(self, machines: Sequence[Machine], *, check_mode: bool) -> tuple[list[Plan], Cluster]:
         """The plans until all VMs run, and what else the cluster holds."""
-        cluster = self._settled(machines)
-        problems = self._guest_problems(machines, cluster)
+        cluster, problems = self._at_rest(machines)
         plans = [
             plan_present(machine, self._source, guest, self._config(guest))
             for machine, guest in _paired(machines, cluster)
             if machine.vmid not in problems
         ]
         new = [plan.machine for plan in plans if CREATE in plan.actions]
+        remade = [plan for plan in plans if DELETE in plan.actions]
         found = [*problems.values(), *_lock_problems(plans), *self._placement_problems(new, cluster)]
         if not found:
             found = self._reading_problems(new, cluster, check_mode)
-        _refuse(found)
+        _refuse([*found, *_refusals(self._with_jobs(remade, purge=False))])
         return plans, cluster
 
     def absent(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
         """The plans until all VMs are gone, and what else the cluster holds."""
-        cluster = self._settled(machines)
-        _refuse(list(self._guest_problems(machines, cluster).values()))
+        cluster, problems = self._at_rest(machines, removal=True)
+        _refuse(list(problems.values()))
         plans = [plan_absent(machine, guest, self._config(guest)) for machine, guest in _paired(machines, cluster)]
         protected = [
             f"{plan.machine.label}: it is protected from removal. To lose it: qm set {plan.machine.vmid} --protection 0"
             for plan in plans
             if plan.config.protected
         ]
-        _refuse(protected + _lock_problems(plans))
+        plans = self._with_jobs(plans, purge=self._purge)
+        _refuse([*protected, *_lock_problems(plans), *_refusals(plans)])
         return plans, cluster
 
-    def carry_out(self, plans: Sequence[Plan]) -> None:
-        """Do each step for all VMs before the next step, so that VMs start together."""
-        steps: dict[str, Callable[[Plan], None]] = {
+    def carry_out(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Do each step for all VMs before the next step, so that VMs start together. Returns where they stand then."""
+        steps: dict[str, Callable[[Plan], Plan | None]] = {
             STOP: self._stop,
             DELETE: self._delete,
             CREATE: self._create,
             COMPLETE: self._complete,
             START: self._start,
         }
+        plans = list(plans)
         for action, step in steps.items():
-            for plan in (plan for plan in plans if action in plan.actions):
+            for number, plan in enumerate(plans):
+                if action not in plan.actions:
+                    continue
                 begun = time.monotonic()
-                step(plan)
+                plans[number] = plan = step(plan) or plan
                 took = time.monotonic() - begun
                 self._progress(f"{plan.machine.label} on node {plan.node}: {_DONE[action]} in {took:.1f} s")
+        return plans
 
     # ------------------------------------------------------------------------------------------ reading and checking
 
-    def _settled(self, machines: Sequence[Machine]) -> Cluster:
-        """The cluster, once what a former run started on our vmids has ended.
+    def _at_rest(self, machines: Sequence[Machine], *, removal: bool = False) -> tuple[Cluster, dict[int, str]]:
+        """The cluster once nobody works on these VMs, and by vmid why what is there cannot be the wanted VM."""
+        settled = self._settler.settle(machines, removal=removal)
+        problems = self._guest_problems(machines, settled.cluster)
+        for machine in machines:
+            if machine.vmid in settled.remnants:
+                problems[machine.vmid] = settled.remnants[machine.vmid].problem(machine.label, self._source.mark)
+        fresh = {
+            guest.vmid: self._asked(guest)
+            for machine, guest in _paired(machines, settled.cluster)
+            if guest is not None and machine.vmid not in problems and (removal or guest.status != "running")
+        }
+        return replace(settled.cluster, guests={**settled.cluster.guests, **fresh}), problems
 
-        While Proxmox VE creates or removes a VM, its configuration holds a lock and nothing else, not even the mark.
-        """
-        cluster = read_cluster(self._client)
-        waited = False
-        for machine, guest in _paired(machines, cluster):
-            if guest is None or not guest.lock or guest.kind != "qemu":
-                continue
-            for upid in self._tasks.active(guest.node, vmid=guest.vmid):
-                self._progress(f"{machine.label}: waiting for {upid.kind}, which runs already on node {upid.node}")
-                waited = True
-                try:
-                    self._tasks.wait(f"{machine.label}: {upid.kind}", upid)
-                except ProxmoxError as error:
-                    self._progress(str(error))  # what it left behind is what counts
-        return read_cluster(self._client) if waited else cluster
+    def _asked(self, guest: Guest) -> Guest:
+        """A guest as its node knows it: what the cluster's resources say is up to ten seconds old."""
+        now = self._client.get(f"nodes/{guest.node}/qemu/{guest.vmid}/status/current")
+        return replace(
+            guest,
+            status=str(now.get("status") or guest.status),
+            lock=str(now.get("lock") or ""),
+            ha_managed=bool((now.get("ha") or {}).get("managed")),
+        )
+
+    def _with_jobs(self, plans: Sequence[Plan], *, purge: bool) -> list[Plan]:
+        """The plans with what becomes of the jobs that name the VMs that go."""
+        jobs = read_jobs(self._client, [plan.guest for plan in plans if plan.guest], purge=purge)
+        self.warnings += jobs.unread
+        return [replace(plan, jobs=jobs.of(plan.machine.vmid)) for plan in plans]
 
     def _config(self, guest: Guest | None) -> Config:
         if guest is None:
@@ -258,7 +275,7 @@ class VmLayer:
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def _create(self, plan: Plan) -> None:
+    def _create(self, plan: Plan) -> Plan:
         machine = plan.machine
         parameters = creation(machine, self._source)
         try:
@@ -266,12 +283,14 @@ class VmLayer:
                 f"{machine.label}: create", lambda: self._client.post(f"nodes/{machine.node}/qemu", **parameters)
             )
         except ProxmoxError:
-            # A run that was killed may leave a worker that goes on for a while, and makes the same VM.
-            guest = self._settled([machine]).guests.get(machine.vmid)
-            if guest is None or not guest.carries(self._source.mark):
+            # Another run, or what a killed one has begun, may have made the same VM meanwhile.
+            guest = self._settler.settle([machine]).cluster.guests.get(machine.vmid)
+            if guest is None or guest.lock or not guest.carries(self._source.mark):
                 raise
-        config = self._client.get(f"nodes/{machine.node}/qemu/{machine.vmid}/pending")
-        self._finish(machine, machine.node, Config.read(config))
+            plan = replace(plan, node=guest.node)
+        config = self._client.get(f"{_path(plan)}/pending")
+        self._finish(machine, plan.node, Config.read(config))
+        return plan
 
     def _complete(self, plan: Plan) -> None:
         self._finish(plan.machine, plan.node, plan.config)
@@ -287,24 +306,43 @@ class VmLayer:
         self._tasks.run(f"{machine.label}: configure", lambda: self._client.put(f"{path}/config", **completion()))
 
     def _start(self, plan: Plan) -> None:
-        path = f"nodes/{plan.node}/qemu/{plan.machine.vmid}/status"
         try:
-            self._tasks.run(f"{plan.machine.label}: start", lambda: self._client.post(f"{path}/start"))
+            self._tasks.run(f"{plan.machine.label}: start", lambda: self._client.post(f"{_path(plan)}/status/start"))
         except ProxmoxError:
-            if self._client.get(f"{path}/current").get("status") != "running":
+            if self._status(plan) != "running":
                 raise
+        self._observe(plan, "running")
 
     def _stop(self, plan: Plan) -> None:
         self._tasks.run(f"{plan.machine.label}: stop", lambda: self._client.post(f"{_path(plan)}/status/stop"))
+        self._observe(plan, "stopped")
+
+    def _status(self, plan: Plan) -> str:
+        return str(self._client.get(f"{_path(plan)}/status/current").get("status"))
+
+    def _observe(self, plan: Plan, wanted: str) -> None:
+        """Wait for the state itself: where HA manages a VM, the task ends when HA was told."""
+        begun = self._tasks.clock()
+        while self._status(plan) != wanted:
+            if self._tasks.clock() - begun >= self._tasks.timeout:
+                raise BootstrapError(
+                    f"{plan.machine.label}: it is not {wanted} {self._tasks.timeout:.0f} s after Proxmox VE was asked. "
+                    f"Look on node {plan.node}: qm status {plan.machine.vmid} --verbose; ha-manager status"
+                )
+            self._tasks.sleep(LOOK_EVERY)
 
     def _delete(self, plan: Plan) -> None:
-        """Remove the VM with the disks that its configuration names, and no other volume that bears its number."""
-        self._tasks.run(f"{plan.machine.label}: delete", lambda: self._client.delete(_path(plan), purge=1))
+        """Remove the VM with the disks that its configuration names, and no other volume that bears its number.
+
+        One that is made anew keeps its place in every job.
+        """
+        options = {"purge": 1} if self._purge and CREATE not in plan.actions else {}
+        path = _path(replace(plan, node=plan.guest.node) if plan.guest else plan)
+        self._tasks.run(f"{plan.machine.label}: delete", lambda: self._client.delete(path, **options))
 
 
 def _path(plan: Plan) -> str:
-    node = plan.guest.node if plan.guest else plan.node
-    return f"nodes/{node}/qemu/{plan.machine.vmid}"
+    return f"nodes/{plan.node}/qemu/{plan.machine.vmid}"
 
 
 def _paired(machines: Sequence[Machine], cluster: Cluster) -> list[tuple[Machine, Guest | None]]:
@@ -312,13 +350,32 @@ def _paired(machines: Sequence[Machine], cluster: Cluster) -> list[tuple[Machine
 
 
 def _lock_problems(plans: Sequence[Plan]) -> list[str]:
-    """VMs that something else works on, where something is to be done with them."""
+    """VMs with a lock that does not go by itself, where something is to be done that it prevents."""
     return [
-        f"{plan.machine.label}: it is locked ({plan.guest.lock}). Wait until that has ended, or if it was interrupted, "
-        f"on node {plan.guest.node}: qm unlock {plan.machine.vmid}"
+        problem
         for plan in plans
-        if plan.guest and plan.guest.lock and plan.actions
+        if plan.guest and plan.guest.lock and (problem := _lock_problem(plan, plan.guest)) is not None
     ]
+
+
+def _lock_problem(plan: Plan, guest: Guest) -> str | None:
+    if not plan.actions or (guest.lock == SUSPENDED and plan.actions == (START,)):  # which goes on where it was
+        return None
+    if guest.lock == SUSPENDED:
+        return (
+            f"{plan.machine.label}: it is suspended, its memory lies on its disk. On node {guest.node}: "
+            f"qm start {guest.vmid} lets it go on; qm unlock {guest.vmid} throws its memory away. Then run this again."
+        )
+    return (
+        f"{plan.machine.label}: it is locked ({guest.lock}) since a moment ago. Look what works on it on node "
+        f"{guest.node} (pvenode task list --source active --vmid {guest.vmid}), and run this again when that has ended."
+    )
+
+
+def _refusals(plans: Sequence[Plan]) -> list[str]:
+    """What Proxmox VE would not remove, foretold before anything is stopped."""
+    found = [refusal(plan.machine.label, plan.node, plan.jobs) for plan in plans]
+    return [problem for problem in found if problem is not None]
 
 
 def _refuse(problems: Sequence[str]) -> None:

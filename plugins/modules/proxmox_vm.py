@@ -22,6 +22,9 @@ description:
     a storage or a VM is waited out, for half a minute.
   - The VM is the baseline for Talos - machine C(q35), CPU C(host), C(virtio-scsi-pci), no ballooning, a virtio NIC, a
     serial socket, and a cloud-init drive that gives the node its address without DHCP.
+  - What another run, or one that was killed, has begun on a VM of the list is waited for, as long as Proxmox VE works
+    on it. A lock that stays for half a minute with neither a task nor a change is reported as a remnant, with the next
+    step. A token without C(Sys.Audit) on the node does not see the tasks of others; then O(task_timeout) is waited.
   - What a run that was killed left half made is completed by the next. The last step of the making sets C(onboot), so a
     VM with the mark and without C(onboot) is unfinished. Its disk only grows; a VM without any disk is made anew.
   - Result and arguments are hidden, as the token is among them; C(--diff) shows the differences all the same.
@@ -101,7 +104,8 @@ options:
   state:
     description:
       - V(present) - the VMs exist and run.
-      - V(absent) - the VMs are stopped and removed, with the disks that belong to them.
+      - V(absent) - the VMs are stopped and removed, with the disks that belong to them. Backup jobs and others that
+        name them are left as they are, see O(purge).
     type: str
     choices: [present, absent]
     default: present
@@ -124,8 +128,17 @@ options:
     description: Whether the QEMU guest agent is used. Talos needs the extension C(qemu-guest-agent) for it.
     type: bool
     default: false
+  purge:
+    description:
+      - Whether O(state=absent) takes the VMs out of the backup jobs, the replication jobs and the HA resources that
+        name them. A backup job that names no other VM is removed by this, and so is a replication job.
+      - Without it these stay, and hold for a new VM with the same vmid. Proxmox VE does not remove a VM that HA manages
+        or that is replicated; that is told before anything is stopped.
+      - Out of its pool, and out of permissions given on its own path, Proxmox VE takes a removed VM in any case.
+    type: bool
+    default: false
   task_timeout:
-    description: Seconds for each task on a node, such as an import or a start.
+    description: Seconds for each task on a node, such as an import or a start, and to wait for what others do.
     type: int
     default: 1800
 seealso:
@@ -160,6 +173,19 @@ EXAMPLES = r"""
     token_secret: "{{ proxmox_token_secret }}"
     cluster: home
     state: absent
+    vms:
+      - name: cp-1
+        vmid: 1011
+        node: pve
+
+- name: VMs are gone for ever, out of every backup job
+  tazlab.bootstrap.proxmox_vm:
+    url: https://pve.example.net:8006
+    token_id: "{{ proxmox_token_id }}"
+    token_secret: "{{ proxmox_token_secret }}"
+    cluster: home
+    state: absent
+    purge: true
     vms:
       - name: cp-1
         vmid: 1011
@@ -214,6 +240,29 @@ vms:
           description: What was found.
           type: str
           sample: "2048"
+    jobs:
+      description:
+        - For O(state=absent), what names the VM by its id. Backup jobs need C(Sys.Audit) on C(/) to be seen; without it
+          a warning says so.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: One of backup, exclusion (the VM is left out of that backup job), pool, replication, ha.
+          type: str
+          sample: backup
+        name:
+          description: The name of the job, of the pool or of the HA resource.
+          type: str
+          sample: backup-8f5d3c1e-77a1
+        effect:
+          description: What becomes of it. One of stays, taken_out (the vmid is), removed (the job itself is).
+          type: str
+          sample: stays
+        text:
+          description: The same for people.
+          type: str
+          sample: stays in backup job backup-8f5d3c1e-77a1 (nightly)
 unlisted:
   description: VMs with this cluster's mark that O(vms) does not name, each with name, vmid, node and status.
   returned: success

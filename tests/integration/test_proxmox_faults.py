@@ -281,10 +281,10 @@ def test_an_image_that_another_run_fetches_is_waited_for(pve: TalosPve, authorit
     )
     pve.tasks[upid]["upid"] = upid.replace(":download:local:", f":download:{image.filename}:")  # as Proxmox VE names it
     pve.tasks[pve.tasks[upid]["upid"]] = pve.tasks[upid]
-    placed = ImageStore(bench.client, bench.tasks, image, "local").ensure(["pve1"], check_mode=False)
+    placed = ImageStore(bench.client, bench.tasks, image, "local", bench.said.append).ensure(["pve1"], check_mode=False)
     assert [one.volid for one in placed] == [f"local:import/{image.filename}"]
     assert len(pve.asked("download-url")) == 1
-    again = ImageStore(bench.client, bench.tasks, image, "local").ensure(["pve1"], check_mode=False)
+    again = ImageStore(bench.client, bench.tasks, image, "local", bench.said.append).ensure(["pve1"], check_mode=False)
     assert [one.changed for one in again] == [False]
 
 
@@ -293,7 +293,7 @@ def test_a_download_that_fails_is_reported_with_its_log(pve: TalosPve, authority
     bench = Bench(connect(pve.url, authority))
     image = Image.read(SCHEMATIC, "v1.12.6", "https://factory.talos.dev")
     with pytest.raises(TaskFailed, match="No space left on device") as caught:
-        ImageStore(bench.client, bench.tasks, image, "local").ensure(["pve1"], check_mode=False)
+        ImageStore(bench.client, bench.tasks, image, "local", bench.said.append).ensure(["pve1"], check_mode=False)
     assert "downloading https://factory.talos.dev/image/" in str(caught.value)
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, split_tags
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, Privileges, split_tags
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import Config, Machine, Source
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_image import Image
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_preflight import (
     Place,
-    Privileges,
     Targets,
     privilege_problems,
     readable,

@@ -170,7 +170,7 @@ def test_an_answer_that_is_no_task_is_done_at_once() -> None:
 def test_only_tasks_that_run_are_active() -> None:
     class Listing(Script):
         def get(self, path: str, **params: Any) -> Any:
-            assert (path, params) == ("nodes/pve2/tasks", {"source": "active", "vmid": 101})
+            assert (path, params) == ("nodes/pve2/tasks", {"source": "active", "limit": 1000, "vmid": 101})
             return [{"upid": UPID}, {"upid": UPID.replace("101", "102"), "endtime": 5, "status": "OK"}]
 
     assert [upid.subject for upid in tasks(Listing(), Clock()).active("pve2", vmid=101)] == ["101"]
