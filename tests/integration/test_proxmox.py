@@ -5,39 +5,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import yaml
 
 from lab.bundle import PROXMOX_TOKEN_ID
 from lab.factory import ImageFactory
-from lab.playbook import Run, private_environment
+from lab.playbook import Run
 from lab.proxmox import ProxmoxServer
 from lab.pve import TOKEN_ID, TalosPve, serving
 from lab.tls import Authority
+from lab.vms import IMAGE, SCHEMATIC, SECRET, WRITES, Layer, inventory_of, layer_of, machine, play
 
-SECRET = "5b0c9a3e-canary-4c55-9d1d-2f0b7a6f1e77"
-SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
-IMAGE = "import/talos-v1.12.6-376567988ad3-nocloud-amd64.qcow2"
-WRITES = "^(POST|PUT|DELETE) "
 ROOT = Path(__file__).parents[2]
-
-FACTS = """{{ {
-    'result': proxmox_vms_result | default([]),
-    'pending': proxmox_vms_pending | default(none),
-    'problems': proxmox_vms_problems | default([]),
-} | to_json }}"""
 
 
 @pytest.fixture(scope="module")
@@ -51,81 +35,9 @@ def pve(authority: Authority) -> Iterator[TalosPve]:
         yield running
 
 
-def machine(number: int, **other: Any) -> dict[str, Any]:
-    return {
-        "name": f"node-{number}",
-        "role": "control_plane" if number == 1 else "worker",
-        "vmid": 1000 + number,
-        "node": "pve1",
-        "address": f"192.0.2.{10 + number}",
-        "prefix": 24,
-        "gateway": "192.0.2.1",
-        "cores": 2,
-        "memory": 4096,
-        "disk": 32,
-        **other,
-    }
-
-
-def play(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    return [{"hosts": "localhost", "gather_facts": False, "vars": local, "tasks": list(tasks)}]
-
-
-@dataclass
-class Layer:
-    """The role with a user's variables, against one fake cluster."""
-
-    pve: TalosPve
-    home: Path
-    variables: dict[str, Any]
-    runner: Callable[..., Run]
-
-    def run(self, *arguments: str, tasks_from: str = "main", **variables: Any) -> Run:
-        self.pve.requests.clear()
-        role = {"name": "tazlab.bootstrap.proxmox_vms", "tasks_from": tasks_from}
-        kept = {
-            "ansible.builtin.copy": {"content": FACTS, "dest": str(self.home / "facts.json"), "mode": "0600"},
-            "check_mode": False,
-            "changed_when": False,
-            "diff": False,
-        }
-        plays = play({"ansible.builtin.import_role": role}, kept)
-        return self.runner(plays, variables={**self.variables, **variables}, arguments=arguments)
-
-    def vm(self, *arguments: str, **options: Any) -> Run:
-        """A task of the module proxmox_vm alone."""
-        self.pve.requests.clear()
-        connection = {
-            key: self.variables[f"proxmox_vms_{key}"] for key in ("url", "ca_cert", "token_id", "token_secret")
-        }
-        task = {"tazlab.bootstrap.proxmox_vm": {**connection, "cluster": "home", "storage": "local-lvm", **options}}
-        return self.runner(play(task), arguments=arguments)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / "facts.json").read_text())
-        return found
-
-    def status(self) -> dict[int, str]:
-        return {vm.vmid: vm.status for vm in self.pve.vms}
-
-
 @pytest.fixture
-def layer(pve: TalosPve, authority: Authority, ansible_playbook: Callable[..., Run], tmp_path: Path) -> Layer:
-    variables = {
-        "proxmox_vms_url": pve.url,
-        "proxmox_vms_ca_cert": str(authority.ca_file),
-        "proxmox_vms_token_id": TOKEN_ID,
-        "proxmox_vms_token_secret": SECRET,
-        "proxmox_vms_cluster": "home",
-        "proxmox_vms_storage": "local-lvm",
-        "proxmox_vms_image_storage": "local",
-        "proxmox_vms_talos_version": "v1.12.6",
-        "proxmox_vms_schematic": SCHEMATIC,
-        "proxmox_vms_machines": [machine(1), machine(2)],
-    }
-    return Layer(pve, tmp_path / "home", variables, ansible_playbook)
+def layer(pve: TalosPve, authority: Authority, tmp_path: Path) -> Layer:
+    return layer_of(pve, authority, tmp_path / "home")
 
 
 def sent(pve: TalosPve, path: str) -> dict[str, str]:
@@ -400,36 +312,6 @@ def test_a_failed_task_is_reported_at_once_with_the_end_of_its_log(layer: Layer,
     assert "TASK ERROR: start failed: QEMU exited with code 1" in run.output
 
 
-def test_a_run_that_is_killed_while_a_vm_is_created_converges_when_repeated(layer: Layer, pve: TalosPve) -> None:
-    pve.time_scale, pve.import_secs = 0.01, 600.0  # an import takes six seconds
-    started = play({"ansible.builtin.import_role": {"name": "tazlab.bootstrap.proxmox_vms"}})
-    layer.home.mkdir(parents=True)
-    (layer.home / "killed.yml").write_text(yaml.safe_dump(started))
-    (layer.home / "killed.json").write_text(json.dumps(layer.variables))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ansible", "playbook", "killed.yml", "-e", "@killed.json"],
-        cwd=layer.home,
-        env=private_environment(layer.home),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        until(lambda: pve.vm(1001) is not None and pve.vm(1001).config == {"lock": "create"})
-    finally:
-        kill_tree(process.pid)
-        process.wait()
-    pve.import_secs = 0.0
-    run = layer.run()
-    assert run.returncode == 0, run.output
-    assert "waiting for qmcreate, which runs already on node pve1" in run.output
-    assert layer.status() == {1001: "running", 1002: "running"}
-    assert [vm["actions"] for vm in layer.facts["result"]] == [["complete", "start"], ["create", "start"]]
-    assert "size=32G" in pve.vm(1001).config["scsi0"]
-    assert layer.run().stats()["changed"] == 0
-
-
 def test_what_a_killed_run_left_half_made_is_completed(layer: Layer, pve: TalosPve) -> None:
     assert layer.run().returncode == 0
     for vmid in (1001, 1002):
@@ -445,15 +327,6 @@ def test_what_a_killed_run_left_half_made_is_completed(layer: Layer, pve: TalosP
     assert layer.status() == {1001: "running", 1002: "running"}
     assert '-disk: "4 GiB"' in run.stdout
     assert '+disk: "32 GiB"' in run.stdout
-
-
-def test_a_remnant_that_nothing_works_on_is_named_and_left(layer: Layer, pve: TalosPve) -> None:
-    pve.add_vm(1001, "", lock="create", config={"lock": "create"})
-    run = layer.run()
-    assert run.returncode != 0
-    assert "It is locked (create) and nothing works on it" in run.output
-    assert "qm destroy 1001 --skiplock" in run.output
-    assert pve.asked(WRITES) == []
 
 
 def test_no_secret_shows_at_the_highest_verbosity(layer: Layer, pve: TalosPve, tmp_path: Path) -> None:
@@ -521,44 +394,12 @@ def test_a_protected_vm_is_not_removed(layer: Layer, pve: TalosPve) -> None:
 
 
 def test_the_playbook_destroys_and_keeps_the_state(
-    layer: Layer, pve: TalosPve, authority: Authority, ansible_playbook: Callable[..., Run], tmp_path: Path
+    layer: Layer, pve: TalosPve, ansible_playbook: Callable[..., Run], tmp_path: Path
 ) -> None:
-    anchor = tmp_path / "anchor"
-    anchor.mkdir()
-    (anchor / "proxmox-token-id").write_text(TOKEN_ID)
-    (anchor / "proxmox-token-secret").write_text(SECRET)
+    inventory = inventory_of(layer, tmp_path)
     state = layer.home / ".config" / "tazlab" / "home"
     state.mkdir(parents=True)
     (state / "secrets.yaml").write_text("kept")
-    hosts = {
-        "node-1": {"ansible_host": "192.0.2.11", "vmid": 1001},
-        "node-2": {"ansible_host": "192.0.2.12", "vmid": 1002},
-    }
-    common = {"proxmox_node": "pve1", "gateway": "192.0.2.1", "cores": 2, "memory": 4096, "disk": 32}
-    inventory = tmp_path / "inventory.yml"
-    inventory.write_text(
-        yaml.safe_dump(
-            {
-                "all": {
-                    "vars": {
-                        "tazlab_cluster": "home",
-                        "tazlab_vault_url": "https://127.0.0.1:1",
-                        "tazlab_anchor": str(anchor),
-                        "tazlab_proxmox": {
-                            "url": pve.url,
-                            "ca_cert": str(authority.ca_file),
-                            "storage": "local-lvm",
-                            "image_storage": "local",
-                        },
-                    },
-                    "children": {
-                        "talos_control_plane": {"hosts": {"node-1": {**hosts["node-1"], **common}}},
-                        "talos_workers": {"hosts": {"node-2": {**hosts["node-2"], **common}}},
-                    },
-                }
-            }
-        )
-    )
     for number in (1, 2):
         pve.add_vm(1000 + number, f"node-{number}", status="running", config={"tags": "tazlab-home"})
     playbook = ROOT / "playbooks" / "destroy.yml"
@@ -571,18 +412,3 @@ def test_the_playbook_destroys_and_keeps_the_state(
     assert pve.vms == []
     assert (state / "secrets.yaml").read_text() == "kept"
     assert str(state) in done.output
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and all that it started: ansible's workers stand in sessions of their own."""
-    os.kill(pid, signal.SIGSTOP)
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        kill_tree(int(child))
-    os.kill(pid, signal.SIGKILL)
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)

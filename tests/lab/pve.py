@@ -44,6 +44,7 @@ class TalosPve(FakePve):  # type: ignore[misc]
         self.stale_status: dict[int, str] = {}  # by vmid, what /cluster/resources still says: it is 10 s old in PVE
         self.backup_jobs: dict[str, dict[str, Any]] = {}  # id -> its options, as /cluster/backup shows them
         self.replication_jobs: dict[str, dict[str, Any]] = {}
+        self.removals: list[dict[str, Any]] = []  # what each request to remove a VM said
 
     def _routes_talos(self) -> list[tuple[str, str, Any]]:
         return [
@@ -118,6 +119,7 @@ class TalosPve(FakePve):  # type: ignore[misc]
     async def _qm_destroy(self, values: dict[str, Any], user: str) -> str:
         """Without C{purge} a replication job keeps a VM from being removed; with it, the jobs forget the VM."""
         vmid = int(values["vmid"])
+        self.removals.append(dict(values))
         replicated = [name for name, job in self.replication_jobs.items() if job["guest"] == vmid]
         if not values.get("purge") and replicated:
             self._qm_check_protection(self.find(values["node"], vmid), f"can't remove VM {vmid}")
