@@ -47,7 +47,7 @@ def watch(process: int) -> t.Any:
             return queue
     except ProcessLookupError:
         raise
-    except OSError:  # a kernel without it, or too many files
+    except (AttributeError, OSError):  # a Python or a kernel without it, or too many files
         pass
     return None
 

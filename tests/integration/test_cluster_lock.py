@@ -177,7 +177,7 @@ def test_a_rotation_that_reseeds_the_cluster_is_refused_before_vault_is_changed(
     runs: Callable[..., Run], home: Path
 ) -> None:
     (home / "new").write_text("a-new-value")
-    wanted = ["-e", "tazlab_rotate=GITHUB_TOKEN", "-e", f"tazlab_rotate_file={home / 'new'}"]
+    wanted = ["-e", "tazlab_rotate=PROXMOX_TOKEN_SECRET", "-e", f"tazlab_rotate_file={home / 'new'}"]
     with at_work(home):
         refused = runs(ROTATE, *wanted, "-e", "tazlab_reseed=true")
         assert "another run is at work on it" in refused.output

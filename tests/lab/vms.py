@@ -137,6 +137,7 @@ def inventory_of(layer: Layer, directory: Path, **settings: Any) -> Path:
         "tazlab_cluster": "home",
         "tazlab_vault_url": "https://127.0.0.1:1",
         "tazlab_anchor": str(anchor),
+        "tazlab_fields": {"PROXMOX_TOKEN_ID": {}, "PROXMOX_TOKEN_SECRET": {}},
         "tazlab_talos": {"version": "v1.12.6", "kubernetes_version": "1.35.4", "schematic": SCHEMATIC},
         "tazlab_proxmox": {
             "url": layer.pve.url,
