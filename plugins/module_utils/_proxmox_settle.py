@@ -106,7 +106,7 @@ class Settler:
             still = now - changed
             if not locked and not running and (not guests or still >= CALM):
                 return Settled(cluster)
-            if locked and not running and still >= ABANDONED:
+            if locked and not running and still >= min(ABANDONED, self._tasks.timeout):
                 remnants = self._remnants(locked, still, late=now - begun >= self._tasks.timeout)
                 if remnants:
                     return Settled(cluster, remnants)

@@ -135,7 +135,8 @@ class VmLayer:
         found = [*problems.values(), *_lock_problems(plans), *self._placement_problems(new, cluster)]
         if not found:
             found = self._reading_problems(new, cluster, check_mode)
-        _refuse([*found, *_refusals(self._with_jobs(remade, purge=False))])
+        remade, _unread = self._with_jobs(remade, purge=False)
+        _refuse([*found, *_refusals(remade)])
         return plans, cluster
 
     def absent(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
@@ -148,7 +149,8 @@ class VmLayer:
             for plan in plans
             if plan.config.protected
         ]
-        plans = self._with_jobs(plans, purge=self._purge)
+        plans, unread = self._with_jobs(plans, purge=self._purge)
+        self.warnings += unread
         _refuse([*protected, *_lock_problems(plans), *_refusals(plans)])
         return plans, cluster
 
@@ -198,11 +200,10 @@ class VmLayer:
             ha_managed=bool((now.get("ha") or {}).get("managed")),
         )
 
-    def _with_jobs(self, plans: Sequence[Plan], *, purge: bool) -> list[Plan]:
-        """The plans with what becomes of the jobs that name the VMs that go."""
+    def _with_jobs(self, plans: Sequence[Plan], *, purge: bool) -> tuple[list[Plan], Sequence[str]]:
+        """The plans with what becomes of the jobs that name the VMs that go, and what could not be looked at."""
         jobs = read_jobs(self._client, [plan.guest for plan in plans if plan.guest], purge=purge)
-        self.warnings += jobs.unread
-        return [replace(plan, jobs=jobs.of(plan.machine.vmid)) for plan in plans]
+        return [replace(plan, jobs=jobs.of(plan.machine.vmid)) for plan in plans], jobs.unread
 
     def _config(self, guest: Guest | None) -> Config:
         if guest is None:

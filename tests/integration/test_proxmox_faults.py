@@ -276,11 +276,7 @@ def test_an_image_that_another_run_fetches_is_waited_for(pve: TalosPve, authorit
     pve.time_scale = 0.1  # a download takes half a second
     bench = Bench(connect(pve.url, authority), real_sleep=True)
     image = Image.read(SCHEMATIC, "1.12.6", "https://factory.talos.dev/")
-    upid = bench.client.post(
-        "nodes/pve1/storage/local/download-url", content="import", filename=image.filename, url=image.url
-    )
-    pve.tasks[upid]["upid"] = upid.replace(":download:local:", f":download:{image.filename}:")  # as Proxmox VE names it
-    pve.tasks[pve.tasks[upid]["upid"]] = pve.tasks[upid]
+    bench.client.post("nodes/pve1/storage/local/download-url", content="import", filename=image.filename, url=image.url)
     placed = ImageStore(bench.client, bench.tasks, image, "local", bench.said.append).ensure(["pve1"], check_mode=False)
     assert [one.volid for one in placed] == [f"local:import/{image.filename}"]
     assert len(pve.asked("download-url")) == 1

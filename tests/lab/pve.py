@@ -8,6 +8,7 @@ VM is in the making, tasks that take their time, what is known late, and the job
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import re
 import threading
@@ -22,11 +23,12 @@ from fakepve.lxc import format_size, parse_size
 from fakepve.model import FakeVm, TaskError
 from fakepve.qemu import join_drive, split_drive
 from fakepve.routing import die, split_list
-from fakepve.server import ok
+from fakepve.server import ok, params
 
 GIB = 1024**3
 TOKEN_ID = "bootstrap@pve!lab"
 START_TIMEOUT = 30.0
+_filename: contextvars.ContextVar[str] = contextvars.ContextVar("filename", default="")
 
 
 class TalosPve(FakePve):  # type: ignore[misc]
@@ -59,6 +61,9 @@ class TalosPve(FakePve):  # type: ignore[misc]
         self, node: str, ttype: str, tid: object, user: str, body: Callable[[], Awaitable[Any]], **options: Any
     ) -> str:
         """A task that takes its time."""
+
+        if ttype == "download":
+            tid = _filename.get() or tid  # fakepve names the storage
 
         async def slow() -> Any:
             await self.pause(self.task_secs)
@@ -102,6 +107,13 @@ class TalosPve(FakePve):  # type: ignore[misc]
                 row.pop("name", None)
             row["status"] = self.stale_status.get(row.get("vmid"), row.get("status"))
         return ok(rows)
+
+    async def _download_url(self, request: Any) -> Any:
+        given = _filename.set(str((await params(request)).get("filename") or ""))
+        try:
+            return await super()._download_url(request)
+        finally:
+            _filename.reset(given)
 
     # -------------------------------------------------------------------------------------------- jobs
 
