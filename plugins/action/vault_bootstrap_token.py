@@ -14,23 +14,27 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import Bo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+    REVOKE,
+    Delivered,
+    deliver,
+    deliver_wrapped,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import (
     LOOKUP,
     REFUSED,
-    REVOKE,
     TOO_NARROW,
+    look_up,
+    reads_bundle,
+    renew,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
     BundleStore,
-    Delivered,
     FileStore,
     Store,
     copy_command,
-    deliver,
-    deliver_wrapped,
-    look_up,
-    reads_bundle,
     refuse_anchor,
-    renew,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
     Need,
@@ -58,6 +62,7 @@ class ActionModule(OperatorAction):
         "rotate": {"type": "bool", "default": False},
         "wrap_ttl": {"type": "int", "default": 0},
         "accessor": {"type": "str"},
+        "over_deleted": {"type": "int"},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [("dest", "field")],
@@ -137,7 +142,9 @@ class ActionModule(OperatorAction):
         raise BootstrapError(f"field: {params['field']} is no field of the bundle. Declare it in fields.")
 
     def _store(self, params: dict[str, t.Any], vault: VaultAdmin) -> Store:
-        return BundleStore(vault, self._field(params)) if params["field"] else FileStore(self._dest(params))
+        if params["field"]:
+            return BundleStore(vault, self._field(params), params["over_deleted"])
+        return FileStore(self._dest(params))
 
     def _needs(self, params: dict[str, t.Any], vault: VaultAdmin) -> t.Iterator[Need]:
         path = f"auth/token/create/{params['role']}"
@@ -150,7 +157,7 @@ class ActionModule(OperatorAction):
             yield Need(LOOKUP, frozenset({"update"}), "look up the replaced token")
 
     def _issued(self, params: dict[str, t.Any], delivered: Delivered) -> dict[str, t.Any]:
-        changed = delivered.state != "unchanged"
+        changed = delivered.state not in ("unchanged", "kept")
         place = params["field"] or str(self._dest(params))
         would = " (check mode: it would be)" if self.check_mode and changed else ""
         life = f"; it {delivered.facts.says}" if delivered.facts and not (self.check_mode and changed) else ""
@@ -168,7 +175,7 @@ class ActionModule(OperatorAction):
             "previous_accessors": delivered.previous_accessors,
             "notes": lines,
             "diff": self.shown([(place, *_accessors(delivered, self.check_mode))] if changed else []),
-            "warnings": facts.warnings() if facts else [],
+            "warnings": [*delivered.warnings, *(facts.warnings() if facts else [])],
         }
 
     def _copy(self, params: dict[str, t.Any]) -> str:

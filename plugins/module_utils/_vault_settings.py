@@ -45,6 +45,7 @@ class VaultSettings:
     token_source: str
     ca_pem: str | None = field(default=None, repr=False)
     ca_source: str = "the system's store"
+    ca_file: str | None = None
     validate_certs: bool = True
     namespace: str | None = None
     mount_point: str = DEFAULT_MOUNT
@@ -112,15 +113,16 @@ def vault_settings(
     validate = _validate_certs(options.get("validate_certs"), environ, warnings)
     if url.startswith("http://") and not _is_loopback(urlsplit(url)):
         warnings.append("Vault's url is http: the token and every secret cross the network in clear. Use https.")
-    ca_pem, ca_source = None, "nothing: certificates are not verified"
+    ca_pem, ca_source, ca_file = None, "nothing: certificates are not verified", None
     if validate:
-        ca_pem, ca_source = _ca(options.get("ca_cert"), environ, home, anchor, fields, warnings)
+        ca_pem, ca_source, ca_file = _ca(options.get("ca_cert"), environ, home, anchor, fields, warnings)
     return VaultSettings(
         url=url,
         token=token[0],
         token_source=token[1],
         ca_pem=ca_pem,
         ca_source=ca_source,
+        ca_file=ca_file,
         validate_certs=validate,
         namespace=namespace,
         mount_point=mount,
@@ -282,15 +284,15 @@ def _ca(
     anchor: Path,
     fields: Iterable[Field],
     warnings: list[str],
-) -> tuple[str | None, str]:
-    """The certificates to trust, and where they were found; None is the system's store."""
+) -> tuple[str | None, str, str | None]:
+    """The certificates to trust, where they were found, in words and as a file; None is the system's store."""
     for name, path in (("ca_cert", option), ("VAULT_CACERT", environ.get("VAULT_CACERT"))):
         if path:
             content = read_text(expand(path, home))
             problem = _ca_problem(content)
             if problem:
                 raise BootstrapError(f"{named(f'{name}:', str(path), home)} {problem}.")
-            return content.text, f"{name} {expand(path, home)}"
+            return content.text, f"{name} {expand(path, home)}", str(expand(path, home))
     declared = {known.name: known for known in fields}
     for name in declared.get("VAULT_CA_CRT", DEFAULT_FIELDS["VAULT_CA_CRT"]).file_names:
         content = read_text(anchor / name, within=anchor)
@@ -298,9 +300,9 @@ def _ca(
             continue
         problem = _ca_problem(content)
         if problem is None:
-            return content.text, f"file {anchor / name}"
+            return content.text, f"file {anchor / name}", str(anchor / name)
         warnings.append(f"The anchor's copy of Vault's CA is not used: {anchor / name} {problem}.")
-    return None, "the system's store"
+    return None, "the system's store", None
 
 
 def _ca_problem(content: Content) -> str | None:
