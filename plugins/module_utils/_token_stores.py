@@ -79,14 +79,16 @@ class BundleStore:
         """Other tokens that older versions of the bundle hold: a rotation that was interrupted may have left them."""
         doing = f"Reading older versions of {self.place}"
         newest = self._vault.bundle(doing, over=self._over)
-        values = [newest.data.get(self.known.name)]
+        now = newest.data.get(self.known.name)
+        values = []
         for version in range(newest.version - 1, max(0, newest.version - 1 - OLDER_VERSIONS), -1):
             older = self._vault.bundle(doing, version)
             if not older.version:
                 break
             values.append(older.data.get(self.known.name))
+        current = _cleaned(now) if isinstance(now, str) else None
         tokens = dict.fromkeys(_cleaned(value) for value in values if isinstance(value, str))
-        return [token for token in list(tokens)[1:] if token]
+        return [token for token in tokens if token and token != current]
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[Callable[[str], None]]:

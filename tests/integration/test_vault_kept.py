@@ -314,6 +314,13 @@ def test_a_token_that_may_not_look_itself_up_but_serves_is_left_when_nobody_can_
     assert (site.token(), accessors(site)) == (old, before)
 
 
+def test_the_token_of_a_field_that_was_taken_out_is_still_told_to_be_revoked(site: Site) -> None:
+    accessor = site.client(site.stored()[1]["ESO_READER_TOKEN"]).auth.token.lookup_self()["data"]["accessor"]
+    ok(site.task("vault_bundle_publish", state="absent", names=["ESO_READER_TOKEN"]), changed=1)
+    run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    assert f"the one with accessor {accessor} is to be revoked" in " ".join(run.output.split())
+
+
 def test_rotation_ends_no_token_but_the_one_it_replaces(site: Site) -> None:
     issued = [
         site.vault.client.write_data(f"auth/token/create/{role}", data={"period": "768h"})["auth"]["client_token"]
