@@ -37,10 +37,11 @@ class ActionModule(ControllerAction):
             places=readable(params["vms"]),
         )
         warnings: list[str] = []
+        absent: list[str] = []
         try:
             connection = Connection.from_params(params)
             warnings = connection.warnings
-            problems = preflight(ProxmoxClient(connection), targets)
+            problems, absent = preflight(ProxmoxClient(connection), targets)
         except BootstrapError as error:
             problems = [str(error)]
-        return {"problems": problems, "warnings": warnings}
+        return {"problems": problems, "absent": absent, "warnings": warnings}

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Note
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_bootstrap import (
     bootstrap,
     fetch_kubeconfig,
@@ -44,7 +45,7 @@ class ActionModule(TalosAction):
         if not there:
             raise BootstrapError(f"{state.path(TALOSCONFIG)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         deadline = Deadline(params["timeout"])
-        bootstrapped = not self.check_mode and bootstrap(nodes, control_planes, deadline, self.progress)
+        bootstrapped = not self.check_mode and bootstrap(nodes, control_planes, Note(state), deadline, self.progress)
         fetched = fetch_kubeconfig(nodes, control_planes[0], deadline, self.progress)
         written = not kubeconfig_serves(state.read(KUBECONFIG), fetched, datetime.datetime.now(datetime.UTC))
         if written:

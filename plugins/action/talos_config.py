@@ -9,16 +9,29 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import CLUSTER_OPTIONS, Node, cluster_of
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Etcd, Note
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
+    CLUSTER_OPTIONS,
+    Cluster,
+    Node,
+    cluster_of,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import Generator
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
     APPLIED,
     DEFERRED,
     Change,
+    Found,
     Nodes,
     configure,
+    survey,
+    survey_control_planes,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import NO_KEY, usable_talosconfig
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import (
+    NO_KEY,
+    living_problems,
+    usable_talosconfig,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import generate
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
@@ -29,6 +42,7 @@ class ActionModule(TalosAction):
         **CLUSTER_OPTIONS,
         "only": {"type": "list", "elements": "str"},
         "wait_for_workers": {"type": "bool", "default": False},
+        "etcd_lost": {"type": "str", "default": ""},
         **WAITING,
     }
 
@@ -45,16 +59,37 @@ class ActionModule(TalosAction):
             changes = [Change(node, APPLIED, changed=True) for node in wanted]
             self._tell(f"{', '.join(node.name for node in wanted)}: {APPLIED}")
         else:
+            nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
+            deadline = Deadline(params["timeout"])
+            seen = self._permitted(
+                nodes, cluster, wanted, deadline, Etcd(cluster.name, Note(state), params["etcd_lost"])
+            )
             changes = configure(
-                Nodes(talosctl, usable_talosconfig(state, generator) if stored else None),
+                nodes,
                 wanted,
-                Deadline(params["timeout"]),
+                seen,
+                deadline,
                 self._tell,
-                version=cluster.version,
                 wait_for_workers=params["wait_for_workers"],
                 check=self.check_mode,
             )
         return self._result(changes)
+
+    def _permitted(
+        self, nodes: Nodes, cluster: Cluster, wanted: t.Mapping[Node, bytes], deadline: Deadline, etcd: Etcd
+    ) -> dict[Node, Found]:
+        """The nodes as they are, when nothing that lives would be harmed by what is wanted."""
+        if self.check_mode:
+            seen = survey(nodes, cluster.nodes)
+        else:
+            seen = survey_control_planes(nodes, cluster.nodes, deadline, self._tell)
+        problems = living_problems(nodes, cluster, wanted, seen, etcd.note.state)
+        if problems:
+            raise BootstrapError(" ".join(problems))
+        verdict = etcd.decide({node: found.standing for node, found in seen.items()})
+        if not self.check_mode:
+            etcd.begin(verdict)
+        return seen
 
     def _tell(self, line: str) -> None:
         self.progress(f"{line} (check mode: nothing is done)" if self.check_mode else line)

@@ -19,6 +19,8 @@ class ActionModule(TalosAction):
         "secretbox_key": {"type": "str", "no_log": True},
         "anchor": {"type": "path"},
         "pending": {"type": "bool", "default": False},
+        "unmade": {"type": "list", "elements": "str", "default": []},
+        "etcd_lost": {"type": "str", "default": ""},
     }
 
     def arguments(self) -> dict[str, t.Any]:

@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access imp
     TokenRole,
     ensure,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import enable_versioning, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS, Need
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
@@ -79,17 +80,21 @@ class ActionModule(OperatorAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["dest"]:
-            refuse_anchor(expand(params["dest"], Path.home()), expand(params["anchor"], Path.home()))
-        parts: list[Part] = [Mount(params["mount_point"].strip("/"))]
-        parts += [Policy(policy["name"], policy["rules"], params["update_policies"]) for policy in params["policies"]]
+            anchor = expand(params["anchor"], Path.home())
+            refuse_anchor(expand(params["dest"], Path.home()), anchor, self.copying(params))
+        mount = params["mount_point"].strip("/")
+        parts: list[Part] = [
+            Policy(policy["name"], policy["rules"], params["update_policies"]) for policy in params["policies"]
+        ]
         parts += [_token_role(role, params["update_token_roles"]) for role in params["token_roles"]]
         needs = [Need(need["path"], frozenset(need["capabilities"]), need["purpose"]) for need in params["needs"]]
 
         def work(vault: VaultAdmin) -> list[Finding]:
             if params["writes_bundle"]:
                 needs.append(Need(vault.settings.secret_path, READ, "look at the bundle"))
-            over = Bundle(params["over_deleted"]) if params["writes_bundle"] else None
-            return ensure(vault, parts, needs, self.check_mode, over)
+            bundle = Bundle(params["over_deleted"]) if params["writes_bundle"] else None
+            migrating = enable_versioning(vault_tool(), vault.settings, mount)
+            return ensure(vault, [Mount(mount, migrating), *parts], needs, self.check_mode, bundle)
 
         findings = self.as_operator(params, work)
         for finding in findings:

@@ -9,10 +9,10 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import take_command
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import FileKeeper, Keeper
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
     REVOKE,
     Delivered,
@@ -32,26 +32,35 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores imp
     BundleStore,
     FileStore,
     Store,
-    copy_command,
     refuse_anchor,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import copy, take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
     Need,
     refuse_lacking,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import NoVault, expand, vault_settings
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
+    IN_ANCHOR,
+    NoVault,
+    VaultSettings,
+    expand,
+    vault_settings,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import BOOTSTRAP_TOKEN, OperatorAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import from_variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+
+NEVER_WRITTEN: t.Final = "The anchor is never written. To keep a copy there:"
 
 
 class ActionModule(OperatorAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **OPERATOR_OPTIONS,
         **BUNDLE_OPTIONS,
+        **PROVIDERS_OPTION,
         "operation": {"type": "str", "choices": ["issue", "inspect", "renew", "revoke"], "required": True},
         "dest": {"type": "path"},
         "field": {"type": "str"},
@@ -75,7 +84,7 @@ class ActionModule(OperatorAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["operation"] == "issue" and params["dest"]:
-            refuse_anchor(self._dest(params), self._anchor(params))
+            refuse_anchor(self._dest(params), self._anchor(params), self.copying(params))
         return _OPERATIONS[params["operation"]](self, params)
 
     # ------------------------------------------------------------------------------------------- operations
@@ -85,13 +94,16 @@ class ActionModule(OperatorAction):
         if spec.period < 60:
             raise BootstrapError("period: must be at least 60 seconds.")
 
-        def work(vault: VaultAdmin) -> Delivered:
+        keeper = self._keeper(params)
+
+        def work(vault: VaultAdmin) -> tuple[Delivered, VaultSettings]:
             needs = list(self._needs(params, vault))
             refuse_lacking(needs, vault.capabilities(need.path for need in needs), vault.settings.token_source)
             if params["wrap_ttl"]:
                 store = FileStore(self._dest(params))
-                return deliver_wrapped(vault, store, spec, params["wrap_ttl"], check_mode=self.check_mode)
-            return deliver(
+                wrapped = deliver_wrapped(vault, store, spec, params["wrap_ttl"], check_mode=self.check_mode)
+                return wrapped, vault.settings
+            delivered = deliver(
                 vault,
                 self._store(params, vault),
                 spec,
@@ -100,11 +112,12 @@ class ActionModule(OperatorAction):
                 anchor=self._anchor(params),
                 progress=self.progress,
             )
+            return delivered, vault.settings
 
         if params["wrap_ttl"] and (params["field"] or params["rotate"]):
             raise BootstrapError("wrap_ttl: a wrapped token goes into the file dest alone, and cannot be rotated.")
-        delivered = self.as_operator(params, work, declared_fields(params["fields"]))
-        return self._issued(params, delivered)
+        delivered, settings = self.as_operator(params, work, declared_fields(params["fields"]))
+        return self._issued(params, delivered, settings, keeper)
 
     def inspect(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         return self._as_itself(params, look_up)
@@ -156,7 +169,9 @@ class ActionModule(OperatorAction):
             yield Need(REVOKE, frozenset({"update"}), "revoke the replaced token")
             yield Need(LOOKUP, frozenset({"update"}), "look up the replaced token")
 
-    def _issued(self, params: dict[str, t.Any], delivered: Delivered) -> dict[str, t.Any]:
+    def _issued(
+        self, params: dict[str, t.Any], delivered: Delivered, settings: VaultSettings, keeper: Keeper
+    ) -> dict[str, t.Any]:
         changed = delivered.state not in ("unchanged", "kept")
         place = params["field"] or str(self._dest(params))
         would = " (check mode: it would be)" if self.check_mode and changed else ""
@@ -164,7 +179,7 @@ class ActionModule(OperatorAction):
         self.progress(f"token of {place}: {delivered.state}{would}{life}")
         lines = list(delivered.lines)
         if changed and not self.check_mode and not params["wrap_ttl"]:
-            lines.append(f"The anchor is never written. To keep a copy there: {self._copy(params)}")
+            lines += self._copying(params, settings, keeper)
         for line in lines:
             self.progress(line)
         facts = delivered.facts
@@ -178,12 +193,28 @@ class ActionModule(OperatorAction):
             "warnings": [*delivered.warnings, *(facts.warnings() if facts else [])],
         }
 
-    def _copy(self, params: dict[str, t.Any]) -> str:
-        """The command with which the anchor's owner takes the token over."""
-        anchor = self._anchor(params)
+    def _keeper(self, params: dict[str, t.Any]) -> Keeper:
+        if not params["field"]:
+            return self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,))
+        known = self._field(params)
+        return self.keeper(params, known.name, known.file_names)
+
+    def _copying(self, params: dict[str, t.Any], settings: VaultSettings, keeper: Keeper) -> list[str]:
+        """How the anchor's owner takes the token over."""
+        tool = vault_tool()
         if params["dest"]:
-            return copy_command(self._dest(params), anchor)
-        return take_command(self._field(params), params["mount_point"], params["path"], anchor)
+            return [f"{NEVER_WRITTEN} {copy(self._dest(params), keeper)}"]
+        command = take(tool, settings, params["field"], keeper)
+        return [f"{NEVER_WRITTEN} {command}", *([tool.note] if tool.note else [])]
+
+    def _anchors_copy(self, params: dict[str, t.Any], token: str) -> list[str]:
+        """Whether the anchor's file holds this token, and how its owner puts it there."""
+        keeper = self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,))
+        held = FileStore(keeper.path).read() if isinstance(keeper, FileKeeper) else token
+        if not isinstance(keeper, FileKeeper) or held == token:
+            return []
+        what = "another token" if held else "no usable copy of it"
+        return [f"{keeper.path} holds {what}. {NEVER_WRITTEN} {copy(self._dest(params), keeper)}"]
 
     def _as_itself(
         self, params: dict[str, t.Any], work: t.Callable[[VaultAdmin, str, str], TokenFacts | None]
@@ -219,9 +250,15 @@ class ActionModule(OperatorAction):
         facts, text = self.asking(settings, params, asked)
         place = params["field"] or params["dest"] or settings.token_source
         self.progress(f"token of {place}: {text}")
+        alive = facts is not None or text == TOO_NARROW
+        looks = params["operation"] == "inspect" and params["dest"] and alive
+        notes = self._anchors_copy(params, settings.token) if looks else []
+        for note in notes:
+            self.progress(note)
         return {
             "changed": False,
-            "state": "dead" if facts is None and text != TOO_NARROW else "alive",
+            "notes": notes,
+            "state": "alive" if alive else "dead",
             "token": facts.as_dict() if facts else None,
             "warnings": facts.warnings() if facts else [],
         }

@@ -20,13 +20,13 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish i
     outdated,
     plan_absent,
     plan_present,
-    take_command,
     update_bundle,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import Keeper, file_keeper
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
@@ -37,13 +37,14 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution impor
     resolve,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
     Need,
     lacking,
     refuse_lacking,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings, expand
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
 
 if t.TYPE_CHECKING:
@@ -80,7 +81,7 @@ class ActionModule(OperatorAction):
         if params["max_versions"] is not None and params["max_versions"] < 1:
             raise BootstrapError("max_versions: must be at least 1. Leave it out to keep what Vault has.")
         if params["state"] == "absent":
-            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data))
+            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data), {})
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
         wanted = self._wanted(params, chosen)
 
@@ -91,10 +92,13 @@ class ActionModule(OperatorAction):
             if names is None and not params["values"] and not params["value_files"]:
                 older = outdated(vault, plan, wanted, stored, vault.now, "Looking at the bundle's older versions")
                 removed = [known.name for known in chosen if stored.data.get(known.name) is None]
-                _refuse_outdated([known for known in chosen if known.name in older], removed, wanted, params)
+                files = [known for known in chosen if known.name in older]
+                _refuse_outdated(files, removed, wanted, vault.settings)
             return plan
 
-        return self._published(params, fields, decide)
+        elsewhere = chosen if params["values"] or params["value_files"] else []
+        keepers = {known.name: self.keeper(params, known.name, known.file_names) for known in elsewhere}
+        return self._published(params, fields, decide, keepers)
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -131,9 +135,13 @@ class ActionModule(OperatorAction):
     # -------------------------------------------------------------------------------------------- publishing
 
     def _published(
-        self, params: dict[str, t.Any], fields: Sequence[Field], decide: t.Callable[[VaultAdmin, StoredBundle], Plan]
+        self,
+        params: dict[str, t.Any],
+        fields: Sequence[Field],
+        decide: t.Callable[[VaultAdmin, StoredBundle], Plan],
+        keepers: Mapping[str, Keeper],
     ) -> dict[str, t.Any]:
-        def work(vault: VaultAdmin) -> tuple[StoredBundle, Updated, Metadata]:
+        def work(vault: VaultAdmin) -> tuple[StoredBundle, Updated, Metadata, VaultSettings]:
             stored, metadata = self._checked(params, vault, decide)
             updated = update_bundle(
                 vault,
@@ -145,14 +153,17 @@ class ActionModule(OperatorAction):
             if metadata.changed and not self.check_mode:
                 found = metadata.before or vault.read(metadata.path, "Reading the bundle's metadata") or {}
                 vault.write(metadata.path, metadata.body(found), "Writing the bundle's metadata")
-            return stored, updated, metadata
+            return stored, updated, metadata, vault.settings
 
-        stored, updated, metadata = self.as_operator(params, work, fields)
+        stored, updated, metadata, settings = self.as_operator(params, work, fields)
         lost = metadata.lost(updated.before + 1 if self.check_mode and updated.plan.changed else updated.after)
         # A run that is not in check mode may look with this task first; what is done is told when it is done.
         looks = self.check_mode and not self._templar.available_variables.get("ansible_check_mode", True)
         if not looks:
             self._report(params, stored, updated, metadata, lost)
+        notes = _taking(keepers, updated, settings) if not self.check_mode else []
+        for note in notes:
+            self.progress(note)
         return {
             "changed": updated.plan.changed or metadata.changed,
             "fields": [change.as_dict() for change in updated.plan.changes],
@@ -160,6 +171,7 @@ class ActionModule(OperatorAction):
             "previous_version": updated.before,
             "metadata": sorted(metadata.wanted),
             "versions_lost": lost,
+            "notes": notes,
             "diff": [] if looks else self.shown(_diffs(params, updated, metadata)),
         }
 
@@ -292,24 +304,38 @@ def _refuse_missing(chosen: Sequence[Field], plan: Plan, params: Mapping[str, t.
         )
 
 
+def _taking(keepers: Mapping[str, Keeper], updated: Updated, settings: VaultSettings) -> list[str]:
+    """How the anchor's owner takes over what was written and did not come from the anchor."""
+    tool = vault_tool()
+    written = [change.name for change in updated.plan.changes if change.state in ("new", "changed")]
+    notes = [
+        f"The anchor is never written. To keep a copy of {name} there: {take(tool, settings, name, keepers[name])}"
+        for name in written
+        if name in keepers
+    ]
+    return [*notes, tool.note] if notes and tool.note else notes
+
+
 def _refuse_outdated(
-    older: Sequence[Field], removed: Sequence[str], wanted: Mapping[str, Found], params: Mapping[str, t.Any]
+    older: Sequence[Field], removed: Sequence[str], wanted: Mapping[str, Found], settings: VaultSettings
 ) -> None:
     """A field that was rotated in Vault or taken out, and in the anchor not yet, is never rolled back unasked."""
     if not older:
         return
-    anchor = expand(params["anchor"], Path.home())
+    tool = vault_tool()
     lines = ""
     for known in older:
-        way = f"To take Vault's value: {take_command(known, params['mount_point'], params['path'], anchor)}"
+        place = wanted[known.name].provenance
+        way = f"To take Vault's value: {take(tool, settings, known.name, file_keeper(place.place))}"
         if known.name in removed:
             way = "It was taken out of the bundle: take the file away, or out of tazlab_fields"
-        lines += f"\n  {known.name}, {wanted[known.name].provenance.label}. {way}"
+        lines += f"\n  {known.name}, {place.label}. {way}"
     names = ",".join(known.name for known in older)
     raise BootstrapError(
         "The anchor's files are older than what Vault holds, which was written after them: was it rotated? Nothing was "
         f"published. Take Vault's values into the anchor by hand, or publish the old ones all the same by naming their "
         f"fields (names, tazlab.bootstrap.publish -e tazlab_publish={names}):{lines}"
+        f"{tool.line}"
     )
 
 

@@ -94,6 +94,18 @@ options:
     default: false
 """
 
+    LIVING = r"""
+options:
+  etcd_lost:
+    description:
+      - The confirmation that the etcd of a living cluster is lost and that its machines shall get a new, empty one. It
+        must equal O(cluster).
+      - Without it, no etcd is made where a machine that answers belongs to an older one - a configured worker, or the
+        API that the stored kubeconfig names. A birth that an interrupted run had begun goes on.
+    type: str
+    default: ""
+"""
+
     WAITING = r"""
 options:
   timeout:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import DELETED, DESTROYED, StoredBundle
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import rollback, undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_undelete import rollback_command, undelete_command
 
 
 def refuse_gone(
@@ -30,28 +30,29 @@ def refuse_gone(
     """
     if not stored.gone or stored.version == over:
         return
+    tool = vault_tool()
     place, newest = f"{settings.mount_point}/{settings.path}", stored.version
     found = f"The newest version of {place}, {newest}, was"
     needed = f"{settings.mount_point}/undelete/{settings.path}"
     if stored.gone == DELETED:
         found += f" deleted on {iso(stored.deletion)}, and its values can be brought back"
-        way = f"bring it back, with a token that has update on {needed}:\n    {undelete_command(settings, newest)}"
+        way = f"bring it back, with a token that has update on {needed}:\n    {undelete(tool, settings, newest)}"
     else:
         last = _last_kept(newest, older)
         if last is None:
             return
-        rollback = rollback_command(settings, last.version)
+        again = rollback(tool, settings, last.version)
         found += f" destroyed, while version {last.version}"
-        way = f"make that the newest one:\n    {rollback}"
+        way = f"make that the newest one:\n    {again}"
         if last.gone == DELETED:
             found += f", deleted on {iso(last.deletion)},"
             way = f"bring that back, with a token that has update on {needed}, and make it the newest one:\n    "
-            way += f"{undelete_command(settings, last.version)} &&\n    {rollback}"
+            way += f"{undelete(tool, settings, last.version)} &&\n    {again}"
         found += " is still there"
     wrong = "" if over is None else f" over_deleted is {over}, which is not that version."
     raise BootstrapError(
-        f"{doing}: {found}. Nothing was changed.{wrong}\n  To {way}\n  Or, if those values are not wanted any more, "
-        f"publish over them: tazlab.bootstrap.publish -e tazlab_over_deleted={newest}"
+        f"{doing}: {found}. Nothing was changed.{wrong}\n  To {way}{tool.line}\n  Or, if those values are not wanted "
+        f"any more, publish over them: tazlab.bootstrap.publish -e tazlab_over_deleted={newest}"
     )
 
 

@@ -8,12 +8,10 @@ The plan is pure; only L{update_bundle} talks, to whatever reads and writes the 
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
@@ -107,12 +105,6 @@ def plan_present(
         if name not in names
     ]
     return Plan(data, tuple(changes))
-
-
-def take_command(known: Field, mount_point: str, path: str, anchor: Path) -> str:
-    """How the anchor's owner takes over what Vault has."""
-    file = shlex.quote(str(anchor / known.file_names[0]))
-    return f"(umask 077; bao kv get -mount={shlex.quote(mount_point)} -field={known.name} {shlex.quote(path)} > {file})"
 
 
 def outdated(

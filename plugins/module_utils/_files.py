@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 import time
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ def exposed(path: Path, content: Content) -> str | None:
     """The warning about a file with a secret that others can read."""
     if not content.mode & 0o007:
         return None
-    return f"{path} can be read by everybody (mode {content.mode:04o}): chmod 600 {path}"
+    return f"{path} can be read by everybody (mode {content.mode:04o}): chmod 600 {shlex.quote(str(path))}"
 
 
 def read_text(path: Path, within: Path | None = None) -> Content:

@@ -161,7 +161,7 @@ def _agree(flux: Flux, wanted: Wanted, system: str) -> None:
         )
     source, root = sources[0].get("spec") or {}, roots[0].get("spec") or {}
     followed = (
-        ("url", _same_url, str(source.get("url") or ""), wanted.url),
+        ("url", same_url, str(source.get("url") or ""), wanted.url),
         ("branch", str, str((source.get("ref") or {}).get("branch") or ""), wanted.branch),
         ("path", normal, str(root.get("path") or ""), wanted.path),
     )
@@ -185,7 +185,7 @@ def _agree(flux: Flux, wanted: Wanted, system: str) -> None:
     flux.secret = login or FOLDER
 
 
-def _same_url(url: str) -> str:
+def same_url(url: str) -> str:
     """An address such that those with and without .git, and with a / at the end, are equal."""
     parts = urlsplit(url.strip())
     return f"{parts.scheme}://{parts.netloc}".lower() + parts.path.rstrip("/").removesuffix(".git")

@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -213,7 +214,7 @@ class Checkout:
                 raise BootstrapError(f"Git repository {url}: {refusal.words.format(token=token)}")
         raise BootstrapError(
             f"Git repository {url}: Git could not read it, for a reason that we do not know. Try it by hand: "
-            f"git ls-remote {url}"
+            f"git ls-remote {shlex.quote(url)}"
         )
 
     def _branches(self) -> list[str]:

@@ -53,7 +53,7 @@ def proxmox(
         bridge=str(settings.get("bridge") or "vmbr0"),
         places=readable(machines),
     )
-    problems = preflight(ProxmoxClient(connection), targets)
+    problems, _absent = preflight(ProxmoxClient(connection), targets)
     if problems:
         raise BootstrapError(" ".join(problems))
     if not targets.places:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -48,6 +48,29 @@ CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 VERSION = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?")
 SCHEMATIC = re.compile(r"[0-9a-f]{64}")
 
+# Below, a machine configuration is not made of several documents, the hostname among them. Above, Talos writes
+# documents for what we set in cluster.* (KubeCoreDNSConfig beside cluster.coreDNS), and refuses to have it in both.
+TALOS = ((1, 12), (1, 13))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version: v1.12.6-beta.1 is (1, 12, 6)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0]))
+
+
+def talos_problem(version: str) -> str | None:
+    """Why a version of Talos is not supported, if it is not."""
+    oldest, newest = ("v" + ".".join(map(str, end)) for end in TALOS)
+    minor = numbers(version)[:2]
+    if minor < TALOS[0]:
+        return f"{version} is too old. Use Talos {oldest} or newer, up to {newest}."
+    if minor > TALOS[1]:
+        return (
+            f"{version} is not supported yet: from v1.14 on, Talos writes its configuration as documents, and refuses "
+            f"settings that are made here beside them (cluster.coreDNS). Use Talos {oldest} to {newest}."
+        )
+    return None
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -57,10 +80,17 @@ class Setting:
     phases: frozenset[str]
     hint: str
     pattern: re.Pattern[str] | None = None
+    check: Callable[[str], str | None] | None = None
 
 
-def _setting(variable: str, phases: str, hint: str, pattern: re.Pattern[str] | None = None) -> Setting:
-    return Setting(variable, frozenset(phases.split()), hint, pattern)
+def _setting(
+    variable: str,
+    phases: str,
+    hint: str,
+    pattern: re.Pattern[str] | None = None,
+    check: Callable[[str], str | None] | None = None,
+) -> Setting:
+    return Setting(variable, frozenset(phases.split()), hint, pattern, check)
 
 
 URL = re.compile(r"https?://[^\s/]+\S*")
@@ -71,7 +101,7 @@ SETTINGS = (
     _setting("tazlab_proxmox.url", "vms", "the API's address, e.g. https://pve.example.net:8006", URL),
     _setting("tazlab_proxmox.storage", "vms", "the storage that holds the VMs' disks, e.g. local-lvm"),
     _setting("tazlab_proxmox.image_storage", "vms", "a storage whose content includes import, e.g. local"),
-    _setting("tazlab_talos.version", "vms talos", "Talos' version, e.g. v1.12.6", VERSION),
+    _setting("tazlab_talos.version", "vms talos", "Talos' version, e.g. v1.12.6", VERSION, talos_problem),
     _setting("tazlab_talos.kubernetes_version", "talos", "Kubernetes' version, e.g. 1.35.4", VERSION),
     _setting("tazlab_talos.schematic", "vms talos", "the Image Factory's id: 64 hexadecimal digits", SCHEMATIC),
     _setting("tazlab_flux.url", "flux", "the repository's address, e.g. https://github.com/you/cluster"),
@@ -197,4 +227,6 @@ def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list
             problems.append(f"{setting.variable}: is not set. It is {setting.hint}.")
         elif setting.pattern and not setting.pattern.fullmatch(str(value)):
             problems.append(f"{setting.variable}: {value!r} does not fit. It is {setting.hint}.")
+        elif setting.check and (problem := setting.check(str(value))):
+            problems.append(f"{setting.variable}: {problem}")
     return problems

@@ -9,6 +9,7 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import ssl
 import tempfile
@@ -127,7 +128,7 @@ class Api:
         except Exception:  # noqa: BLE001 - its text quotes the file, which holds keys
             raise BootstrapError(
                 f"kubeconfig {self._kubeconfig} cannot be used: it is no kubeconfig, or its current context is "
-                f"incomplete. Look at it with: kubectl --kubeconfig {self._kubeconfig} config view"
+                f"incomplete. Look at it with: kubectl --kubeconfig {shlex.quote(str(self._kubeconfig))} config view"
             ) from None
         finally:
             shutil.rmtree(private, ignore_errors=True)

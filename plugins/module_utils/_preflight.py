@@ -8,6 +8,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,7 @@ def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool],
     if missing:
         yield (
             f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}. Install "
-            f"them: {python} -m pip install {' '.join(missing)}"
+            f"them: {shlex.quote(python)} -m pip install {' '.join(missing)}"
         )
 
 

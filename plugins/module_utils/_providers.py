@@ -100,8 +100,12 @@ class CommandProvider:
     def missing_anchor(self) -> str | None:
         return None
 
+    def argv_for(self, name: str) -> tuple[str, ...]:
+        """The command for a field of this name."""
+        return tuple(word.replace("{name}", name).replace("{file}", kebab_case(name)) for word in self.argv)
+
     def attempts(self, field: Field) -> Iterator[Attempt]:
-        argv = [word.replace("{name}", field.name).replace("{file}", kebab_case(field.name)) for word in self.argv]
+        argv = self.argv_for(field.name)
         program = Path(argv[0]).name
         origin = Provenance("command", program, f"command {program}")
         output = self.run(argv, self.environ, self.timeout)

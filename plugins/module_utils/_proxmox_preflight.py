@@ -75,8 +75,8 @@ def readable(rows: Sequence[Mapping[str, t.Any]]) -> list[Place]:
     ]
 
 
-def preflight(client: ProxmoxClient, targets: Targets) -> list[str]:
-    """Every problem, each as 'what: what came back. next step'."""
+def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[str], list[str]]:
+    """Every problem, each as 'what: what came back. next step'; and the names of the VMs that are not there."""
     privileges = Privileges(client.get("access/permissions"))
     cluster = read_cluster(client)
     nodes = list(dict.fromkeys(place.node for place in targets.places))
@@ -87,7 +87,7 @@ def preflight(client: ProxmoxClient, targets: Targets) -> list[str]:
         if cluster.nodes.get(node):
             found = bridge_problem(client, node, targets.bridge)
             problems += [found] if found else []
-    return problems
+    return problems, [place.name for place in targets.places if place.vmid not in cluster.guests]
 
 
 def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence[str]) -> Iterator[str]:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """etcd, bootstrapped exactly once, and the kubeconfig of the cluster that it holds.
 
-Whether it is bootstrapped is read from the cluster, never from a note of ours. Private: other collections must not
-import it.
+Whether it is bootstrapped is read from the cluster; that it may be, the note of a birth says. Private: other
+collections must not import it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+    PASSING,
     Nodes,
     Progress,
     Standing,
@@ -31,12 +33,16 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._yaml import NotY
 # Where etcd does not run, Talos may leave the question unanswered.
 MEMBERS_SECONDS = 8.0
 
-# What a node may answer while its API or etcd starts. Anything else is an error at once.
-PASSING = frozenset({Failure.UNREACHABLE, Failure.CUT, Failure.NOT_YET, Failure.UNKNOWN, Failure.CLOCK})
+
+# Why an etcd without members is waited for where no birth is under way.
+LOST = (
+    "its etcd tells no members, and this run may not make a new one, as the cluster was born before. If its data is "
+    "lost, recover it from a snapshot (talosctl bootstrap --recover-from), or say so (tazlab_etcd_lost)"
+)
 
 
 @dataclass(frozen=True)
-class Etcd:
+class Members:
     """What the control planes tell of etcd."""
 
     members: int
@@ -47,20 +53,23 @@ class Etcd:
         return self.members > 0
 
 
-def look_at_etcd(nodes: Nodes, control_planes: Sequence[Node]) -> Etcd:
+def look_at_etcd(nodes: Nodes, control_planes: Sequence[Node]) -> Members:
     """Ask every control plane: one of them alone may be new, in a cluster that has long been running."""
     running = []
     for node in control_planes:
         members = _members(nodes, node)
         if members:
-            return Etcd(members)
+            return Members(members)
         if _etcd_runs(nodes, node):
             running.append(node)
-    return Etcd(0, tuple(running))
+    return Members(0, tuple(running))
 
 
-def bootstrap(nodes: Nodes, control_planes: Sequence[Node], deadline: Deadline, progress: Progress) -> bool:
-    """Bootstrap etcd on the first control plane unless it has members; whether this call did it."""
+def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline: Deadline, progress: Progress) -> bool:
+    """Bootstrap etcd on the first control plane unless it has members; whether this call did it.
+
+    Without the note of a birth, etcd is waited for and never made: its data may be there and just not be served yet.
+    """
     _wait_for_api(nodes, control_planes, deadline, progress)
     waiting = Waiting(deadline, progress)
     first = control_planes[0]
@@ -70,6 +79,7 @@ def bootstrap(nodes: Nodes, control_planes: Sequence[Node], deadline: Deadline, 
             etcd = look_at_etcd(nodes, control_planes)
             if etcd.is_bootstrapped:
                 progress(f"etcd has {etcd.members} member{'s' if etcd.members > 1 else ''}")
+                note.write(Birth.NONE)
                 return done
             others = [node for node in etcd.running if node != first]
             if others:
@@ -77,7 +87,10 @@ def bootstrap(nodes: Nodes, control_planes: Sequence[Node], deadline: Deadline, 
                 missing: Mapping[Node, str] = dict.fromkeys(others, "etcd runs and tells no members")
             elif done:
                 missing = {first: "etcd was bootstrapped and tells no members yet"}
+            elif note.read() is Birth.NONE:
+                missing = {first: LOST}
             else:
+                note.write(Birth.ASKED)
                 done, missing = _try(nodes, first, progress)
         except TalosctlError as error:
             if error.failure not in PASSING:

@@ -16,12 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import SCHEMATIC, VERSION
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import (
+    SCHEMATIC,
+    VERSION,
+    numbers,
+    talos_problem,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import decoded_length
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._yaml import NotYaml, documents
 
-# The machine configuration is made of several documents, the hostname among them, from this version on.
-OLDEST = (1, 12)
 SECRETBOX_BYTES = 32
 FACTORY = "https://factory.talos.dev"
 
@@ -93,6 +96,7 @@ class Cluster:
     nodes: tuple[Node, ...]
     version: str
     kubernetes_version: str
+    schematic: str
     installer: str
     install_disk: str
     coredns: bool
@@ -120,6 +124,7 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
         nodes=nodes,
         version=f"v{params['version'].removeprefix('v')}",
         kubernetes_version=params["kubernetes_version"].removeprefix("v"),
+        schematic=params["schematic"],
         installer=installer_image(params["factory_url"], params["schematic"], params["version"]),
         install_disk=params["install_disk"],
         coredns=params["coredns"],
@@ -127,7 +132,7 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
 
 
 def form_problems(params: Mapping[str, Any]) -> Iterator[str]:
-    """Versions and ids that have not the form of one, each with the next step."""
+    """Versions and ids that have not the form of one, or are not supported, each with the next step."""
     for name, pattern, hint in (
         ("version", VERSION, "Talos' version, e.g. v1.12.6"),
         ("kubernetes_version", VERSION, "Kubernetes' version, e.g. 1.35.4"),
@@ -135,12 +140,12 @@ def form_problems(params: Mapping[str, Any]) -> Iterator[str]:
     ):
         if not pattern.fullmatch(params[name]):
             yield f"{name}: {params[name]!r} does not fit. It is {hint}."
+        elif name == "version" and (problem := talos_problem(params[name])):
+            yield f"{name}: {problem}"
 
 
 def option_problems(params: Mapping[str, Any]) -> Iterator[str]:
     """What else is wrong with the options, each with the next step."""
-    if VERSION.fullmatch(params["version"]) and numbers(params["version"]) < OLDEST:
-        yield f"version: {params['version']} is too old. Use Talos v{'.'.join(map(str, OLDEST))} or newer."
     if params["endpoint"] and not re.fullmatch(r"https://[^\s/@]+:\d+/?", params["endpoint"]):
         yield (
             f"endpoint: {params['endpoint']!r} does not fit. It is the address of the Kubernetes API with its port, "
@@ -196,11 +201,6 @@ def installer_image(factory_url: str, schematic: str, version: str) -> str:
     """The image that a node installs and upgrades itself from: of the same schematic, so that its extensions stay."""
     registry = urlsplit(factory_url).netloc
     return f"{registry}/nocloud-installer/{schematic}:v{version.removeprefix('v')}"
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version: v1.12.6-beta.1 is (1, 12, 6)."""
-    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0]))
 
 
 def client_problem(client: str, wanted: str) -> str | None:

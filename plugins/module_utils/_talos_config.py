@@ -160,6 +160,16 @@ def _identity(document: Mapping[str, Any]) -> str:
     return "/".join(str(document[key]) for key in ("kind", "name") if document.get(key))
 
 
+def main_document(config: bytes) -> Mapping[str, Any]:
+    """The document of a configuration that says what the machine is."""
+    return next((each for each in documents(config) if isinstance(each, Mapping) and "machine" in each), {})
+
+
+def cluster_name(config: bytes) -> str:
+    """The name of the cluster that a configuration makes the machine part of."""
+    return str((main_document(config).get("cluster") or {}).get("clusterName") or "")
+
+
 def allows_scheduling(config: bytes) -> bool:
     """Whether a control plane with this configuration runs ordinary pods."""
     return any(

@@ -9,15 +9,17 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node, numbers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import differences
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_probe import asks_for_certificate
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import (
@@ -33,6 +35,10 @@ Progress = Callable[[str], None]
 
 PAUSE_SECONDS = 1.0
 TELL_SECONDS = 15.0
+AT_ONCE = 8  # nodes asked side by side
+
+# What a node may answer while its API or etcd starts. Anything else is an error at once.
+PASSING = frozenset({Failure.UNREACHABLE, Failure.CUT, Failure.NOT_YET, Failure.UNKNOWN, Failure.CLOCK})
 
 
 class Standing(Enum):
@@ -51,6 +57,19 @@ class Look:
     standing: Standing
     why: str = ""
     version: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A node as one look found it, with its configuration where it is ours."""
+
+    look: Look
+    persistent: bytes = field(default=b"", repr=False)  # with which it will boot
+    active: bytes = field(default=b"", repr=False)  # with which it runs
+
+    @property
+    def standing(self) -> Standing:
+        return self.look.standing
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,27 @@ class Nodes:
         except TalosctlError as error:
             return _passed(error)
         return None
+
+    def found(self, node: Node, timeout: float = CALL_SECONDS) -> Found:
+        """A node's state, and its configuration where it is ours."""
+        look = self.look(node, timeout)
+        if look.standing is not Standing.OURS:
+            return Found(look)
+        try:
+            return Found(look, *self.config(node))
+        except TalosctlError as error:
+            if error.failure not in PASSING:
+                raise
+            return Found(Look(Standing.SILENT, error.failure.value))
+
+    def schematic(self, node: Node) -> str | None:
+        """The id of the schematic that a configured node runs. The Image Factory notes it as an extension."""
+        answer = self.call(node, "get", "extensions", "--output", "yaml")
+        try:
+            told = [document["spec"]["metadata"] for document in documents(answer) if isinstance(document, Mapping)]
+            return next((str(each["version"]) for each in told if each["name"] == "schematic"), None)
+        except (NotYaml, KeyError, TypeError):
+            return None
 
     def config(self, node: Node) -> tuple[bytes, bytes]:
         """A configured node's configuration: as it will boot with, and as it runs with."""
@@ -139,33 +179,51 @@ SAME = "unchanged"
 DEFERRED = "not answering yet"
 
 
+def survey(nodes: Nodes, wanted: Sequence[Node], timeout: float = CALL_SECONDS) -> dict[Node, Found]:
+    """One look at each node, side by side."""
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(lambda node: nodes.found(node, timeout), wanted), strict=True))
+
+
+def survey_control_planes(
+    nodes: Nodes, wanted: Sequence[Node], deadline: Deadline, progress: Progress
+) -> dict[Node, Found]:
+    """Look at each node until every control plane answers: a silent one may hold etcd's data."""
+    waiting = Waiting(deadline, progress)
+    found = survey(nodes, wanted)
+    while True:
+        silent = {node: each.look.why for node, each in found.items() if each.standing is Standing.SILENT}
+        late = {node: why for node, why in silent.items() if node.is_control_plane}
+        if not late:
+            return found
+        waiting.pause("answer", late)
+        found |= survey(nodes, list(silent))
+
+
 def configure(
     nodes: Nodes,
     wanted: Mapping[Node, bytes],
+    seen: Mapping[Node, Found],
     deadline: Deadline,
     progress: Progress,
     *,
-    version: str,
     wait_for_workers: bool,
     check: bool,
 ) -> list[Change]:
-    """Give each node its configuration. Those that do not answer yet are waited for; the order is theirs.
+    """Give each node its configuration, beginning from what was C{seen}. Those that do not answer yet are waited for.
 
     A worker that an interrupted run has configured answers only when the control plane runs, so it may have to be
     deferred: asked again by a later call.
     """
     done: dict[Node, Change] = {}
     waiting = Waiting(deadline, progress)
+    found = {node: seen[node] for node in wanted}
     while True:
-        silent: dict[Node, Look] = {}
-        for node in wanted:
-            if node not in done:
-                look = nodes.look(node)
-                if look.standing is Standing.SILENT:
-                    silent[node] = look
-                else:
-                    done[node] = _settle(nodes, node, look, wanted[node], version, check)
-                    progress(f"{node.name}: {done[node].state}")
+        for node, each in found.items():
+            if each.standing is not Standing.SILENT:
+                done[node] = _settle(nodes, node, each, wanted[node], check)
+                progress(f"{node.name}: {done[node].state}")
+        silent = {node: found[node].look for node in found if node not in done}
         late = [node for node in silent if node.is_control_plane or wait_for_workers]
         if check or not late:
             for node in silent:
@@ -173,28 +231,31 @@ def configure(
             done |= {node: Change(node, DEFERRED, changed=check) for node in silent}
             return [done[node] for node in wanted]
         waiting.pause("answer", {node: silent[node].why for node in late})
+        found = survey(nodes, list(silent))
 
 
-def _settle(nodes: Nodes, node: Node, look: Look, wanted: bytes, version: str, check: bool) -> Change:
-    if look.standing is Standing.FOREIGN:
+def _settle(nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool) -> Change:
+    if found.standing is Standing.FOREIGN:
         raise BootstrapError(foreign(node, nodes.talosconfig is not None))
-    if look.standing is Standing.MAINTENANCE:
+    if found.standing is Standing.MAINTENANCE:
         if not check:
             nodes.call(node, "apply-config", "--file", Private(wanted), insecure=True)
         return Change(node, APPLIED, changed=True)
-    persistent, active = nodes.config(node)
-    warning = _version_warning(node, look.version, version)
-    paths = tuple(differences(persistent, wanted))
+    paths = tuple(differences(found.persistent, wanted))
     if not paths:
-        waits = differences(active, persistent)
-        if waits:
-            warning = f"{node.name} runs with an older configuration until its next reboot ({', '.join(waits)})."
+        waits = differences(found.active, found.persistent)
+        warning = (
+            f"{node.name} runs with an older configuration until its next reboot ({', '.join(waits)})."
+            if waits
+            else None
+        )
         return Change(node, SAME, warning=warning)
     state = UPDATED if check else _update(nodes, node, wanted)
+    warning = None
     if state is STAGED:
         warning = (
             f"{node.name} takes its new configuration at its next reboot, which is yours to choose: "
-            f"talosctl --nodes {node.address} reboot ({', '.join(paths)})."
+            f"{by_hand(nodes.talosconfig, node, 'reboot')} ({', '.join(paths)})."
         )
     return Change(node, state, changed=True, paths=paths, warning=warning)
 
@@ -211,6 +272,12 @@ def _update(nodes: Nodes, node: Node, wanted: bytes) -> str:
     return UPDATED
 
 
+def by_hand(talosconfig: Path | bytes | None, node: Node, *words: str) -> str:
+    """A command of talosctl for a person to run, which needs nothing from elsewhere."""
+    reach = ["--talosconfig", str(talosconfig)] if isinstance(talosconfig, Path) else []
+    return shlex.join(["talosctl", *reach, "--endpoints", node.address, "--nodes", node.address, *words])
+
+
 def foreign(node: Node, have_secrets: bool) -> str:
     """What to say of a node that is configured, and not by the secrets at hand."""
     found = "with other secrets than those in the state directory" if have_secrets else "while its secrets are gone"
@@ -218,15 +285,6 @@ def foreign(node: Node, have_secrets: bool) -> str:
         f"{node.name} ({node.address}) is configured {found}. Nothing was changed: new secrets would lock you out of "
         "it. Restore the state directory (secrets.yaml above all) from your backup; or, where the node may be lost, "
         "delete its VM with destroy.yml and run again."
-    )
-
-
-def _version_warning(node: Node, found: str | None, wanted: str) -> str | None:
-    if found is None or numbers(found) == numbers(wanted):
-        return None
-    return (
-        f"{node.name} runs Talos {found}, and {wanted} is wanted. Its configuration names the new installer; to move, "
-        f"run: talosctl --nodes {node.address} upgrade"
     )
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import VERSION
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Etcd, Note
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
     Cluster,
     InvalidConfig,
+    Node,
     client_problem,
     cluster_of,
     form_problems,
@@ -29,11 +30,19 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster im
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import (
     Generator,
     allows_scheduling,
+    cluster_name,
     credentials_problem,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Nodes, refuse_foreign
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+    Found,
+    Nodes,
+    Standing,
+    refuse_foreign,
+    survey,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import authority, difference, generate
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_versions import Wanted, change_problems, living
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
 
 # A node that does not answer may not have been made yet. It is not waited for.
@@ -56,11 +65,53 @@ def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> li
         return found
     cluster = cluster_of(params)
     generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
-    found += _config_problems(generator)
+    configs, invalid = _configs(generator)
+    found += invalid
     if look and not kept:
-        talosconfig = usable_talosconfig(state, generator) if stored else None
-        found += _node_problems(Nodes(talosctl, talosconfig), cluster)
+        nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
+        seen = survey(nodes, cluster.nodes, LOOK_SECONDS)
+        found += living_problems(nodes, cluster, configs, seen, state)
+        found += _etcd_problem(params, cluster, seen, state)
     return found
+
+
+def living_problems(
+    nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
+) -> list[str]:
+    """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
+    versions = Wanted(cluster.version, cluster.schematic, state.path(TALOSCONFIG))
+    return [
+        *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
+        *_name_problem(cluster, seen),
+        *change_problems(living(seen, wanted, nodes.schematic), versions),
+    ]
+
+
+def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[str]:
+    """Machines that are configured as a cluster of another name: the state directory is that cluster's."""
+    names = {node: cluster_name(found.persistent) for node, found in seen.items() if found.standing is Standing.OURS}
+    for name in dict.fromkeys(names.values()):
+        if name != cluster.name:
+            theirs = ", ".join(node.name for node, found in names.items() if found == name)
+            yield (
+                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. Nothing is changed there. "
+                "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own."
+            )
+
+
+def _etcd_problem(params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State) -> list[str]:
+    """A new etcd that would be made beside a living cluster. A machine that has still to be made is a new one."""
+    standings = {
+        node: Standing.MAINTENANCE
+        if node.name in params["unmade"] and found.standing is Standing.SILENT
+        else found.standing
+        for node, found in seen.items()
+    }
+    try:
+        Etcd(cluster.name, Note(state), params["etcd_lost"]).decide(standings)
+    except BootstrapError as error:
+        return [str(error)]
+    return []
 
 
 def _patch_problems(params: Mapping[str, Any]) -> Iterator[str]:
@@ -101,7 +152,8 @@ def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[str]:
     return [problem] if problem else []
 
 
-def _config_problems(generator: Generator) -> Iterator[str]:
+def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[str]]:
+    """The nodes' configurations, and what is wrong with those that cannot be made."""
     why: dict[str, list[str]] = {}
     configs = {}
     for node in generator.cluster.nodes:
@@ -109,23 +161,16 @@ def _config_problems(generator: Generator) -> Iterator[str]:
             configs[node] = generator.machine_config(node)
         except InvalidConfig as error:
             why.setdefault(error.why, []).append(error.node)
-    yield from _grouped(why)
+    problems = list(_grouped(why))
     workers = [node for node in generator.cluster.nodes if not node.is_control_plane]
     scheduling = [config for node, config in configs.items() if node.is_control_plane and allows_scheduling(config)]
     if not workers and configs and not scheduling:
-        yield (
+        problems.append(
             "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on it. "
             "Add a host to the group talos_workers, or a patch for the control planes: "
             "cluster: {allowSchedulingOnControlPlanes: true}."
         )
-
-
-def _node_problems(nodes: Nodes, cluster: Cluster) -> list[str]:
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        looks = dict(
-            zip(cluster.nodes, pool.map(lambda node: nodes.look(node, LOOK_SECONDS), cluster.nodes), strict=True)
-        )
-    return refuse_foreign(looks, nodes.talosconfig is not None)
+    return configs, problems
 
 
 def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -20,7 +20,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file imp
 SECRETS = "secrets.yaml"
 TALOSCONFIG = "talosconfig"
 KUBECONFIG = "kubeconfig"
-FILES = (SECRETS, TALOSCONFIG, KUBECONFIG)
+BIRTH = "birth"  # there only while a cluster is born
+FILES = (SECRETS, TALOSCONFIG, KUBECONFIG, BIRTH)
 
 
 @dataclass(frozen=True)

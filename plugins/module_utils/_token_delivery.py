@@ -9,7 +9,6 @@ Killed at any point, either the old or the new token works, and the next run fin
 from __future__ import annotations
 
 import contextlib
-import shlex
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +33,9 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores imp
     token_in,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import VaultFailure
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import IN_ANCHOR, ROTATED
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import revoke as revoke_command
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import unwrap, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import IN_ANCHOR
 
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
@@ -209,9 +210,10 @@ def _withdrawn(vault: VaultAdmin, token: str, accessor: str) -> str:
                 return "The new token was revoked."
         late.write(REVOKE, {"accessor": accessor}, "Revoking the new token")
         return "The new token was revoked."
+    tool = vault_tool()
     return (
-        f"The new token could NOT be revoked. Revoke it by its accessor: bao token revoke -accessor {accessor} (or "
-        "vault token revoke); otherwise it dies unused at the end of its period."
+        "The new token could NOT be revoked. Left alone, it dies unused at the end of its period. To revoke it by its "
+        f"accessor:\n  {revoke_command(tool, vault.settings, accessor)}{tool.line}"
     )
 
 
@@ -300,11 +302,12 @@ def deliver_wrapped(
         if not token:
             raise BootstrapError(f"{doing}: Vault's answer holds no wrapping token.")
         keep(token)
-    name = shlex.quote(store.path.name)
+    ca_file, tool = vault.settings.ca_file, vault_tool()
+    with_ca = f" and Vault's CA, {ca_file}," if ca_file else ""
     line = (
-        f"{store.place} holds a wrapping token, which serves once within {wrap_ttl} s. On the other machine: "
-        f'(umask 077; mkdir -p ~/.config/tazlab; VAULT_TOKEN="$(cat {name})" bao unwrap -field=token > '
-        f"~/{ROTATED})"
+        f"{store.place} holds a wrapping token, which serves once within {wrap_ttl} s. Copy it{with_ca} to the other "
+        f"machine. There, where it lies (write vault for bao, or bao for vault, if that is what is installed there): "
+        f"{unwrap(tool, vault.settings, store.path.name)}"
     )
     return Delivered("wrapped", lines=[line])
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import rea
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean_token, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import PrivateFile
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import IN_ANCHOR, ROTATED
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import ROTATED
 
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
@@ -121,17 +120,11 @@ def _cleaned(raw: str) -> str | None:
         return None
 
 
-def refuse_anchor(path: Path, anchor: Path) -> None:
-    """The recovery anchor is never written: its owner copies by hand."""
+def refuse_anchor(path: Path, anchor: Path, copying: str) -> None:
+    """The recovery anchor is never written: its owner copies by hand, which C{copying} says how to do."""
     if not path.parent.resolve().is_relative_to(anchor.resolve()):
         return
     raise BootstrapError(
         f"dest: {path} is inside the recovery anchor {anchor}, which is never written. Leave dest out, so that the "
-        f"token goes to ~/{ROTATED}, then copy it there by hand: {copy_command(None, anchor)}"
+        f"token goes to ~/{ROTATED}, then keep a copy by hand:\n  {copying}"
     )
-
-
-def copy_command(path: Path | None, anchor: Path) -> str:
-    """How the anchor's owner puts the token there."""
-    source = shlex.quote(str(path)) if path else f"~/{ROTATED}"
-    return f"install -m 600 {source} {shlex.quote(str(anchor / IN_ANCHOR))}"

@@ -45,8 +45,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes imp
     explain,
     failure_of,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_undelete import undelete_command
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
 CLOCK_GRAIN: t.Final = 2.0  # seconds
@@ -309,16 +309,16 @@ def bundle_outcome(answer: Answer, settings: VaultSettings) -> Outcome:
     version = metadata.get("version")
     version = version if isinstance(version, int) else None
     deletion = iso(vault_time(metadata.get("deletion_time")))
-    undelete = undelete_command(settings, version or 0)
+    command = undelete(vault_tool(), settings, version or 0)
     if data is None:
         reason = "destroyed" if metadata.get("destroyed") is True else "deleted"
-        message = explain(reason, settings, version=version, when=deletion, undelete=undelete)
+        message = explain(reason, settings, version=version, when=deletion, undelete=command)
         return Outcome(reason, message, reachable=True, version=version)
     created = vault_time(metadata.get("created_time"))
     warning = (
         f"Vault will delete version {version} of {settings.secret_path} by itself on {deletion}, since "
         "delete_version_after is set on it or on its mount. To keep it, set that to 0s there, and then, with a token "
-        f"that may: {undelete}"
+        f"that may: {command}"
     )
     return Outcome(
         OK,

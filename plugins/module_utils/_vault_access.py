@@ -70,6 +70,7 @@ class Mount:
     """The secrets engine of KV version 2. It is made when it is missing, and never migrated."""
 
     name: str
+    migrating: str  # the command for its owner
     kind: t.ClassVar[str] = "mount"
 
     @property
@@ -91,7 +92,7 @@ class Mount:
             raise BootstrapError(
                 f"mount_point: {self.name}/ is a KV secrets engine of version {version}, not 2. It is never migrated "
                 "silently, since its paths change for everybody who reads it. Choose another mount_point, or migrate "
-                f"it yourself: bao kv enable-versioning {self.name}/ (vault kv enable-versioning {self.name}/)."
+                f"it yourself:\n  {self.migrating}"
             )
         return Finding(self.kind, self.name, EQUAL)
 

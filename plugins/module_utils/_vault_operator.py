@@ -18,6 +18,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Fi
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import Content, read_text
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean_token, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import VAULT_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import login, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
     IN_ANCHOR,
     ROTATED,
@@ -60,7 +61,11 @@ def operator_settings(
 ) -> VaultSettings:
     """Vault as the operator reaches it: with the token of a person, which is used and never stored."""
     anchor = expand(options.get("anchor") or "~/secrets", home)
-    token, source = _operator_token(options, environ, home)
+    settings = vault_settings({**options, "token": "asked-for-below"}, environ=environ, home=home, fields=fields)
+    tool = vault_tool(environ.get("PATH"))
+    command = login(tool, settings if isinstance(settings, VaultSettings) else None)
+    log_in = f"log in:\n  {command}{tool.line}"
+    token, source = _operator_token(options, environ, home, log_in)
     for place, narrow in (
         (f"~/{ROTATED}", read_text(home / ROTATED)),
         (str(anchor / IN_ANCHOR), read_text(anchor / IN_ANCHOR, within=anchor)),
@@ -68,15 +73,16 @@ def operator_settings(
         if narrow.text is not None and strip_token(narrow.text) == token:
             raise BootstrapError(
                 f"The operator's token from {source} is the bootstrap token of {place}, which may only read. Set "
-                "VAULT_TOKEN to a token of your own, or log in with bao login or vault login."
+                f"VAULT_TOKEN to a token of your own, or {log_in}"
             )
-    settings = vault_settings({**options, "token": token}, environ=environ, home=home, fields=fields)
     if isinstance(settings, NoVault):
         raise BootstrapError(settings.message)
-    return replace(settings, token_source=source)
+    return replace(settings, token=token, token_source=source)
 
 
-def _operator_token(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path) -> tuple[str, str]:
+def _operator_token(
+    options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, log_in: str
+) -> tuple[str, str]:
     given = options.get("token_file")
     candidates: list[tuple[str, str | Content | None]] = [("option token", options.get("token"))]
     if given:
@@ -96,8 +102,7 @@ def _operator_token(options: Mapping[str, t.Any], environ: Mapping[str, str], ho
             raise BootstrapError(f"The operator's token from {source} {error}. Put the token alone there.") from None
     raise BootstrapError(
         "No token of an operator. This changes something in Vault, so the bootstrap token does not serve. Tried token, "
-        f"token_file, VAULT_TOKEN, BAO_TOKEN and ~/{OPERATOR_FILE}. Log in with bao login or vault login, or set "
-        "VAULT_TOKEN."
+        f"token_file, VAULT_TOKEN, BAO_TOKEN and ~/{OPERATOR_FILE}. Set VAULT_TOKEN, or {log_in}"
     )
 
 

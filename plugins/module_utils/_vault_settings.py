@@ -45,7 +45,7 @@ class VaultSettings:
     token_source: str
     ca_pem: str | None = field(default=None, repr=False)
     ca_source: str = "the system's store"
-    ca_file: str | None = None
+    ca_file: Path | None = None
     validate_certs: bool = True
     namespace: str | None = None
     mount_point: str = DEFAULT_MOUNT
@@ -284,15 +284,16 @@ def _ca(
     anchor: Path,
     fields: Iterable[Field],
     warnings: list[str],
-) -> tuple[str | None, str, str | None]:
-    """The certificates to trust, where they were found, in words and as a file; None is the system's store."""
+) -> tuple[str | None, str, Path | None]:
+    """The certificates to trust, where they were found in words, and the file; None is the system's store."""
     for name, path in (("ca_cert", option), ("VAULT_CACERT", environ.get("VAULT_CACERT"))):
         if path:
             content = read_text(expand(path, home))
             problem = _ca_problem(content)
             if problem:
                 raise BootstrapError(f"{named(f'{name}:', str(path), home)} {problem}.")
-            return content.text, f"{name} {expand(path, home)}", str(expand(path, home))
+            file = expand(path, home)
+            return content.text, f"{name} {file}", Path(os.path.abspath(file))  # noqa: PTH100  # a link stays one
     declared = {known.name: known for known in fields}
     for name in declared.get("VAULT_CA_CRT", DEFAULT_FIELDS["VAULT_CA_CRT"]).file_names:
         content = read_text(anchor / name, within=anchor)
@@ -300,7 +301,7 @@ def _ca(
             continue
         problem = _ca_problem(content)
         if problem is None:
-            return content.text, f"file {anchor / name}", str(anchor / name)
+            return content.text, f"file {anchor / name}", Path(os.path.abspath(anchor / name))  # noqa: PTH100
         warnings.append(f"The anchor's copy of Vault's CA is not used: {anchor / name} {problem}.")
     return None, "the system's store", None
 

@@ -76,4 +76,9 @@ problems:
   returned: success
   type: list
   elements: str
+absent:
+  description: The names of the VMs that are not there, as far as the token may see them.
+  returned: success
+  type: list
+  elements: str
 """

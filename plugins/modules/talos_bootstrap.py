@@ -15,6 +15,8 @@ description:
   - Waits until every control plane answers, asks each of them whether etcd has members, and only when none knows of any
     bootstraps it on the first control plane. It ends when etcd has members.
   - Whether etcd is bootstrapped is read from the cluster, so that an interrupted run can be repeated at any point.
+  - It is bootstrapped only at a birth, which M(tazlab.bootstrap.talos_config) notes in the state directory. The note
+    goes when etcd has members. Without it etcd is waited for, since its data may be there and not be served yet.
   - Writes C(kubeconfig) into the state directory where there is none, where it is of another cluster, and where its
     certificate is about to expire.
 extends_documentation_fragment:

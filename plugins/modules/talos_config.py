@@ -17,10 +17,15 @@ description:
   - A node in maintenance mode gets its configuration; it then installs itself and comes up.
   - Of a node that is configured already, the configuration is compared, key by key. A difference is applied without a
     reboot; what needs one is left for the node's next reboot, and a warning says so. No node is ever rebooted.
-  - A node that was configured with other secrets is an error.
+  - A node that was configured with other secrets is an error. So is another version of Talos or Kubernetes, or another
+    schematic, than a configured node runs, since these move node by node, by C(talosctl upgrade) and
+    C(talosctl upgrade-k8s); the message has the commands.
+  - A birth is noted in the state directory (C(birth)) before the first node is configured. It is refused beside
+    machines that an older etcd knows. Nothing is changed before all nodes were looked at.
 extends_documentation_fragment:
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
+  - tazlab.bootstrap.talos.living
   - tazlab.bootstrap.talos.waiting
   - tazlab.bootstrap.talos.action
 attributes:

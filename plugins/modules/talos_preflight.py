@@ -14,12 +14,14 @@ author:
 description:
   - Looks whether C(talosctl) is there in a version that fits, whether the state directory and the secretbox key can
     serve, whether each node's patches give a valid configuration, whether anything could run on the cluster, and
-    whether a node that answers is configured by other secrets.
+    whether a node that answers is configured by other secrets or runs other versions than are wanted, and whether a new
+    etcd would be made beside a living cluster.
   - Problems are returned, not raised, so that they can be reported with those of others.
   - The form of O(version), O(kubernetes_version) and O(schematic) is left to M(tazlab.bootstrap.bootstrap_preflight).
 extends_documentation_fragment:
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
+  - tazlab.bootstrap.talos.living
   - tazlab.bootstrap.talos.action
 attributes:
   check_mode:
@@ -42,6 +44,11 @@ options:
     description: Whether the machines have still to be made, so that no node is asked.
     type: bool
     default: false
+  unmade:
+    description: The names of the nodes whose machine has still to be made.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: tazlab.bootstrap.bootstrap_preflight
 """

@@ -97,6 +97,13 @@ options:
     description:
       - With O(field), the number of the bundle's newest version, if that one is deleted and may be written over.
     type: int
+  providers:
+    description:
+      - Where the anchor's owner keeps values, as M(tazlab.bootstrap.secret_fallback) has it, which decides on the
+        command that is shown for a copy. Nobody is asked and nothing is written there.
+      - If not given, the variable C(tazlab_vault_providers) serves, else it is the files in O(anchor).
+    type: list
+    elements: dict
 seealso:
   - module: tazlab.bootstrap.vault_bootstrap_access
   - module: tazlab.bootstrap.vault_bundle_publish
@@ -151,8 +158,11 @@ previous_accessors:
   type: list
   elements: str
 notes:
-  description: What its owner may do next, such as the command that copies it into the anchor.
-  returned: for O(operation=issue)
+  description:
+    - What its owner may do next, such as the command that copies it into the anchor. It names the client that is
+      installed and Vault's address, and changes nothing when it fails.
+    - For O(operation=inspect), the same where O(dest) holds a living token and the anchor's file holds another or none.
+  returned: for O(operation=issue), O(operation=inspect) and O(operation=renew)
   type: list
   elements: str
 """

@@ -70,6 +70,8 @@ options:
     description:
       - Where the values come from, as M(tazlab.bootstrap.secret_fallback) has it. By default it is the anchor's
         files alone.
+      - For what O(values) or O(value_files) gave, the command is shown with which the anchor's owner takes a copy. It
+        is that of the variable C(tazlab_vault_providers), by default for the files in O(anchor).
     type: list
     elements: dict
   keep:
@@ -150,6 +152,11 @@ previous_version:
   description: The bundle's newest version before.
   returned: success
   type: int
+notes:
+  description: The commands with which the anchor's owner takes over what O(values) or O(value_files) gave.
+  returned: success
+  type: list
+  elements: str
 metadata:
   description: What of the metadata was written.
   returned: success

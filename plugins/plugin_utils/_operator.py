@@ -8,21 +8,30 @@ from __future__ import annotations
 import difflib
 import os
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import Keeper, keeper
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import copy
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
     operator_settings,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
+    IN_ANCHOR,
+    ROTATED,
+    VaultSettings,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import from_variables, plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import SecretAction
 
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
 
 _Result = t.TypeVar("_Result")
+BOOTSTRAP_TOKEN: t.Final = "BOOTSTRAP_TOKEN"  # noqa: S105  # what {name} of a provider stands for: it is no field
 
 
 class OperatorAction(SecretAction):
@@ -37,6 +46,20 @@ class OperatorAction(SecretAction):
     def arguments(self) -> dict[str, t.Any]:
         given = super().arguments()
         return {name: value for name, value in given.items() if name in self._task.args or name in self.from_inventory}
+
+    def keeper(self, params: Mapping[str, t.Any], name: str, files: Sequence[str]) -> Keeper:
+        """Where the anchor's owner keeps a value, as C{providers} of the task or the inventory say."""
+        variables = self._templar.available_variables
+        given = plain(from_variables(["providers"], variables, self._templar.template))
+        declaration = params.get("providers") or given.get("providers")
+        providers = declared_providers(
+            declaration, fields=(), anchor=params["anchor"], environ=os.environ, home=Path.home()
+        )
+        return keeper(providers, name, files)
+
+    def copying(self, params: Mapping[str, t.Any]) -> str:
+        """How the anchor's owner keeps a copy of the bootstrap token, from where rotation puts it."""
+        return copy(Path.home() / ROTATED, self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,)))
 
     def shown(self, changes: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
         """The result's C{diff}, in diff mode: what, before, after. Shown here, since the result itself is hidden."""

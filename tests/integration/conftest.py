@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lab.machines import Machines, TalosWorld
 from lab.playbook import Run, run_playbook
 
 
@@ -18,3 +19,13 @@ from lab.playbook import Run, run_playbook
 def ansible_playbook(tmp_path: Path) -> Callable[..., Run]:
     """L{lab.playbook.run_playbook} in this test's own HOME."""
     return partial(run_playbook, home=tmp_path / "home")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[TalosWorld]:
+    """A control plane and a worker, switched on and without configuration."""
+    with Machines(tmp_path) as machines:
+        world = TalosWorld(tmp_path, machines)
+        for number in (1, 2):
+            machines.boot(number)
+        yield world

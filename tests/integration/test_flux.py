@@ -21,6 +21,7 @@ from lab.kubeclient import Client
 from lab.kubelet import KubeletStandIn
 from lab.leaks import Canaries, Watch
 from lab.playbook import Run
+from lab.process import LabError, wait_until
 from lab.tls import Authority
 
 pytestmark = pytest.mark.kube
@@ -192,13 +193,135 @@ def test_keys_of_another_kind_of_login_go(lab: Lab, flux: Callable[..., Run]) ->
     assert labels == {"owner": "somebody"}
 
 
+def living(lab: Lab) -> dict[str, str]:
+    """What the cluster's Flux follows and has made, as identities: what is deleted and made again has another one."""
+    source = lab.client.get(*GIT, "flux-system", "flux-system")
+    root = lab.client.get(*KUSTOMIZATION, "flux-system", "flux-system")
+    made = {
+        label: lab.client.get(*kind, name, namespace)["metadata"]["uid"]
+        for label, kind, name, namespace in (
+            ("Namespace tailscale", ("v1", "Namespace"), "tailscale", ""),
+            ("Kustomization apps", KUSTOMIZATION, "apps", "flux-system"),
+        )
+    }
+    return made | {"url": source["spec"]["url"], "ref": str(source["spec"]["ref"]), "path": root["spec"]["path"]}
+
+
+@pytest.fixture
+def elsewhere(lab: Lab, tmp_path: Path) -> Iterator[dict[str, dict[str, Any]]]:
+    """Places to which Flux could be moved, each with what would make the role follow it."""
+    lab.git.commit(gitops.repository(lab.git.url, path="clusters/other"))
+    lab.git.commit(gitops.repository(lab.git.url, branch="next"), branch="next")
+    with GitServer(tmp_path / "other", Authority(tmp_path / "ca"), TOKEN, branch=gitops.BRANCH) as other:
+        other.commit(gitops.repository(other.url))
+        yield {
+            "path": {"flux_bootstrap_path": "clusters/other"},
+            "branch": {"flux_bootstrap_branch": "next"},
+            "url": {"flux_bootstrap_url": other.url, "flux_bootstrap_ca_cert": str(tmp_path / "ca" / "ca.crt")},
+        }
+
+
+@pytest.mark.parametrize("setting", ["path", "branch", "url"])
+@pytest.mark.parametrize("mode", [[], ["--check"]], ids=["run", "check"])
+def test_a_living_flux_is_not_moved_unasked(
+    lab: Lab, flux: Callable[..., Run], elsewhere: dict[str, dict[str, Any]], setting: str, mode: list[str]
+) -> None:
+    before = living(lab)
+    told = flux(*mode, only="preflight", **elsewhere[setting])
+    run = flux(*mode, **elsewhere[setting], flux_bootstrap_move="./clusters/yet-another")
+    for each in (told, run):
+        assert f"{setting} is " in each.output
+        assert "It would delete what it has made from there" in each.output
+        assert "Namespace tailscale" in each.output
+        assert "-e tazlab_flux_move=" in each.output
+    assert told.returncode == 0
+    assert run.returncode != 0
+    assert "changed=0" in run.output
+    assert living(lab) == before
+
+
+def test_a_commit_that_somebody_pinned_is_not_let_go_unasked(lab: Lab, flux: Callable[..., Run]) -> None:
+    pinned = lab.client.get(*GIT, "flux-system", "flux-system")
+    revision = lab.git.revision()
+    lab.client.apply({**bare(pinned), "spec": {"ref": {"commit": revision}}}, "somebody")
+    run = flux()
+    assert run.returncode != 0
+    assert f"branch is commit {revision} and would become master" in run.output
+    assert lab.client.get(*GIT, "flux-system", "flux-system")["spec"]["ref"]["commit"] == revision
+    lab.client.apply(bare(pinned), "somebody")
+    assert flux().returncode == 0
+
+
+def test_flux_that_its_own_operator_governs_is_left_to_it(lab: Lab, flux: Callable[..., Run]) -> None:
+    lab.client.apply(instances())
+    instance = {
+        "apiVersion": "fluxcd.controlplane.io/v1",
+        "kind": "FluxInstance",
+        "metadata": {"name": "flux", "namespace": "flux-system"},
+    }
+    wait_until(lambda: made(lab, instance), "a FluxInstance is there", 20)
+    run = flux()
+    assert run.returncode != 0
+    assert "governed by FluxInstance flux-system/flux" in run.output
+    assert "changed=0" in run.output
+    lab.client.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", instances()["metadata"]["name"])
+
+
+def test_a_confirmed_move_is_made_and_says_what_goes(
+    lab: Lab, flux: Callable[..., Run], elsewhere: dict[str, dict[str, Any]]
+) -> None:
+    wanted = {**elsewhere["path"], "flux_bootstrap_move": "./clusters/other/"}
+    checked = flux("--check", **wanted)
+    assert checked.returncode == 0, checked.output
+    assert "It would delete what it has made from there" in checked.output
+    moved = flux(**wanted)
+    assert moved.returncode == 0, moved.output
+    assert lab.client.get(*KUSTOMIZATION, "flux-system", "flux-system")["spec"]["path"] == "./clusters/other"
+    again = flux(**elsewhere["path"])
+    assert again.returncode == 0, again.output
+    assert again.stats()["changed"] == 0, again.output
+    back = flux(flux_bootstrap_move=[f"./{gitops.PATH}"])
+    assert back.returncode == 0, back.output
+
+
+def bare(item: dict[str, Any]) -> dict[str, Any]:
+    """An object as its name alone, to be applied with something."""
+    return {
+        "apiVersion": item["apiVersion"],
+        "kind": item["kind"],
+        "metadata": {"name": item["metadata"]["name"], "namespace": item["metadata"]["namespace"]},
+    }
+
+
+def made(lab: Lab, thing: dict[str, Any]) -> bool:
+    """Whether an object could be made: its kind may not be served yet."""
+    try:
+        lab.client.apply(thing)
+    except LabError:
+        return False
+    return True
+
+
+def instances() -> dict[str, Any]:
+    """A kind of the name that Flux' own operator has."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    group, names = "fluxcd.controlplane.io", {"kind": "FluxInstance", "plural": "fluxinstances"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"fluxinstances.{group}"},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
 def test_a_failing_root_is_told_with_its_reason(lab: Lab, flux: Callable[..., Run]) -> None:
     files = gitops.repository(lab.git.url, branch="broken")
     files[f"{gitops.PATH}/broken.yaml"] = (
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: nowhere-at-all\n"
     )
     lab.git.commit(files, branch="broken")
-    run = flux(flux_bootstrap_branch="broken", flux_bootstrap_timeout=30)
+    run = flux(flux_bootstrap_branch="broken", flux_bootstrap_move="broken", flux_bootstrap_timeout=30)
     assert run.returncode != 0
     assert "Kustomization flux-system/flux-system: Ready is False (" in run.output
     assert "nowhere-at-all" in run.output
@@ -229,7 +352,7 @@ def test_a_kustomization_that_does_more_is_built(lab: Lab, flux: Callable[..., R
         "  patch: |\n    - {op: add, path: /metadata/labels, value: {patched: 'yes'}}\n"
     )
     lab.git.commit(files, branch="patched")
-    run = flux(flux_bootstrap_branch="patched", flux_bootstrap_timeout=120)
+    run = flux(flux_bootstrap_branch="patched", flux_bootstrap_move="patched", flux_bootstrap_timeout=120)
     assert run.returncode == 0, run.output
     deployment = lab.client.get("apps/v1", "Deployment", "source-controller", "flux-system")
     assert deployment["metadata"]["labels"]["patched"] == "yes"

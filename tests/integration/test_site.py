@@ -24,6 +24,7 @@ from lab.anchor import picture
 from lab.bundle import PROXMOX_TOKEN_ID, PUBLIC
 from lab.leaks import Canaries, Watch
 from lab.playbook import Run, private_environment, run_playbook
+from lab.process import wait_until
 from lab.supervisor import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,9 +200,19 @@ def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_clust
         assert "worker-1: unchanged" in foreseen.output
         assert "would be made" not in foreseen.output.replace("worker-2", ""), "of a cluster that is there"
 
+        control_plane = next(vm for vm in lab.proxmox.pve.vms if vm.name == "cp-1")
+        lab.proxmox.pve.vms.remove(control_plane)  # somebody deletes it, and the worker lives
+        wait_until(lambda: len(lab.nodes.machines()) == 1, "its machine is gone", 20)
+        for mode in ([], ["--check"]):
+            lost = play(lab, tmp_path, *mode)
+            assert lost.returncode != 0
+            assert "A new etcd would be another, empty cluster" in lost.output
+            assert lost.stats()["changed"] == 0, lost.output
+        assert len(lab.proxmox.vms()) == 1
+
         refused = play(lab, tmp_path, playbook=DESTROY)
         assert refused.returncode != 0
-        assert len(lab.proxmox.vms()) == 2
+        assert len(lab.proxmox.vms()) == 1
         gone = play(lab, tmp_path, "--extra-vars", "tazlab_destroy=lab", playbook=DESTROY)
         assert gone.returncode == 0, gone.output
         assert lab.proxmox.vms() == []

@@ -8,200 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import secrets
-import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lab.binaries import binary
 from lab.leaks import Canaries, Watch
-from lab.playbook import Run, run_playbook
-from lab.process import Process, wait_until
-
-VERSION = "v1.12.6"
-SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+from lab.machines import ALL, SCHEMATIC, VERSION, TalosWorld
+from lab.playbook import run_playbook
 
 
-class Machines:
-    """Machines that boot Talos, each with an address of its own on loopback. STAND-IN: only their API is there."""
-
-    def __init__(self, directory: Path) -> None:
-        self.process = Process([binary("talos-nodes")], log=directory / "nodes.log", piped=True)
-        self.disks: dict[str, str] = {}
-        self.bootstraps: list[str] = []
-        self.up: dict[str, str] = {}
-        # The labs' machines have theirs from 127.64 to 127.126.
-        self.network = f"127.{random.randint(128, 250)}.{random.randint(1, 250)}"  # noqa: S311
-
-    def __enter__(self) -> Machines:
-        self.process.start()
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.stop()
-        self.listener.join(timeout=10)
-
-    def address(self, number: int) -> str:
-        return f"{self.network}.{number}"
-
-    def order(self, do: str, number: int, **values: Any) -> None:
-        stdin, _ = self.process.streams
-        stdin.write(json.dumps({"do": do, "address": self.address(number), **values}).encode() + b"\n")
-        stdin.flush()
-
-    def boot(self, number: int) -> None:
-        """Switch a machine on, with what lies on its disk, and wait until it answers."""
-        address = self.address(number)
-        self.up.pop(address, None)
-        config = self.disks.get(address, "")
-        self.order(
-            *("boot", number), name="auto", version=VERSION, config=config, bootstrapped=address in self.bootstraps
-        )
-        wait_until(lambda: address in self.up, f"{address} answers", 20)
-
-    def members(self, number: int, *addresses: str) -> None:
-        """Tell a control plane which members its etcd has."""
-        self.order("etcd", number, members=[{"name": address, "address": address} for address in addresses])
-
-    def config(self, number: int) -> list[dict[str, Any]]:
-        """The configuration on a machine's disk."""
-        return list(yaml.safe_load_all(self.disks[self.address(number)]))
-
-    def _listen(self) -> None:
-        _, stdout = self.process.streams
-        for line in stdout:
-            event = json.loads(line)
-            what, address = event["what"], event["address"]
-            if what == "config":
-                self.disks[address] = event["config"]
-            elif what == "bootstrap":
-                self.bootstraps.append(address)
-                self.members(int(address.rpartition(".")[2]), address)
-            else:
-                self.up[address] = what
-
-
-class World:
-    """A cluster that is to be born: its machines, its state directory and the plays that make it."""
-
-    def __init__(self, directory: Path, machines: Machines) -> None:
-        self.directory = directory
-        self.machines = machines
-        self.home = directory / "home"
-        self.state = directory / "state"
-        self.key = base64.b64encode(secrets.token_bytes(32)).decode()
-        self.canary = f"canary{secrets.token_hex(12)}"
-        self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
-        self.options: dict[str, Any] = {}
-        tools = directory / "tools"
-        tools.mkdir()
-        (tools / "talosctl").symlink_to(binary("talosctl"))
-        self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-
-    def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:
-        role = "worker" if "worker" in name else "control_plane"
-        # A machine of the inventory has more keys than the modules of Talos take.
-        return {
-            "name": name,
-            "address": self.machines.address(number),
-            "role": role,
-            "patches": list(patches),
-            "vmid": 1000 + number,
-            "cores": 2,
-        }
-
-    def tasks(self, *names: str) -> list[dict[str, Any]]:
-        cluster = {
-            "cluster": "home",
-            "version": VERSION,
-            "kubernetes_version": "1.35.4",
-            "schematic": SCHEMATIC,
-            "nodes": "{{ nodes }}",
-            "state_dir": str(self.state),
-            **self.options,
-        }
-        waiting = {"timeout": 20, "pending": "{{ pending | default(false) }}"}
-        key = {"secretbox_key": "{{ key }}", "anchor": str(self.directory / "anchor")}
-        arguments: dict[str, dict[str, Any]] = {
-            "talos_preflight": {**cluster, **key},
-            "talos_secrets": {**cluster, **key, **waiting},
-            "talos_config": {**cluster, **waiting},
-            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
-            "late": {**cluster, **waiting, "wait_for_workers": True},
-        }
-        tasks: list[dict[str, Any]] = []
-        for name in names:
-            module = "talos_config" if name == "late" else name
-            tasks += [
-                {"name": name, f"tazlab.bootstrap.{module}": arguments[name], "register": "result"},
-                {"ansible.builtin.set_fact": {"all": "{{ all | default({}) | combine({'" + name + "': result}) }}"}},
-            ]
-        return [
-            *tasks,
-            {"ansible.builtin.copy": {"content": "{{ all | to_json }}", "dest": str(self.directory / "result.json")}},
-        ]
-
-    def run(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> Run:
-        """Run these modules one after the other; C{results} are then those of this run."""
-        play = {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "vars": {
-                "ansible_connection": "local",
-                "ansible_pipelining": True,
-                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            },
-            "tasks": self.tasks(*names),
-        }
-        (self.directory / "result.json").unlink(missing_ok=True)
-        play["tasks"][-1]["check_mode"] = False
-        return run_playbook(
-            [play],
-            home=self.home,
-            variables={"nodes": self.nodes, "key": self.key, **variables},
-            arguments=arguments,
-            environment={"PATH": self.path},
-            timeout=120,
-        )
-
-    def results(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> dict[str, Any]:
-        run = self.run(*names, arguments=arguments, **variables)
-        assert run.returncode == 0, run.output
-        found: dict[str, Any] = json.loads((self.directory / "result.json").read_text())
-        return found
-
-    def born(self) -> None:
-        """The whole cluster, up to its kubeconfig."""
-        assert all(found["changed"] for found in self.results(*ALL).values())
-
-    def problems(self, **variables: Any) -> list[str]:
-        found: list[str] = self.results("talos_preflight", **variables)["talos_preflight"]["problems"]
-        return found
-
-    def files(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.state.iterdir()} if self.state.exists() else {}
-
-
-ALL = ("talos_secrets", "talos_config", "talos_bootstrap")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with Machines(tmp_path) as machines:
-        world = World(tmp_path, machines)
-        for number in (1, 2):
-            machines.boot(number)
-        yield world
-
-
-def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: World) -> None:
+def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: TalosWorld) -> None:
     assert world.problems() == []
     world.born()
     files = world.files()
@@ -225,7 +43,7 @@ def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: World) -> Non
     assert world.problems() == []
 
 
-def test_a_run_that_ended_after_the_configuration_is_completed_by_the_next(world: World) -> None:
+def test_a_run_that_ended_after_the_configuration_is_completed_by_the_next(world: TalosWorld) -> None:
     world.results("talos_secrets", "talos_config")
     # The worker's API waits for a control plane, and here none is up: the worker may not hold up what brings it up.
     world.machines.order("halt", 2)
@@ -238,7 +56,7 @@ def test_a_run_that_ended_after_the_configuration_is_completed_by_the_next(world
     assert late["deferred"] == []
 
 
-def test_a_node_that_is_configured_while_its_secrets_are_gone_is_refused(world: World) -> None:
+def test_a_node_that_is_configured_while_its_secrets_are_gone_is_refused(world: TalosWorld) -> None:
     world.born()
     world.state.rename(world.directory / "elsewhere")
     disks = dict(world.machines.disks)
@@ -253,7 +71,7 @@ def test_a_node_that_is_configured_while_its_secrets_are_gone_is_refused(world: 
     assert world.machines.disks == disks
 
 
-def test_a_node_of_other_secrets_is_refused(world: World) -> None:
+def test_a_node_of_other_secrets_is_refused(world: TalosWorld) -> None:
     world.born()
     world.state.rename(world.directory / "elsewhere")
     world.nodes = [world.node("cp-1", 3), world.node("worker-1", 4)]
@@ -268,7 +86,7 @@ def test_a_node_of_other_secrets_is_refused(world: World) -> None:
     assert "with other secrets than those in the state directory" in run.output
 
 
-def test_another_secretbox_key_is_refused(world: World) -> None:
+def test_another_secretbox_key_is_refused(world: TalosWorld) -> None:
     world.born()
     files = world.files()
     other = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -280,7 +98,7 @@ def test_another_secretbox_key_is_refused(world: World) -> None:
     assert world.files() == files
 
 
-def test_a_changed_patch_is_applied_without_a_reboot_and_shown_without_its_values(world: World) -> None:
+def test_a_changed_patch_is_applied_without_a_reboot_and_shown_without_its_values(world: TalosWorld) -> None:
     world.born()
     world.nodes[1]["patches"] = [{"machine": {"sysctls": {"kernel.domainname": world.canary}}}]
     before = dict(world.machines.disks)
@@ -296,7 +114,7 @@ def test_a_changed_patch_is_applied_without_a_reboot_and_shown_without_its_value
     assert world.results("talos_config")["talos_config"]["changed"] is False
 
 
-def test_what_needs_a_reboot_waits_for_the_next_one(world: World) -> None:
+def test_what_needs_a_reboot_waits_for_the_next_one(world: TalosWorld) -> None:
     world.born()
     world.nodes[1]["patches"] = ['machine:\n  udev:\n    rules:\n      - SUBSYSTEM=="drm"\n']
     run = world.run("talos_config")
@@ -311,7 +129,7 @@ def test_what_needs_a_reboot_waits_for_the_next_one(world: World) -> None:
     assert world.results("talos_config")["talos_config"].get("warnings", []) == []
 
 
-def test_etcd_is_not_bootstrapped_again_where_another_control_plane_has_it(world: World) -> None:
+def test_etcd_is_not_bootstrapped_again_where_another_control_plane_has_it(world: TalosWorld) -> None:
     world.born()
     world.machines.boot(3)
     world.nodes = [world.node("cp-0", 3), *world.nodes]  # a new machine, first in the inventory
@@ -322,7 +140,7 @@ def test_etcd_is_not_bootstrapped_again_where_another_control_plane_has_it(world
     assert world.machines.bootstraps == [world.machines.address(1)]
 
 
-def test_check_mode_before_anything_exists_contacts_nothing(world: World) -> None:
+def test_check_mode_before_anything_exists_contacts_nothing(world: TalosWorld) -> None:
     for number in (1, 2):
         world.machines.order("halt", number)
     found = world.results(*ALL, arguments=["--check", "--diff"], pending=True)
@@ -331,7 +149,7 @@ def test_check_mode_before_anything_exists_contacts_nothing(world: World) -> Non
     assert world.files() == {}
 
 
-def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: World) -> None:
+def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: TalosWorld) -> None:
     world.machines.order("halt", 2)
     world.nodes[1]["address"] = world.machines.address(99)
     play = world.tasks("talos_secrets")
@@ -362,7 +180,7 @@ def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: World) -> 
         ({"apiVersion": "v1alpha1", "kind": "CANARY"}, "kind or apiVersion is unknown"),
     ],
 )
-def test_a_bad_patch_is_named_and_never_quoted(world: World, patch: Any, said: str) -> None:
+def test_a_bad_patch_is_named_and_never_quoted(world: TalosWorld, patch: Any, said: str) -> None:
     text = json.dumps(patch).replace("CANARY", world.canary)
     good = {"machine": {"sysctls": {"vm.max_map_count": "262144"}}}
     for node in world.nodes:
@@ -380,7 +198,7 @@ def test_a_bad_patch_is_named_and_never_quoted(world: World, patch: Any, said: s
     assert world.machines.disks == {}
 
 
-def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: World) -> None:
+def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: TalosWorld) -> None:
     world.nodes = [world.node("cp-1", 1)]
     assert ["The cluster has no worker" in problem for problem in world.problems()] == [True]
     world.nodes = [world.node("cp-1", 1, {"cluster": {"allowSchedulingOnControlPlanes": True}})]
@@ -393,12 +211,13 @@ def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: World) -> None
         ("schematic", "abc", "the Image Factory's id"),
         ("version", "1.12", "Talos' version"),
         ("version", "v1.11.5", "is too old"),
-        ("version", "v1.99.0", "An older client does not know"),
+        ("version", "v1.13.0", "An older client does not know"),
+        ("version", "v1.14.1", "is not supported yet"),
         ("kubernetes_version", "latest", "Kubernetes' version"),
         ("endpoint", "192.0.2.1", "with its port"),
     ],
 )
-def test_bad_input_changes_nothing(world: World, option: str, value: str, said: str) -> None:
+def test_bad_input_changes_nothing(world: TalosWorld, option: str, value: str, said: str) -> None:
     world.options[option] = value
     run = world.run("talos_secrets")
     assert run.returncode != 0
@@ -406,7 +225,7 @@ def test_bad_input_changes_nothing(world: World, option: str, value: str, said: 
     assert world.files() == {}
 
 
-def test_a_secretbox_key_must_be_32_bytes(world: World) -> None:
+def test_a_secretbox_key_must_be_32_bytes(world: TalosWorld) -> None:
     short = base64.b64encode(secrets.token_bytes(16)).decode()
     assert ["decodes to 16 bytes" in problem for problem in world.problems(key=short)] == [True]
     run = world.run("talos_secrets", key=short)
@@ -415,7 +234,7 @@ def test_a_secretbox_key_must_be_32_bytes(world: World) -> None:
     assert short not in run.output
 
 
-def test_the_state_directory_must_not_be_the_anchor(world: World) -> None:
+def test_the_state_directory_must_not_be_the_anchor(world: TalosWorld) -> None:
     world.state = world.directory / "anchor" / "state"
     assert ["which is only ever read" in problem for problem in world.problems()] == [True]
     run = world.run("talos_secrets")
@@ -424,13 +243,13 @@ def test_the_state_directory_must_not_be_the_anchor(world: World) -> None:
     assert not (world.directory / "anchor").exists()
 
 
-def test_talosctl_must_be_there(world: World) -> None:
+def test_talosctl_must_be_there(world: TalosWorld) -> None:
     world.path = os.environ["PATH"]
     problems = world.problems()
     assert ["talosctl is not on PATH" in problem for problem in problems] == [True]
 
 
-def test_no_secret_leaves_the_state_directory(world: World) -> None:
+def test_no_secret_leaves_the_state_directory(world: TalosWorld) -> None:
     world.nodes[1]["patches"] = [{"machine": {"sysctls": {"kernel.domainname": world.canary}}}]
     canaries = Canaries({"key": world.key, "patch": world.canary})
     temporary = world.home / "tmp"

@@ -63,19 +63,26 @@ def rotated(site: Site) -> int:
 
 def printed(run: Run, verb: str) -> str:
     """The command that a run printed, on one line again."""
-    command = rf"\S+_ADDR=\S+ \S+_CACERT=\S+ (?:bao|vault) kv {verb} -mount=secret \S+ {BUNDLE}"
-    found = re.search(rf"{command}(?: && \S+_ADDR=.*?{BUNDLE})?", " ".join(run.output.split()))
+    command = rf"\(for n in [^()]* kv {verb} -address=[^()]*-mount=secret \S+ {BUNDLE}\)"
+    found = re.search(rf"{command}(?: && \(for n in [^()]*{BUNDLE}\))?", " ".join(run.output.split()))
     assert found, run.output
     return found[0]
 
 
-def shell(site: Site, command: str, token: str = "") -> None:
-    environment = {
-        "PATH": f"{Path(server_binary()).parent}:{os.environ['PATH']}",
-        "HOME": str(site.home),
-        "BAO_TOKEN": token or site.vault.root_token,
-    }
-    subprocess.run(["/bin/sh", "-ec", command], env=environment, check=True, capture_output=True)
+def shell(site: Site, command: str) -> None:
+    """Paste it: first with a dead token, which changes nothing, and with what leads elsewhere in the environment."""
+    before = metadata(site)
+    for token, status in (("s.dead", 2), (site.vault.root_token, 0)):
+        environment = {
+            "PATH": f"{Path(server_binary()).parent}:{os.environ['PATH']}",
+            "HOME": str(site.home),
+            "BAO_TOKEN": token,
+            "BAO_ADDR": "https://127.0.0.1:9",
+            "VAULT_NAMESPACE": "elsewhere",
+        }
+        done = subprocess.run(["/bin/sh", "-c", command], env=environment, check=False, capture_output=True)
+        assert done.returncode == status, done.stderr
+        assert (metadata(site) == before) is bool(status)
 
 
 RUNS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {

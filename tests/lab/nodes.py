@@ -276,6 +276,7 @@ class Nodes:
             machine,
             name=machine.name,
             version=machine.version,
+            schematic=machine.schematic,
             config=machine.config_text,
             bootstrapped=machine.bootstrapped,
         )
@@ -292,6 +293,8 @@ class Nodes:
                         machine.config_text = event["config"]
                     case "bootstrap":
                         machine.bootstrapped = True
+                    case "upgrade":
+                        machine.version, machine.schematic = event["version"], event.get("schematic", "")
 
     def _run_clusters(self) -> None:
         """Each cluster runs as long as a control plane that has etcd's data does, and exists as long as one exists."""

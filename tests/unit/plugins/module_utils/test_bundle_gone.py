@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +13,6 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_gone impo
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import DELETED, DESTROYED, StoredBundle
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_undelete import undelete_command
 
 SETTINGS = VaultSettings("https://vault.test:8200", "s.x", "test")
 STATES = {"live": "", "deleted": DELETED, "destroyed": DESTROYED}
@@ -56,29 +54,3 @@ def test_what_can_be_brought_back_is_not_written_over(states: tuple[str, ...], s
     assert (said in text) if said else text == ""
     assert refusal(*states, over=len(states)) == ""
     assert (f"over_deleted is {len(states) - 1}, which is not" in refusal(*states, over=len(states) - 1)) is bool(said)
-
-
-@pytest.mark.parametrize(
-    ("tools", "settings", "variables", "command"),
-    [
-        ((), SETTINGS, "", "bao kv undelete -mount=secret -versions=3 tazlab-k8s/bootstrap"),
-        (
-            ("vault",),
-            replace(SETTINGS, namespace="a/b", ca_file="/my ca.pem", mount_point="k v", path="x y"),
-            " VAULT_NAMESPACE=a/b VAULT_CACERT='/my ca.pem'",
-            "vault kv undelete '-mount=k v' -versions=3 'x y'",
-        ),
-        (
-            ("bao", "vault"),
-            replace(SETTINGS, validate_certs=False),
-            " BAO_SKIP_VERIFY=true",
-            "bao kv undelete -mount=secret -versions=3 tazlab-k8s/bootstrap",
-        ),
-    ],
-)
-def test_the_command_is_for_the_tool_that_is_there_and_says_where(
-    monkeypatch: pytest.MonkeyPatch, tools: tuple[str, ...], settings: VaultSettings, variables: str, command: str
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in tools else None)
-    address = f"{command.split()[0].upper()}_ADDR=https://vault.test:8200"
-    assert undelete_command(settings, 3) == f"{address}{variables} {command}"

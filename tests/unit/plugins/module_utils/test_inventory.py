@@ -112,6 +112,17 @@ def test_a_misspelt_key_is_told_with_those_that_there_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("phase", ["vms", "talos"])
+@pytest.mark.parametrize(("version", "words"), [("v1.11.9", "is too old"), ("v1.14.0", "is not supported yet")])
+def test_a_version_of_talos_that_is_not_supported_is_told_before_a_vm_is_made(
+    phase: str, version: str, words: str
+) -> None:
+    problems = setting_problems({"tazlab_cluster": "home", "tazlab_talos": {"version": version}}, [phase])
+    (told,) = [problem for problem in problems if problem.startswith("tazlab_talos.version: ")]
+    assert words in told
+    assert "Use Talos v1.12" in told
+
+
 def test_a_malformed_setting_is_shown_with_what_it_should_be() -> None:
     settings = {"tazlab_cluster": "home", "tazlab_talos": {"version": "latest", "schematic": "a" * 64}}
     settings["tazlab_talos"]["kubernetes_version"] = "1.35.4"

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _talos_nodes
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Birth
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_bootstrap import bootstrap
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
@@ -21,6 +22,8 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes impo
     Nodes,
     Standing,
     configure,
+    survey,
+    survey_control_planes,
     wait_for_maintenance,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import (
@@ -125,12 +128,13 @@ def configured(
     script: dict[tuple[str, str], list[Answer]], check: bool = False, wait_for_workers: bool = False, seconds: float = 5
 ) -> tuple[Scripted, list[Change]]:
     talosctl = Scripted(script=script)
+    asked = nodes(talosctl)
     done = configure(
-        nodes(talosctl),
+        asked,
         {CP: CONFIG, WORKER: CONFIG},
+        survey(asked, [CP, WORKER]),
         Deadline(seconds),
         lambda line: None,
-        version="v1.12.6",
         wait_for_workers=wait_for_workers,
         check=check,
     )
@@ -197,21 +201,40 @@ def test_a_configuration_that_a_node_refuses_is_an_error_without_its_text() -> N
     assert "canary" not in str(caught.value)
 
 
-def test_another_version_of_talos_is_said() -> None:
-    older = {**OURS, "version": [VERSION.replace(b"v1.12.6", b"v1.12.3")]}
-    _, done = configured(state(CP, older) | state(WORKER, OURS))
-    assert "runs Talos v1.12.3, and v1.12.6 is wanted" in str(done[0].warning)
+def test_a_control_plane_that_is_silent_is_looked_at_again_until_it_answers() -> None:
+    late = {**MAINTENANCE, "version": [Failure.UNREACHABLE, Failure.UNREACHABLE, Failure.UNTRUSTED]}
+    asked = nodes(Scripted(script=state(CP, late)))
+    found = survey_control_planes(asked, [CP, WORKER], Deadline(5), lambda line: None)
+    assert {node.name: each.standing for node, each in found.items()} == {
+        "cp-1": Standing.MAINTENANCE,
+        "worker-1": Standing.SILENT,
+    }
+
+
+def test_a_node_that_goes_while_its_configuration_is_read_counts_as_silent() -> None:
+    going = {"version": [VERSION], "get machineconfig": [Failure.CUT]}
+    assert nodes(Scripted(script=state(CP, going))).found(CP).standing is Standing.SILENT
+
+
+def test_the_schematic_is_what_the_factory_has_noted_as_an_extension() -> None:
+    told = b"".join(
+        dump({"spec": {"metadata": {"name": name, "version": version}}}) + b"---\n"
+        for name, version in (("qemu-guest-agent", "10.0"), ("schematic", "376567"))
+    )
+    assert nodes(Scripted(script=state(CP, {"get extensions": [told]}))).schematic(CP) == "376567"
+    assert nodes(Scripted(script=state(CP, {"get extensions": [b""]}))).schematic(CP) is None
 
 
 def test_a_foreign_node_is_an_error_and_nothing_is_applied() -> None:
     talosctl = Scripted(script=state(CP, FOREIGN) | state(WORKER, MAINTENANCE))
     with pytest.raises(BootstrapError, match="is configured with other secrets"):
+        asked = nodes(talosctl)
         configure(
-            nodes(talosctl),
+            asked,
             {CP: CONFIG},
+            survey(asked, [CP]),
             Deadline(5),
             lambda line: None,
-            version="v1",
             wait_for_workers=True,
             check=False,
         )
@@ -246,11 +269,30 @@ NEW: dict[str, list[Any]] = {
 }
 
 
+@dataclass
+class MemoryNote:
+    """The note of a birth, kept here."""
+
+    birth: Birth = Birth.BEGUN
+
+    def read(self) -> Birth:
+        return self.birth
+
+    def write(self, birth: Birth) -> None:
+        self.birth = birth
+
+
 def bootstrapped(
-    script: dict[tuple[str, str], list[Answer]], control_planes: tuple[Node, ...] = (CP,), seconds: float = 5
+    script: dict[tuple[str, str], list[Answer]],
+    control_planes: tuple[Node, ...] = (CP,),
+    seconds: float = 5,
+    note: MemoryNote | None = None,
 ) -> tuple[Scripted, bool]:
     talosctl = Scripted(script=script)
-    return talosctl, bootstrap(nodes(talosctl), control_planes, Deadline(seconds), lambda line: None)
+    note = note or MemoryNote()
+    done = bootstrap(nodes(talosctl), control_planes, note, Deadline(seconds), lambda line: None)  # type: ignore[arg-type]
+    assert note.birth is Birth.NONE, "etcd has members, so the birth is over"
+    return talosctl, done
 
 
 def test_etcd_is_bootstrapped_when_no_control_plane_knows_a_member() -> None:
@@ -276,14 +318,33 @@ def test_an_etcd_without_quorum_is_not_given_a_second_one() -> None:
     stuck = {**NEW, "services": [services("Running")]}
     talosctl = Scripted(script=state(CP, NEW) | state(CP2, stuck))
     with pytest.raises(BootstrapError, match=r"cp-2.*etcd runs and tells no members"):
-        bootstrap(nodes(talosctl), (CP, CP2), Deadline(0.1), lambda line: None)
+        bootstrap(nodes(talosctl), (CP, CP2), MemoryNote(), Deadline(0.1), lambda line: None)  # type: ignore[arg-type]
     assert talosctl.changes() == []
+
+
+def test_without_a_birth_etcd_is_waited_for_and_never_made() -> None:
+    note = MemoryNote(Birth.NONE)
+    late = {**NEW, "etcd members": [Failure.UNKNOWN, Failure.UNKNOWN, MEMBERS]}
+    talosctl, done = bootstrapped(state(CP, late), note=note)
+    assert (talosctl.changes(), done) == ([], False)
+    talosctl = Scripted(script=state(CP, NEW))
+    with pytest.raises(BootstrapError, match=r"cp-1.*may not make a new one.*tazlab_etcd_lost"):
+        bootstrap(nodes(talosctl), (CP,), note, Deadline(0.1), lambda line: None)  # type: ignore[arg-type]
+    assert talosctl.changes() == []
+
+
+def test_that_etcd_was_asked_is_noted_before_it_is() -> None:
+    note = MemoryNote()
+    talosctl = Scripted(script=state(CP, {**NEW, "bootstrap": [Failure.DENIED]}))
+    with pytest.raises(TalosctlError):
+        bootstrap(nodes(talosctl), (CP,), note, Deadline(5), lambda line: None)  # type: ignore[arg-type]
+    assert note.birth is Birth.ASKED
 
 
 def test_a_silent_control_plane_keeps_etcd_from_being_bootstrapped() -> None:
     talosctl = Scripted(script=state(CP, NEW))
     with pytest.raises(BootstrapError, match="cp-2"):
-        bootstrap(nodes(talosctl), (CP, CP2), Deadline(0.1), lambda line: None)
+        bootstrap(nodes(talosctl), (CP, CP2), MemoryNote(), Deadline(0.1), lambda line: None)  # type: ignore[arg-type]
     assert talosctl.changes() == []
 
 
@@ -315,5 +376,5 @@ def test_waiting_is_told_now_and_then_and_not_all_the_time() -> None:
     talosctl = Scripted(
         script=state(CP, {**NEW, "version": [Failure.UNREACHABLE] * 20 + [VERSION], "etcd members": [MEMBERS]})
     )
-    bootstrap(nodes(talosctl), (CP,), Deadline(5), tell)
+    bootstrap(nodes(talosctl), (CP,), MemoryNote(), Deadline(5), tell)  # type: ignore[arg-type]
     assert ["waiting for nodes to come up" in line for line in told] == [True, False]

@@ -13,7 +13,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net"
+	"path"
 	goruntime "runtime"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +48,9 @@ func (n *Node) controlPlaneOnly(what string) error {
 
 // Version tells which Talos runs.
 func (n *Node) Version(context.Context, *emptypb.Empty) (*machine.VersionResponse, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
 	return &machine.VersionResponse{Messages: []*machine.Version{{
 		Metadata: n.metadata(),
 		Version: &machine.VersionInfo{
@@ -292,6 +297,30 @@ func (n *Node) ServiceList(context.Context, *emptypb.Empty) (*machine.ServiceLis
 
 	return &machine.ServiceListResponse{
 		Messages: []*machine.ServiceList{{Metadata: n.metadata(), Services: services}},
+	}, nil
+}
+
+// Upgrade installs what the image holds and boots it: an image without a schematic brings no extensions.
+func (n *Node) Upgrade(_ context.Context, request *machine.UpgradeRequest) (*machine.UpgradeResponse, error) {
+	place, version, tagged := strings.Cut(path.Base(request.GetImage()), ":")
+	if !tagged {
+		return nil, status.Errorf(codes.InvalidArgument, "error validating installer image %q", request.GetImage())
+	}
+
+	schematic := ""
+	if strings.HasSuffix(path.Dir(request.GetImage()), "-installer") {
+		schematic = place
+	}
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	n.version, n.schematic = version, schematic
+	tell(Event{What: "upgrade", Address: n.address, Version: version, Schematic: schematic})
+	n.reboot()
+
+	return &machine.UpgradeResponse{
+		Messages: []*machine.Upgrade{{Metadata: n.metadata(), Ack: "Upgrade request received", ActorId: uuid.NewString()}},
 	}, nil
 }
 

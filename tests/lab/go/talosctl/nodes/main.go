@@ -26,6 +26,8 @@ type Order struct {
 	Name string `json:"name"`
 	// Version is Talos', as the machine's image says.
 	Version string `json:"version"`
+	// Schematic is the Image Factory's id of the image's extensions.
+	Schematic string `json:"schematic"`
 	// Config is what lies on the machine's disk; empty: nothing, so it boots into maintenance mode.
 	Config string `json:"config"`
 	// Bootstrapped says whether etcd's data lies on the machine's disk.
@@ -42,11 +44,14 @@ type Member struct {
 
 // Event is what we tell the lab.
 type Event struct {
-	// What is listening, maintenance, config or bootstrap.
+	// What is listening, maintenance, config, bootstrap or upgrade.
 	What    string `json:"what"`
 	Address string `json:"address"`
 	// Config is the configuration on the node's disk now.
 	Config string `json:"config,omitempty"`
+	// Version and Schematic are what an upgrade has installed.
+	Version   string `json:"version,omitempty"`
+	Schematic string `json:"schematic,omitempty"`
 }
 
 var output = struct {

@@ -38,11 +38,12 @@ type Node struct {
 	fleet   *Fleet
 	address string
 	name    string
-	version string
 	stop    context.CancelFunc
 	ctx     context.Context
 
 	mu           sync.Mutex
+	version      string
+	schematic    string
 	onDisk       config.Provider // what the next boot uses
 	running      config.Provider // what is used now; nil: maintenance mode
 	resources    *resources
@@ -60,6 +61,7 @@ func newNode(fleet *Fleet, order Order) *Node {
 		address:      order.Address,
 		name:         order.Name,
 		version:      order.Version,
+		schematic:    order.Schematic,
 		bootstrapped: order.Bootstrapped,
 		ctx:          ctx,
 		stop:         stop,
@@ -221,7 +223,7 @@ func (n *Node) publish() {
 	}
 
 	stage, unmet := n.stage()
-	n.resources.set(stage, unmet, n.running, n.onDisk, n.hostname())
+	n.resources.set(stage, unmet, n.running, n.onDisk, n.hostname(), n.schematic)
 }
 
 // stage is what MachineStatus says.

@@ -41,6 +41,7 @@ func newResources() *resources {
 
 	for _, kind := range []meta.ResourceWithRD{
 		&runtime.MachineStatus{},
+		&runtime.ExtensionStatus{},
 		&config.MachineConfig{},
 		&network.HostnameStatus{},
 	} {
@@ -51,7 +52,8 @@ func newResources() *resources {
 }
 
 func (r *resources) set(
-	stage runtime.MachineStage, unmet []runtime.UnmetCondition, running, onDisk talosconfig.Provider, hostname string,
+	stage runtime.MachineStage, unmet []runtime.UnmetCondition, running, onDisk talosconfig.Provider,
+	hostname, schematic string,
 ) {
 	ctx := context.Background()
 
@@ -65,6 +67,15 @@ func (r *resources) set(
 	must(safe.StateModify(ctx, r.state, network.NewHostnameStatus(network.NamespaceName, network.HostnameID),
 		func(status *network.HostnameStatus) error {
 			status.TypedSpec().Hostname = hostname
+
+			return nil
+		}))
+
+	// The Image Factory notes the schematic as an extension of this name.
+	must(safe.StateModify(ctx, r.state, runtime.NewExtensionStatus(runtime.NamespaceName, "schematic"),
+		func(status *runtime.ExtensionStatus) error {
+			status.TypedSpec().Metadata.Name = "schematic"
+			status.TypedSpec().Metadata.Version = schematic
 
 			return nil
 		}))

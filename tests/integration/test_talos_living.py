@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not happen to a Talos cluster that lives: a second etcd, and versions that jump with a configuration."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.machines import ALL, SCHEMATIC, VERSION, TalosWorld
+from lab.process import wait_until
+from lab.tls import Authority
+from lab.web import Request, Response, WebServer, json_response
+
+OTHER = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515"
+
+
+def refused(world: TalosWorld, *words: str, **variables: Any) -> None:
+    """Preflight, check mode and the run itself refuse with these words, and nothing is changed."""
+    before = lives(world)
+    told = world.problems(**variables)
+    checked = world.run(*ALL, arguments=["--check"], **variables)
+    run = world.run(*ALL, **variables)
+    assert checked.returncode != 0
+    assert run.returncode != 0
+    for word in words:
+        assert any(word in problem for problem in told), told
+        assert word in checked.output
+        assert word in run.output
+    assert lives(world) == before
+
+
+def lives(world: TalosWorld) -> tuple[Any, ...]:
+    """All that a run may harm. The talosconfig is made anew from the secrets whenever the nodes' addresses change."""
+    files = {name: content for name, content in world.files().items() if name != "talosconfig"}
+    return dict(world.machines.disks), list(world.machines.bootstraps), files
+
+
+# ------------------------------------------------------------------------------------------------- a second etcd
+
+
+def test_no_new_etcd_is_made_beside_a_worker_that_an_older_one_knows(world: TalosWorld) -> None:
+    world.born()
+    world.machines.lose(1)
+    refused(world, "cp-1", "worker-1", "A new etcd would be another, empty cluster", "-e tazlab_etcd_lost=home")
+    world.options["etcd_lost"] = "another"
+    refused(world, "A new etcd would be another, empty cluster")
+    world.options["etcd_lost"] = "home"
+    assert world.problems() == []
+    found = world.results(*ALL)
+    assert found["talos_bootstrap"]["bootstrapped"] is True
+    assert "birth" not in world.files()
+
+
+def test_a_machine_that_has_still_to_be_made_is_known_before_it_is_made(world: TalosWorld) -> None:
+    world.born()
+    world.machines.order("halt", 1)
+    assert world.problems() == [], "a machine that is switched off comes back with its disk"
+    world.options["etcd_lost"] = ""
+    problems = world.problems(unmade=["cp-1"])
+    assert ["A new etcd would be another, empty cluster" in problem for problem in problems] == [True]
+
+
+def test_a_cluster_all_of_whose_machines_are_gone_is_born_again_with_no_hand_on_it(world: TalosWorld) -> None:
+    world.born()
+    secrets = world.files()["secrets.yaml"]
+    for number in (1, 2):
+        world.machines.lose(number)
+    assert world.problems() == []
+    found = world.results(*ALL)
+    assert found["talos_bootstrap"]["bootstrapped"] is True
+    assert world.files()["secrets.yaml"] == secrets
+    assert not any(each["changed"] for each in world.results(*ALL).values())
+
+
+@pytest.mark.parametrize("came_to", ["begun", "asked"])
+def test_a_killed_birth_goes_on_although_its_machines_are_configured(world: TalosWorld, came_to: str) -> None:
+    world.results("talos_secrets", "talos_config")
+    assert world.files()["birth"] == b"begun\n"
+    (world.state / "birth").write_text(f"{came_to}\n")
+    assert world.problems() == []
+    found = world.results(*ALL)
+    assert found["talos_bootstrap"]["bootstrapped"] is True
+    assert "birth" not in world.files()
+
+
+def test_a_birth_that_came_to_an_etcd_is_over_when_the_control_plane_is_another(world: TalosWorld) -> None:
+    world.born()
+    (world.state / "birth").write_text("asked\n")  # a run that was killed before it saw etcd's first member
+    world.machines.lose(1)
+    refused(world, "worker-1", "A new etcd would be another, empty cluster")
+
+
+def test_an_etcd_whose_data_is_not_served_yet_gets_no_second_one_beside_it(world: TalosWorld) -> None:
+    world.born()
+    world.machines.members(1)  # its machine restarts: etcd has not come up again
+    world.machines.boot(3)
+    world.nodes = [world.node("cp-0", 3), *world.nodes]
+    world.options |= {"endpoint": f"https://{world.machines.address(1)}:6443", "timeout": 5}
+    run = world.run(*ALL)
+    assert run.returncode != 0
+    assert "its etcd tells no members, and this run may not make a new one" in run.output
+    assert world.machines.bootstraps == [world.machines.address(1)]
+
+
+class KubernetesApi(WebServer):
+    """STAND-IN for an API server of which only that it answers is seen."""
+
+    def answer(self, request: Request) -> Response:
+        return json_response(401, {"kind": "Status", "code": 401})
+
+
+def test_no_new_etcd_is_made_while_the_cluster_s_api_answers_elsewhere(world: TalosWorld, tmp_path: Path) -> None:
+    world.born()
+    for number in (1, 2):
+        world.machines.lose(number)
+    authority = Authority(tmp_path / "ca")
+    with KubernetesApi(authority, "api") as api:
+        kubeconfig = yaml.safe_load((world.state / "kubeconfig").read_text())
+        kubeconfig["clusters"][0]["cluster"] = {
+            "server": api.url,
+            "certificate-authority-data": base64.b64encode(authority.ca_file.read_bytes()).decode(),
+        }
+        (world.state / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        refused(world, f"its Kubernetes API answers at {api.url}")
+    assert world.problems() == []  # a kubeconfig alone is no sign
+
+
+# ------------------------------------------------------------------------------------ versions of a living cluster
+
+
+def test_what_a_living_cluster_runs_is_not_changed_by_a_configuration(world: TalosWorld) -> None:
+    """What is said of every step from one version to another, tests/unit/.../test_talos_versions.py has."""
+    world.born()
+    world.machines.boot(3)
+    world.nodes.append(world.node("worker-3", 3))  # a new node moves the others as little
+    for setting, value, words in (
+        ("cluster", "office", "cp-1, worker-1: configured as cluster home, and this is office"),
+        ("version", "v1.12.7", "upgrade --image factory.talos.dev/nocloud-installer"),
+        ("schematic", OTHER, f"cp-1, worker-1 run {SCHEMATIC[:12]}"),
+        ("kubernetes_version", "1.36.0", "cp-1, worker-1 run v1.35.4"),
+    ):
+        world.options = {setting: value}
+        refused(world, words)
+
+
+def commands(text: str) -> list[list[str]]:
+    return [shlex.split(line) for line in text.splitlines() if line.strip().startswith("talosctl ")]
+
+
+@pytest.mark.parametrize(("setting", "value"), [("version", "v1.12.7"), ("schematic", OTHER)])
+def test_the_upgrade_that_is_printed_makes_the_cluster_what_was_wanted(
+    world: TalosWorld, setting: str, value: str
+) -> None:
+    world.born()
+    world.options[setting] = value
+    printed = commands("\n".join(world.problems()))
+    assert [words[-3] for words in printed] == ["upgrade"] * 2
+    world.machines.order("halt", 2)
+    for number, words in enumerate(printed, 1):
+        # The stand-in's nodes tell no events, for which the command would wait.
+        done = subprocess.run([*words, "--wait=false"], env={"PATH": world.path}, capture_output=True, timeout=60)
+        if number == 2:
+            assert done.returncode != 0, "the machine is switched off"
+            assert world.machines.address(2) not in world.machines.images
+            world.machines.boot(2)
+            subprocess.run([*words, "--wait=false"], env={"PATH": world.path}, check=True, timeout=60)
+    wait_until(lambda: len(world.machines.images) == 2, "both are upgraded", 20)
+    wanted = (world.options.get("version", VERSION), world.options.get("schematic", SCHEMATIC))
+    assert set(world.machines.images.values()) == {wanted}
+
+    def settled() -> bool:
+        return world.problems() == []
+
+    wait_until(settled, "both run what is wanted", 60)
+    found = world.results(*ALL)["talos_config"]
+    assert [node["differences"] for node in found["nodes"]] == [["~ machine.install.image"]] * 2
+    assert not any(each["changed"] for each in world.results(*ALL).values())
+
+
+def test_the_reboot_that_is_printed_can_be_run_as_it_stands(world: TalosWorld) -> None:
+    world.born()
+    world.nodes[1]["patches"] = ['machine:\n  udev:\n    rules:\n      - SUBSYSTEM=="drm"\n']
+    world.results("talos_config")
+    result = json.loads((world.directory / "result.json").read_text())
+    (warning,) = result["talos_config"]["warnings"]
+    command = shlex.split(warning.partition("yours to choose: ")[2].partition(" (")[0])
+    subprocess.run([*command, "--wait=false"], env={"PATH": world.path}, check=True, timeout=60)
+    wait_until(lambda: "warnings" not in world.results("talos_config")["talos_config"], "it has rebooted", 60)
