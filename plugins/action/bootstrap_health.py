@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -30,19 +31,22 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import (
     judged,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK, Outcome
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import by_field, resolve
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import WARN_BELOW, vault_time
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import (
     REFUSED,
     TOO_NARROW,
-    FileStore,
     look_up,
     reads_bundle,
     renew,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
+    FileStore,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
     IN_ANCHOR,
@@ -107,7 +111,13 @@ class ActionModule(SecretAction):
         anchor = resolve(fields, {}, providers)
         gone = providers[0].missing_anchor()
         sources = (
-            Source("vault", bundle.found, by_field(bundle.invalid), "" if outcome.reason == OK else outcome.message),
+            Source(
+                "vault",
+                bundle.found,
+                by_field(bundle.invalid),
+                "" if outcome.reason == OK else outcome.message,
+                _ends(outcome, datetime.now(UTC)),
+            ),
             Source(
                 "anchor",
                 anchor.found,
@@ -123,11 +133,15 @@ class ActionModule(SecretAction):
             self.progress(state.line)
             for warning in state.facts.warnings() if state.facts else []:
                 self.progress(f"WARNING: {warning}")
+        for warning in outcome.warnings:
+            self.progress(f"WARNING: {warning}")
         for line in (*(f"drift: {line}" for line in drift), *report.advice(), "", *report.lines()):
             self.progress(line)
         answer = {
             **report.as_dict(),
             "tokens": [state.as_dict() for state in tokens],
+            "bundle": {"version": outcome.version, "deletion_time": outcome.deletion_time},
+            "warnings": list(outcome.warnings),
             "drift": drift,
             "time": int(time.time()),
         }
@@ -292,6 +306,14 @@ def _powers(vault: VaultAdmin, token: str, name: str) -> list[str]:
             return excess(vault.settings, own.capabilities(telling_paths(vault.settings)))
     except BootstrapError:
         return []
+
+
+def _ends(outcome: Outcome, now: datetime) -> str:
+    """Whether Vault will delete the bundle by itself while nobody looks; as for tokens, a week is soon."""
+    end = vault_time(outcome.deletion_time)
+    if end is None or (end - now).total_seconds() >= WARN_BELOW:
+        return ""
+    return f"Vault will delete version {outcome.version} by itself on {outcome.deletion_time}"
 
 
 def _json_file(params: Mapping[str, t.Any]) -> Path | None:

@@ -9,9 +9,13 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import refuse_anchor
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
+    refuse_anchor,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access import (
     DRIFT,
+    READ,
+    Bundle,
     Finding,
     Mount,
     Part,
@@ -26,6 +30,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import 
 
 if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+
+_CORRECTED: t.Final = {
+    Policy.kind: "Set update_policies (vault_bootstrap_update_policies) to replace it by our rules; every token that "
+    "has it is affected at once. If what is there is meant for others, choose another name (vault_bootstrap_name, "
+    "vault_bootstrap_eso_name).",
+    TokenRole.kind: "Set update_token_roles (vault_bootstrap_update_token_roles) to correct it; every token issued "
+    "through it is affected at its next renewal.",
+}
 
 
 class ActionModule(OperatorAction):
@@ -49,7 +61,10 @@ class ActionModule(OperatorAction):
                 "period": {"type": "int", "default": 2764800},
             },
         },
+        "update_policies": {"type": "bool", "default": False},
         "update_token_roles": {"type": "bool", "default": False, "no_log": False},
+        "writes_bundle": {"type": "bool", "default": False},
+        "over_deleted": {"type": "int"},
         "dest": {"type": "path"},
         "needs": {
             "type": "list",
@@ -68,21 +83,25 @@ class ActionModule(OperatorAction):
             anchor = expand(params["anchor"], Path.home())
             refuse_anchor(expand(params["dest"], Path.home()), anchor, self.copying(params))
         mount = params["mount_point"].strip("/")
-        parts: list[Part] = [Policy(policy["name"], policy["rules"]) for policy in params["policies"]]
+        parts: list[Part] = [
+            Policy(policy["name"], policy["rules"], params["update_policies"]) for policy in params["policies"]
+        ]
         parts += [_token_role(role, params["update_token_roles"]) for role in params["token_roles"]]
         needs = [Need(need["path"], frozenset(need["capabilities"]), need["purpose"]) for need in params["needs"]]
 
         def work(vault: VaultAdmin) -> list[Finding]:
+            if params["writes_bundle"]:
+                needs.append(Need(vault.settings.secret_path, READ, "look at the bundle"))
+            bundle = Bundle(params["over_deleted"]) if params["writes_bundle"] else None
             migrating = enable_versioning(vault_tool(), vault.settings, mount)
-            return ensure(vault, [Mount(mount, migrating), *parts], needs, self.check_mode)
+            return ensure(vault, [Mount(mount, migrating), *parts], needs, self.check_mode, bundle)
 
         findings = self.as_operator(params, work)
         for finding in findings:
             self.progress(f"{finding.kind} {finding.name}: {finding.state}")
         warnings = [
-            f"The token role {finding.name} is not as it should be: {finding.note}. It was left as it is. Set "
-            "update_token_roles (vault_bootstrap_update_token_roles) to correct it; every token issued through it is "
-            "affected at its next renewal."
+            f"The {finding.kind} {finding.name} is not as it should be: {finding.note}. It was left as it is. "
+            f"{_CORRECTED[finding.kind]}"
             for finding in findings
             if finding.state == DRIFT
         ]

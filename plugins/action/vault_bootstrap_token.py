@@ -14,22 +14,26 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Fi
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import FileKeeper, Keeper
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
-    LOOKUP,
-    REFUSED,
     REVOKE,
-    TOO_NARROW,
-    BundleStore,
     Delivered,
-    FileStore,
-    Store,
     deliver,
     deliver_wrapped,
-    look_up,
-    reads_bundle,
-    refuse_anchor,
-    renew,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import (
+    LOOKUP,
+    REFUSED,
+    TOO_NARROW,
+    look_up,
+    reads_bundle,
+    renew,
+)
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
+    BundleStore,
+    FileStore,
+    Store,
+    refuse_anchor,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import copy, take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
@@ -67,6 +71,7 @@ class ActionModule(OperatorAction):
         "rotate": {"type": "bool", "default": False},
         "wrap_ttl": {"type": "int", "default": 0},
         "accessor": {"type": "str"},
+        "over_deleted": {"type": "int"},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [("dest", "field")],
@@ -150,7 +155,9 @@ class ActionModule(OperatorAction):
         raise BootstrapError(f"field: {params['field']} is no field of the bundle. Declare it in fields.")
 
     def _store(self, params: dict[str, t.Any], vault: VaultAdmin) -> Store:
-        return BundleStore(vault, self._field(params)) if params["field"] else FileStore(self._dest(params))
+        if params["field"]:
+            return BundleStore(vault, self._field(params), params["over_deleted"])
+        return FileStore(self._dest(params))
 
     def _needs(self, params: dict[str, t.Any], vault: VaultAdmin) -> t.Iterator[Need]:
         path = f"auth/token/create/{params['role']}"
@@ -165,7 +172,7 @@ class ActionModule(OperatorAction):
     def _issued(
         self, params: dict[str, t.Any], delivered: Delivered, settings: VaultSettings, keeper: Keeper
     ) -> dict[str, t.Any]:
-        changed = delivered.state != "unchanged"
+        changed = delivered.state not in ("unchanged", "kept")
         place = params["field"] or str(self._dest(params))
         would = " (check mode: it would be)" if self.check_mode and changed else ""
         life = f"; it {delivered.facts.says}" if delivered.facts and not (self.check_mode and changed) else ""
@@ -183,7 +190,7 @@ class ActionModule(OperatorAction):
             "previous_accessors": delivered.previous_accessors,
             "notes": lines,
             "diff": self.shown([(place, *_accessors(delivered, self.check_mode))] if changed else []),
-            "warnings": facts.warnings() if facts else [],
+            "warnings": [*delivered.warnings, *(facts.warnings() if facts else [])],
         }
 
     def _keeper(self, params: dict[str, t.Any]) -> Keeper:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_metadata import Metadata, plan_metadata
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
     FieldChange,
     Plan,
@@ -36,6 +36,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution impor
     refuse_invalid,
     resolve,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
     OPERATOR_OPTIONS,
@@ -52,19 +53,6 @@ if t.TYPE_CHECKING:
 READ: t.Final = frozenset({"read"})
 
 
-@dataclass(frozen=True)
-class _Metadata:
-    """What is kept beside the bundle, and what of it is not as wanted."""
-
-    path: str
-    wanted: Mapping[str, t.Any]
-    before: Mapping[str, t.Any]
-
-    @property
-    def changed(self) -> bool:
-        return bool(self.wanted)
-
-
 class ActionModule(OperatorAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **OPERATOR_OPTIONS,
@@ -75,7 +63,9 @@ class ActionModule(OperatorAction):
         "values": {"type": "dict", "no_log": True},
         "value_files": {"type": "dict"},
         "keep": {"type": "list", "elements": "str", "default": []},
+        "over_deleted": {"type": "int"},
         "custom_metadata": {"type": "dict"},
+        "custom_metadata_defaults": {"type": "dict"},
         "max_versions": {"type": "int"},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
@@ -88,6 +78,8 @@ class ActionModule(OperatorAction):
         names = params["names"]
         if names is not None and not names:
             raise BootstrapError("names: names no field. Name the fields, or leave it out.")
+        if params["max_versions"] is not None and params["max_versions"] < 1:
+            raise BootstrapError("max_versions: must be at least 1. Leave it out to keep what Vault has.")
         if params["state"] == "absent":
             return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data), {})
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
@@ -99,7 +91,9 @@ class ActionModule(OperatorAction):
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
             if names is None and not params["values"] and not params["value_files"]:
                 older = outdated(vault, plan, wanted, stored, vault.now, "Looking at the bundle's older versions")
-                _refuse_outdated([known for known in chosen if known.name in older], wanted, vault.settings)
+                removed = [known.name for known in chosen if stored.data.get(known.name) is None]
+                files = [known for known in chosen if known.name in older]
+                _refuse_outdated(files, removed, wanted, vault.settings)
             return plan
 
         elsewhere = chosen if params["values"] or params["value_files"] else []
@@ -147,18 +141,26 @@ class ActionModule(OperatorAction):
         decide: t.Callable[[VaultAdmin, StoredBundle], Plan],
         keepers: Mapping[str, Keeper],
     ) -> dict[str, t.Any]:
-        def work(vault: VaultAdmin) -> tuple[Updated, _Metadata, VaultSettings]:
+        def work(vault: VaultAdmin) -> tuple[StoredBundle, Updated, Metadata, VaultSettings]:
             stored, metadata = self._checked(params, vault, decide)
-            updated = update_bundle(vault, partial(decide, vault), check_mode=self.check_mode, stored=stored)
+            updated = update_bundle(
+                vault,
+                partial(decide, vault),
+                check_mode=self.check_mode,
+                stored=stored,
+                over=params["over_deleted"],
+            )
             if metadata.changed and not self.check_mode:
-                vault.write(metadata.path, metadata.wanted, "Writing the bundle's metadata")
-            return updated, metadata, vault.settings
+                found = metadata.before or vault.read(metadata.path, "Reading the bundle's metadata") or {}
+                vault.write(metadata.path, metadata.body(found), "Writing the bundle's metadata")
+            return stored, updated, metadata, vault.settings
 
-        updated, metadata, settings = self.as_operator(params, work, fields)
+        stored, updated, metadata, settings = self.as_operator(params, work, fields)
+        lost = metadata.lost(updated.before + 1 if self.check_mode and updated.plan.changed else updated.after)
         # A run that is not in check mode may look with this task first; what is done is told when it is done.
         looks = self.check_mode and not self._templar.available_variables.get("ansible_check_mode", True)
         if not looks:
-            self._report(params, updated, metadata)
+            self._report(params, stored, updated, metadata, lost)
         notes = _taking(keepers, updated, settings) if not self.check_mode else []
         for note in notes:
             self.progress(note)
@@ -168,24 +170,25 @@ class ActionModule(OperatorAction):
             "version": updated.after,
             "previous_version": updated.before,
             "metadata": sorted(metadata.wanted),
+            "versions_lost": lost,
             "notes": notes,
             "diff": [] if looks else self.shown(_diffs(params, updated, metadata)),
         }
 
     def _checked(
         self, params: dict[str, t.Any], vault: VaultAdmin, decide: t.Callable[[VaultAdmin, StoredBundle], Plan]
-    ) -> tuple[StoredBundle, _Metadata]:
+    ) -> tuple[StoredBundle, Metadata]:
         """What is there. Refuses before anything is changed what the operator's token may not do."""
         settings = vault.settings
         reads = [Need(settings.secret_path, READ, "compare the bundle")]
         metadata_path = f"{settings.mount_point}/metadata/{settings.path}"
-        if params["custom_metadata"] is not None or params["max_versions"] is not None:
+        if any(params[name] is not None for name in ("custom_metadata", "custom_metadata_defaults", "max_versions")):
             reads.append(Need(metadata_path, READ, "compare its metadata"))
         granted = vault.capabilities(need.path for need in reads)
         if lacking(reads, granted):
             everything = [Need(need.path, READ | {"create", "update"}, "publish the bundle") for need in reads]
             refuse_lacking(everything, granted, settings.token_source)
-        stored = vault.bundle("Publishing the bundle")
+        stored = vault.bundle("Publishing the bundle", over=params["over_deleted"])
         if not stored.mounted and not self.check_mode:
             raise BootstrapError(
                 f"mount_point: nothing is mounted at {settings.mount_point}/. Run role vault_bootstrap first, or "
@@ -194,7 +197,13 @@ class ActionModule(OperatorAction):
         found = (
             vault.read(metadata_path, "Reading the bundle's metadata") if stored.mounted and len(reads) > 1 else None
         )
-        metadata = _Metadata(metadata_path, _wanted_metadata(params, found or {}), found or {})
+        metadata = plan_metadata(
+            metadata_path,
+            found,
+            limit=params["max_versions"],
+            custom=params["custom_metadata"],
+            defaults=params["custom_metadata_defaults"],
+        )
         writes = []
         if decide(vault, stored).changed:
             what = frozenset({"update" if stored.version else "create"})
@@ -204,7 +213,14 @@ class ActionModule(OperatorAction):
         refuse_lacking(writes, granted, settings.token_source)
         return stored, metadata
 
-    def _report(self, params: dict[str, t.Any], updated: Updated, metadata: _Metadata) -> None:
+    def _report(
+        self,
+        params: dict[str, t.Any],
+        stored: StoredBundle,
+        updated: Updated,
+        metadata: Metadata,
+        lost: Sequence[int],
+    ) -> None:
         plan = updated.plan
         width = max((len(change.name) for change in plan.changes), default=0)
         for change in plan.changes:
@@ -217,6 +233,13 @@ class ActionModule(OperatorAction):
                     "is born anew."
                 )
         place = f"{params['mount_point']}/{params['path']}"
+        if stored.gone and plan.changed:
+            self.progress(f"WARNING: {place}: what version {stored.version} held, which is {stored.gone}, is given up")
+        elif stored.deletion:
+            self.progress(
+                f"WARNING: {place}: Vault deletes each version by itself after a time, version {stored.version} on "
+                f"{iso(stored.deletion)}, since delete_version_after is set on it or on its mount"
+            )
         if not plan.changed:
             self.progress(f"{place}: version {updated.before} holds all of that already; nothing is written")
         elif self.check_mode:
@@ -226,6 +249,12 @@ class ActionModule(OperatorAction):
         if metadata.changed:
             verb = "would be set" if self.check_mode else "is set"
             self.progress(f"{place}: {' and '.join(sorted(metadata.wanted))} {verb}")
+        if lost:
+            count = "1 version" if len(lost) == 1 else f"{len(lost)} versions"
+            self.progress(
+                f"WARNING: {place}: with max_versions {metadata.wanted['max_versions']} Vault destroys {count} at the "
+                f"next write, unless the mount keeps more: {', '.join(map(str, lost))}"
+            )
 
 
 def _chosen(fields: Sequence[Field], names: Sequence[str] | None, given: Mapping[str, t.Any] | None) -> list[Field]:
@@ -287,16 +316,20 @@ def _taking(keepers: Mapping[str, Keeper], updated: Updated, settings: VaultSett
     return [*notes, tool.note] if notes and tool.note else notes
 
 
-def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], settings: VaultSettings) -> None:
-    """A field that was rotated in Vault, and in the anchor not yet, is never rolled back unasked."""
+def _refuse_outdated(
+    older: Sequence[Field], removed: Sequence[str], wanted: Mapping[str, Found], settings: VaultSettings
+) -> None:
+    """A field that was rotated in Vault or taken out, and in the anchor not yet, is never rolled back unasked."""
     if not older:
         return
     tool = vault_tool()
-    lines = "".join(
-        f"\n  {known.name}, {wanted[known.name].provenance.label}. To take Vault's value: "
-        f"{take(tool, settings, known.name, file_keeper(wanted[known.name].provenance.place))}"
-        for known in older
-    )
+    lines = ""
+    for known in older:
+        place = wanted[known.name].provenance
+        way = f"To take Vault's value: {take(tool, settings, known.name, file_keeper(place.place))}"
+        if known.name in removed:
+            way = "It was taken out of the bundle: take the file away, or out of tazlab_fields"
+        lines += f"\n  {known.name}, {place.label}. {way}"
     names = ",".join(known.name for known in older)
     raise BootstrapError(
         "The anchor's files are older than what Vault holds, which was written after them: was it rotated? Nothing was "
@@ -306,20 +339,7 @@ def _refuse_outdated(older: Sequence[Field], wanted: Mapping[str, Found], settin
     )
 
 
-def _wanted_metadata(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What of the metadata has to be written. Keys that others keep there stay."""
-    wanted: dict[str, t.Any] = {}
-    limit = params["max_versions"]
-    if limit is not None and limit != (found.get("max_versions") or 0):
-        wanted["max_versions"] = limit
-    before = dict(found.get("custom_metadata") or {})
-    after = {**before, **{str(key): str(value) for key, value in (params["custom_metadata"] or {}).items()}}
-    if after != before:
-        wanted["custom_metadata"] = after
-    return wanted
-
-
-def _diffs(params: Mapping[str, t.Any], updated: Updated, metadata: _Metadata) -> t.Iterator[tuple[str, str, str]]:
+def _diffs(params: Mapping[str, t.Any], updated: Updated, metadata: Metadata) -> t.Iterator[tuple[str, str, str]]:
     """The bundle and its metadata, before and after, with a word in place of each value."""
     if updated.plan.changed:
         lines = [_line(change) for change in updated.plan.changes]

@@ -14,6 +14,8 @@ author:
 description:
   - Returns the values of fields of the bundle from Vault, or from the fallback sources for what Vault did not give.
     However many lookups, hosts and forks a run has, Vault is read once. In check mode no token is renewed.
+  - If Vault will delete the bundle by itself, since C(delete_version_after) is set on it or on its mount, a warning
+    says so, once a run.
   - The two-part name C(tazlab.vault_bundle) is the same plugin, where a lookup plugin path has a file of that name. See
     the README.
 extends_documentation_fragment:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
@@ -20,6 +21,9 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution impor
 ATTEMPTS: t.Final = 2
 # What makes a new version. The other states are equal, kept (Vault's value stays), missing and absent.
 CHANGES: t.Final = frozenset({"new", "changed", "removed"})
+# Why a version has no data: it can be undeleted, or it cannot.
+DELETED: t.Final = "deleted"
+DESTROYED: t.Final = "destroyed"
 
 
 class LostRace(Exception):
@@ -28,12 +32,17 @@ class LostRace(Exception):
 
 @dataclass(frozen=True)
 class StoredBundle:
-    """The newest version of the bundle. Version 0: nothing was ever written."""
+    """A version of the bundle, by default the newest. Version 0: nothing was ever written.
+
+    C{gone} says why a version has no data. C{deletion} is when Vault deleted it, or will by itself.
+    """
 
     version: int = 0
     data: Mapping[str, t.Any] = field(default_factory=dict, repr=False)
     mounted: bool = True
     created: float | None = None
+    gone: str = ""
+    deletion: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -101,24 +110,28 @@ def plan_present(
 def outdated(
     edge: BundleEdge, plan: Plan, wanted: Mapping[str, Found], stored: StoredBundle, now: float, doing: str
 ) -> list[str]:
-    """The fields whose file is older than the value that Vault has: publishing them would roll Vault's back.
+    """The fields whose file is older than what Vault has: publishing them would roll back a value or a removal.
 
     C{now} is the time by Vault's clock, which dates its versions; a file's age is the same by any clock.
     """
-    names = []
+    names: list[str] = []
+    if stored.gone:  # given up by name
+        return names
     versions = {stored.version: stored}
     for change in plan.changes:
         found = wanted.get(change.name)
-        if change.state != "changed" or found is None or found.provenance.age is None:
+        if change.state not in ("changed", "new") or found is None or found.provenance.age is None:
             continue
-        written, value, version = now - found.provenance.age, stored.data[change.name], stored
+        written, value, version = now - found.provenance.age, stored.data.get(change.name), stored
+        older = StoredBundle()
         while version.created is not None and version.created > written and version.version > 1:
             number = version.version - 1
             older = versions[number] = versions.get(number) or edge.bundle(doing, number)
-            if older.data.get(change.name) != value:
+            if older.gone or older.data.get(change.name) != value:
                 break
             version = older
-        if version.created is not None and version.created > written:
+        after_file = version.created is not None and version.created > written
+        if after_file and (value is not None or older.data.get(change.name) is not None):
             names.append(change.name)
     return names
 
@@ -142,8 +155,8 @@ def _cleaned(known: Field, value: t.Any) -> str | None:
 class BundleEdge(t.Protocol):
     """Reads and writes the bundle."""
 
-    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
-        """A version, by default the newest."""
+    def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
+        """A version, by default the newest, which is refused if it is deleted, unless C{over} is its number."""
 
     def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
         """Write, if the newest version is still the one we read; the new version's number."""
@@ -165,12 +178,13 @@ def update_bundle(
     check_mode: bool,
     stored: StoredBundle | None = None,
     doing: str = "Publishing the bundle",
+    over: int | None = None,
 ) -> Updated:
     """Decide on what is stored and write with check-and-set; after a lost race once more, on fresh data.
 
-    What is unchanged is not written.
+    What is unchanged is not written. C{over}: the number of a deleted version that may be written over.
     """
-    stored = stored or edge.bundle(doing)
+    stored = stored or edge.bundle(doing, over=over)
     for _attempt in range(ATTEMPTS):
         plan = decide(stored)
         if check_mode or not plan.changed:
@@ -178,7 +192,7 @@ def update_bundle(
         try:
             return Updated(plan, stored.version, edge.write_bundle(plan.data, stored.version, doing))
         except LostRace:
-            stored = edge.bundle(doing)
+            stored = edge.bundle(doing, over=over)
     raise BootstrapError(
         f"{doing}: somebody else wrote the bundle between our read and our write, {ATTEMPTS} times; the newest version "
         f"is {stored.version}. Nothing of theirs was overwritten and nothing of ours was written. Run this again."

@@ -51,12 +51,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Source:
-    """A place that all values come from: Vault or the anchor. C{why}: it gave nothing at all."""
+    """A place that all values come from: Vault or the anchor.
+
+    C{why}: it gave nothing at all. C{ends}: what it gives now will soon be gone.
+    """
 
     name: str
     values: Mapping[str, Found] = field(repr=False)
     invalid: Mapping[str, str]
     why: str = ""
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,10 @@ class Report:
         """Why the cluster could not be reborn from this source."""
         if source.why:
             return [source.why]
-        return [row.verdicts[source.name].reason for row in self.rows if row.verdicts[source.name].state == NO]
+        verdicts = [row.verdicts[source.name] for row in self.rows]
+        return [reason for reason in (source.ends,) if reason] + [
+            verdict.reason for verdict in verdicts if verdict.state == NO
+        ]
 
     def able(self, source: Source) -> bool:
         return not self.reasons(source)

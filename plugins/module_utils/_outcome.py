@@ -38,6 +38,7 @@ class Outcome:
     data: dict[str, t.Any] | None = field(default=None, repr=False)
     version: int | None = None
     created: int | None = None
+    deletion_time: str | None = None  # when Vault will delete this version by itself
     token: TokenReport | None = None
     warnings: tuple[str, ...] = ()
 

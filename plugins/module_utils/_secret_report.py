@@ -25,6 +25,7 @@ def vault_report(outcome: Outcome) -> dict[str, t.Any]:
         "reason": outcome.reason,
         "message": outcome.message,
         "version": outcome.version,
+        "deletion_time": outcome.deletion_time,
         "token": token,
         "warnings": list(outcome.warnings),
     }

@@ -41,6 +41,7 @@ class TokenFacts:
     kind: str
     health: TokenHealth
     clock_off: timedelta | None
+    role: str = ""
 
     @property
     def says(self) -> str:
@@ -140,6 +141,7 @@ def token_facts(data: Mapping[str, t.Any], now: datetime) -> TokenFacts | None:
         kind=str(data.get("type") or "service"),
         health=health,
         clock_off=None if server is None else server - now,
+        role=str(data.get("role") or ""),
     )
 
 

@@ -45,6 +45,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes imp
     explain,
     failure_of,
 )
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
@@ -307,10 +308,24 @@ def bundle_outcome(answer: Answer, settings: VaultSettings) -> Outcome:
         return Outcome("not_kv2", explain("not_kv2", settings), reachable=True)
     version = metadata.get("version")
     version = version if isinstance(version, int) else None
+    deletion = iso(vault_time(metadata.get("deletion_time")))
+    command = undelete(vault_tool(), settings, version or 0)
     if data is None:
         reason = "destroyed" if metadata.get("destroyed") is True else "deleted"
-        return Outcome(reason, explain(reason, settings, version=version), reachable=True, version=version)
+        message = explain(reason, settings, version=version, when=deletion, undelete=command)
+        return Outcome(reason, message, reachable=True, version=version)
     created = vault_time(metadata.get("created_time"))
+    warning = (
+        f"Vault will delete version {version} of {settings.secret_path} by itself on {deletion}, since "
+        "delete_version_after is set on it or on its mount. To keep it, set that to 0s there, and then, with a token "
+        f"that may: {command}"
+    )
     return Outcome(
-        OK, reachable=True, data=data, version=version, created=int(created.timestamp()) if created else None
+        OK,
+        reachable=True,
+        data=data,
+        version=version,
+        created=int(created.timestamp()) if created else None,
+        deletion_time=deletion,
+        warnings=(warning,) if deletion else (),
     )

@@ -125,10 +125,11 @@ def _until_ready(vault: VaultAdmin) -> None:
 
 @dataclass(frozen=True)
 class Policy:
-    """An ACL policy, of which these rules are all."""
+    """An ACL policy. One that is there with other rules is its owner's: it is replaced only if C{update} says so."""
 
     name: str
     rules: str
+    update: bool = False
     kind: t.ClassVar[str] = "policy"
 
     @property
@@ -140,7 +141,20 @@ class Policy:
         if found is None:
             return Finding(self.kind, self.name, NEW, after=after)
         before = _lines(str(found.get("policy") or ""))
-        return Finding(self.kind, self.name, EQUAL if before == after else CHANGED, before, after)
+        ours, theirs = _rules(after), _rules(before)
+        if ours == theirs:
+            return Finding(self.kind, self.name, EQUAL)
+        note = "; ".join(
+            f"{verb} {' '.join(lines)}"
+            for verb, lines in (
+                ("it also has", [line for line in theirs if line not in ours]),
+                ("it lacks", [line for line in ours if line not in theirs]),
+            )
+            if lines
+        )
+        return Finding(
+            self.kind, self.name, CHANGED if self.update else DRIFT, before, after, note or "its rules differ"
+        )
 
     def needs(self, finding: Finding) -> Iterable[Need]:
         if finding.changes:
@@ -152,6 +166,12 @@ class Policy:
 
 def _lines(rules: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in rules.strip().splitlines())
+
+
+def _rules(rules: str) -> list[str]:
+    """The lines that say something, however they are spaced."""
+    lines = (" ".join(line.split()) for line in rules.splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "//"))]
 
 
 @dataclass(frozen=True)
@@ -218,7 +238,16 @@ def _differs(wanted: t.Any, found: t.Any) -> bool:
     return bool(wanted != found)
 
 
-def ensure(vault: VaultAdmin, parts: Sequence[Part], needs: Sequence[Need], check_mode: bool) -> list[Finding]:
+@dataclass(frozen=True)
+class Bundle:
+    """That a later task writes the bundle: over a deleted newest version only if C{over} is its number."""
+
+    over: int | None = None
+
+
+def ensure(
+    vault: VaultAdmin, parts: Sequence[Part], needs: Sequence[Need], check_mode: bool, bundle: Bundle | None = None
+) -> list[Finding]:
     """Look at everything, refuse when a permission is missing anywhere, then change what is not as it should be."""
     reads = [Need(part.path, READ, f"look at the {part.kind}") for part in parts]
     possible = [need for part in parts for need in part.needs(Finding(part.kind, "", NEW))]
@@ -226,6 +255,8 @@ def ensure(vault: VaultAdmin, parts: Sequence[Part], needs: Sequence[Need], chec
     findings = [_judged(vault, part, granted) for part in parts]
     wanted = [need for part, finding in zip(parts, findings, strict=True) for need in part.needs(finding)]
     refuse_lacking([*reads, *wanted, *needs], granted, vault.settings.token_source)
+    if bundle is not None:
+        vault.bundle("Looking at the bundle, which will be written", over=bundle.over)
     if not check_mode:
         for part, finding in zip(parts, findings, strict=True):
             if finding.changes:

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import LostRace, StoredBundle
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_gone import refuse_gone
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
+    DELETED,
+    DESTROYED,
+    LostRace,
+    StoredBundle,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import vault_time
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import VaultConnection
@@ -152,8 +158,18 @@ class VaultAdmin:
             ) from None
         return {path: frozenset(map(str, answer.get(path) or ())) for path in asked}
 
-    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
-        """A version of the bundle, by default the newest. A deleted version has a number and no data."""
+    def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
+        """A version of the bundle, by default the newest. A deleted version has a number and no data.
+
+        A newest version of which values can be brought back is refused, unless C{over} is its number: whoever asks for
+        the newest decides by it, and would take it for empty.
+        """
+        stored = self._bundle(doing, version)
+        if version is None:
+            refuse_gone(self.settings, stored, lambda number: self._bundle(doing, number), doing, over)
+        return stored
+
+    def _bundle(self, doing: str, version: int | None = None) -> StoredBundle:
         settings = self.settings
         path = settings.secret_path
         asked = f"{path}?version={version}" if version else path
@@ -170,8 +186,13 @@ class VaultAdmin:
         if not isinstance(metadata, Mapping) or not isinstance(values, (Mapping, type(None))):
             raise BootstrapError(f"{doing}: {explain('not_kv2', settings)}")
         created = vault_time(metadata.get("created_time"))
+        gone = DESTROYED if metadata.get("destroyed") is True else DELETED
         return StoredBundle(
-            int(metadata.get("version") or 0), values or {}, created=created.timestamp() if created else None
+            int(metadata.get("version") or 0),
+            values or {},
+            created=created.timestamp() if created else None,
+            gone=gone if values is None else "",
+            deletion=vault_time(metadata.get("deletion_time")),
         )
 
     def _prove_kv2(self, doing: str) -> None:
@@ -189,7 +210,7 @@ class VaultAdmin:
         try:
             answer = self.request(lambda client: client.write_data(path, data=body))
         except VaultFailure as failure:
-            if failure.status == 400 and self.bundle(doing).version != after:
+            if failure.status == 400 and self._bundle(doing).version != after:
                 raise LostRace from None
             raise self.error(failure, doing, f"write {path}", self.unknown_end) from None
         return int(_data(answer).get("version") or 0)

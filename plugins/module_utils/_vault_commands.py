@@ -98,6 +98,20 @@ def enable_versioning(tool: Tool, settings: VaultSettings, mount: str) -> str:
     return _alone(_call(tool, settings, ("kv", "enable-versioning"), f"{mount}/"))
 
 
+def undelete(tool: Tool, settings: VaultSettings, version: int) -> str:
+    """How an operator brings a deleted version back; a deletion to come is put off or called off by it as well."""
+    return _alone(_call(tool, settings, ("kv", "undelete"), *_in_mount(settings, f"-versions={version}")))
+
+
+def rollback(tool: Tool, settings: VaultSettings, version: int) -> str:
+    """How an operator makes the values of an older version the newest ones."""
+    return _alone(_call(tool, settings, ("kv", "rollback"), *_in_mount(settings, f"-version={version}")))
+
+
+def _in_mount(settings: VaultSettings, option: str) -> tuple[str, str, str]:
+    return f"-mount={settings.mount_point}", option, settings.path
+
+
 def login(tool: Tool, settings: VaultSettings | None) -> str:
     """How an operator gets a token, which is not shown; C{settings} where Vault's address is known already."""
     return _alone(_call(tool, settings, ("login", "-no-print"))) if settings else f"{tool.name} login -no-print"

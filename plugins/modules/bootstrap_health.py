@@ -20,10 +20,11 @@ description:
   - A field that no system here takes is looked at, too, whether it is there and well formed.
   - Says when each token dies unless it is renewed, and where the anchor is stale, and ends in a line for each source
     and a table.
-  - Fails when the cluster could not be reborn from one of the two sources; when Vault refuses the bootstrap token or
-    the ESO reader's token; when one of the two dies within seven days, renewed or not; when one is a root token, or the
-    bootstrap token may do more than read the bundle; and when a renewal was asked for and failed. An anchor that
-    differs is reported and is no failure.
+  - Says when Vault will delete the bundle by itself, since C(delete_version_after) is set on it or on its mount.
+  - Fails when the cluster could not be reborn from one of the two sources, or not from Vault in seven days, since it
+    will have deleted the bundle by then; when Vault refuses the bootstrap token or the ESO reader's token; when one of
+    the two dies within seven days, renewed or not; when one is a root token, or the bootstrap token may do more than
+    read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported and is no failure.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
 attributes:
@@ -161,6 +162,16 @@ health:
         token:
           description: What Vault says of it, as M(tazlab.bootstrap.vault_bootstrap_token) returns it.
           type: dict
+    bundle:
+      description: The C(version) that Vault has, and its C(deletion_time) if Vault will delete it by itself.
+      type: dict
+      sample:
+        version: 3
+        deletion_time: null
+    warnings:
+      description: What else is wrong with the way to Vault or with the bundle there.
+      type: list
+      elements: str
     drift:
       description: Where the anchor differs from Vault.
       type: list

@@ -14,7 +14,9 @@ author:
 description:
   - Makes the KV version 2 secrets engine when it is missing. One of version 1, or another engine at that place, is an
     error and never migrated.
-  - Writes the policies, whose rules are then exactly those given.
+  - Makes the policies. One that is there with other rules is reported as drift and changed only when
+    O(update_policies) says so.
+  - A mount that is there is only looked at; how it is tuned is its owner's.
   - Makes the token roles, through which periodic tokens without parent and without the default policy are issued. One
     that is there with other settings is reported as drift and changed only when O(update_token_roles) says so.
   - Everything is looked at and every permission is checked before anything is changed.
@@ -76,10 +78,27 @@ options:
         description: Within how many seconds each token must be renewed to live on. Vault caps it at its maximum TTL.
         type: int
         default: 2764800
+  update_policies:
+    description:
+      - Replace a policy that is there with other rules, so that its rules are exactly those given. It may have been
+        widened on purpose, or be another cluster's. Comments and spacing are no difference.
+    type: bool
+    default: false
   update_token_roles:
     description: Correct a token role that is there with other settings.
     type: bool
     default: false
+  writes_bundle:
+    description:
+      - Whether a later task writes the bundle. If its newest version is deleted and can be brought back, that is
+        refused now, before anything is changed.
+    type: bool
+    default: false
+  over_deleted:
+    description:
+      - With O(writes_bundle), the number of the bundle's newest version, if that one is deleted and may be written
+        over.
+    type: int
   dest:
     description: Where a token will be stored. A place inside O(anchor) is refused now, before anything is changed.
     type: path

@@ -129,6 +129,13 @@ vault:
     version:
       description: The version that was read.
       type: int
+    deletion_time:
+      description:
+        - When Vault will delete this version by itself, since C(delete_version_after) is set on the secret or on its
+          mount. V(null) if it will not.
+        - RV(vault.warnings) says it, too, and how to keep the version.
+      type: str
+      sample: "2026-12-26T04:24:13Z"
     token:
       description: The token's C(source), whether its life is C(known), its C(ttl) in seconds, C(expires_at) unless it
         is renewed before, C(dies_at) renewed or not, C(renewable), C(period) in seconds, C(policies), whether it was

@@ -13,10 +13,13 @@ author:
   - tazlab.bootstrap contributors (@tazlab)
 description:
   - Issues a periodic token without parent through a token role, proves it by a read, and stores it in a private file or
-    in a field of the bundle. A token that is there and as it should be stays.
+    in a field of the bundle. A token that is there and as it should be stays. One that lives and is another than asked
+    for stays as well, with a warning, until O(rotate) is true.
   - With O(rotate) a new token replaces the one that is there, without a gap. The new one is proven and safely stored
     before the old one revokes itself, or is revoked by its accessor. Killed at any point, one of the two works, and the
-    next run finishes what was begun.
+    next run finishes what was begun. Nothing but that one token is ended; one that may have issued tokens, which would
+    end with it, is left alone and named.
+  - A bundle whose newest version is deleted and can be brought back is never written, and no token is issued for it.
   - Inspects or renews a token with that token itself, and says when it dies unless it is renewed.
   - The token's value is never part of the result.
 extends_documentation_fragment:
@@ -90,6 +93,10 @@ options:
   accessor:
     description: The accessor of the token to revoke.
     type: str
+  over_deleted:
+    description:
+      - With O(field), the number of the bundle's newest version, if that one is deleted and may be written over.
+    type: int
   providers:
     description:
       - Where the anchor's owner keeps values, as M(tazlab.bootstrap.secret_fallback) has it, which decides on the
@@ -119,8 +126,8 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description:
-    - For V(issue), one of V(unchanged), V(issued), V(rotated), V(resumed) (an interrupted rotation was finished) and
-      V(wrapped).
+    - For V(issue), one of V(unchanged), V(kept) (it lives, is not as asked for, and was left as it is), V(issued),
+      V(rotated), V(resumed) (an interrupted rotation was finished) and V(wrapped).
     - For V(inspect) and V(renew), one of V(alive), V(dead) (Vault refuses it) and V(absent).
   returned: when O(operation) is not V(revoke)
   type: str
@@ -143,7 +150,8 @@ token:
     says: dies on 2026-12-26T04:24:13Z unless renewed
 previous_accessors:
   description:
-    - The accessors of the tokens that were there before. Those of a field of the bundle still live.
+    - The accessors of the tokens that were there before. Those of a field of the bundle still live, and only those that
+      were issued through O(role) are listed, so that they can be revoked; somebody else's is told in RV(notes).
     - With O(rotate) and O(field), also those that older versions of the bundle hold and that still live, as an
       interrupted rotation leaves them.
   returned: for O(operation=issue)

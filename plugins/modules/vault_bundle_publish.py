@@ -19,6 +19,11 @@ description:
   - Fields of the bundle that it does not know stay.
   - A file of the anchor that is older than the value that Vault holds instead is refused, since that one was rotated
     after it was written. The file's modification time is compared with that of the version which brought Vault's value.
+    The same holds for a field that was taken out of the bundle after its file was written.
+  - A newest version that is deleted is not empty. As long as its values, or those of a version before a destroyed one,
+    can be brought back, nothing is written, and the error says how to bring them back. O(over_deleted) gives them up.
+  - What is kept beside the bundle (C(max_versions), C(delete_version_after), C(cas_required), custom metadata) stays as
+    its owner set it, apart from what O(max_versions) and O(custom_metadata) name.
   - Shows for each field whether it is new, changed, equal or kept. Values are never shown.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
@@ -76,11 +81,22 @@ options:
     type: list
     elements: str
     default: []
+  over_deleted:
+    description:
+      - The number of the bundle's newest version, if that one is deleted, or destroyed while older ones are still
+        there, and those values are not wanted any more. Any other number is refused.
+      - Without effect where the newest version is not deleted.
+    type: int
   custom_metadata:
     description: Texts to keep beside the bundle, such as its owner and purpose. Others that are there stay.
     type: dict
+  custom_metadata_defaults:
+    description: As O(custom_metadata), but a text that is there stays.
+    type: dict
   max_versions:
-    description: How many versions of the bundle Vault keeps.
+    description:
+      - How many versions of the bundle Vault keeps, or more if the mount keeps more. If not given, that stays as it is.
+      - Versions beyond it are destroyed by Vault at its next write. They are named, in check mode, too.
     type: int
 seealso:
   - module: tazlab.bootstrap.vault_bootstrap_access
@@ -95,8 +111,13 @@ EXAMPLES = r"""
     keep: [ESO_READER_TOKEN]
     custom_metadata:
       owner: home operations
+    custom_metadata_defaults:
       purpose: bootstrap of cluster home
-    max_versions: 20
+
+- name: The anchor's values are in Vault, and those of version 3, which is deleted, are given up
+  tazlab.bootstrap.vault_bundle_publish:
+    url: https://vault.example.ts.net:8200
+    over_deleted: 3
 
 - name: A field that nobody needs any more is gone
   tazlab.bootstrap.vault_bundle_publish:
@@ -141,4 +162,9 @@ metadata:
   returned: success
   type: list
   elements: str
+versions_lost:
+  description: The versions that Vault destroys at its next write, since O(max_versions) is lower than before.
+  returned: success
+  type: list
+  elements: int
 """

@@ -201,6 +201,30 @@ def test_a_failed_renewal_a_dying_and_a_wide_token_fail_the_report(systems: Syst
         assert "From the anchor: yes" in run.output
 
 
+@pytest.mark.parametrize(("after", "soon"), [("192h", False), ("160h", True)])
+def test_a_bundle_that_vault_will_delete_by_itself_is_foretold(systems: Systems, after: str, soon: bool) -> None:
+    path = "secret/data/tazlab-k8s/bootstrap"
+    counts = []
+    for setting in ("0s", after):
+        systems.vault.client.write_data(path.replace("data", "metadata"), data={"delete_version_after": setting})
+        version = systems.vault.write_bundle(systems.stored()[1])
+        before = systems.vault.requests()[path]
+        run = systems.health(tazlab_health_json="~/health.json")
+        counts.append(systems.vault.requests()[path] - before)
+    answer = systems.vault.client.read(path)
+    assert answer is not None
+    end = f"{answer['data']['metadata']['deletion_time'][:19]}Z"
+    assert counts[0] == counts[1] > 0, "the time stands in the answer that is read anyway"
+    assert run.returncode == (2 if soon else 0), run.output
+    assert f"Vault will delete version {version} of {path} by itself on {end}" in run.output
+    assert ("From Vault: NO, Vault will delete version" in run.output) is soon
+    report = json.loads((systems.home / "health.json").read_text())
+    assert report["bundle"] == {"version": version, "deletion_time": end}
+    assert len(report["warnings"]) == 1
+    assert report["reborn"]["vault"]["able"] is not soon
+    assert report["reborn"]["anchor"]["able"] is True
+
+
 def test_the_operators_token_in_the_environment_is_neither_examined_nor_renewed(systems: Systems) -> None:
     before = systems.client(systems.operator).auth.token.lookup_self
     run = run_playbook(

@@ -23,7 +23,9 @@ from hvac.exceptions import Forbidden
 from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import PrivateFile
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import BundleStore, FileStore
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin, bounded
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_http import BoundedAdapter
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
@@ -61,7 +63,7 @@ def operator(site: Site, token: str = "") -> VaultSettings:
 
 def deliver(site: Site, rotate: bool = True, token: str = "") -> Any:
     settings = operator(site, token)
-    store = _token_delivery.FileStore(site.home / TOKEN_FILE)
+    store = FileStore(site.home / TOKEN_FILE)
     return bounded(
         settings,
         60,
@@ -192,7 +194,7 @@ def test_a_new_token_that_fails_is_taken_back_or_named(site: Site) -> None:
     spec = TokenSpec("tazlab-eso-reader", ("tazlab-eso-reader",), 2764800, "secret/data/elsewhere")
 
     def issue(vault: VaultAdmin) -> Any:
-        store = _token_delivery.BundleStore(vault, Field("ESO_READER_TOKEN"))
+        store = BundleStore(vault, Field("ESO_READER_TOKEN"))
         return _token_delivery.deliver(
             vault, store, spec, rotate=True, check_mode=False, anchor=site.anchor, progress=lambda _line: None
         )
@@ -216,7 +218,7 @@ def test_a_new_token_is_taken_back_even_when_the_time_is_over(site: Site, monkey
 
     before = accessors(site)
     monkeypatch.setattr(_token_delivery, "_proven", late)
-    store = _token_delivery.FileStore(site.home / "late")
+    store = FileStore(site.home / "late")
     with pytest.raises(BootstrapError, match=r"Too late\. The new token was revoked\."):
         bounded(
             operator(site),
@@ -288,7 +290,7 @@ def _die_at(point: int) -> None:
         return wrapper
 
     VaultAdmin.request = counted(VaultAdmin.request)  # type: ignore[method-assign]
-    _token_delivery.PrivateFile.store = counted(_token_delivery.PrivateFile.store)  # type: ignore[method-assign]
+    PrivateFile.store = counted(PrivateFile.store)  # type: ignore[method-assign]
     _token_delivery.remove_file = counted(_token_delivery.remove_file)
 
 

@@ -122,7 +122,7 @@ def test_day_zero_then_nothing_changes(site: Site) -> None:
     assert data == {**site.values, "ESO_READER_TOKEN": data["ESO_READER_TOKEN"]}
     metadata = site.vault.client.secrets.kv.v2.read_secret_metadata(BUNDLE, mount_point="secret")["data"]
     assert metadata["custom_metadata"]["purpose"] == "bootstrap bundle of tazlab.bootstrap"
-    assert metadata["max_versions"] == 20
+    assert metadata["max_versions"] == 0, "the server's own limit"
     assert (site.home / TOKEN_FILE).stat().st_mode & 0o777 == 0o600
 
     again = ok(site.run("publish.yml"), changed=0)
@@ -459,7 +459,7 @@ def test_sealed_between_two_writes_of_a_run_then_run_again(site: Site, monkeypat
 
     with monkeypatch.context() as patched:
         patched.setattr(VaultAdmin, "write_bundle", then_sealed)
-        with pytest.raises(BootstrapError, match=r"Writing the bundle's metadata: .* is sealed\. Unseal it\."):
+        with pytest.raises(BootstrapError, match=r"Reading the bundle's metadata: .* is sealed\. Unseal it\."):
             Publish().execute(params, {})
     site.vault.unseal()
     result = Publish().execute(params, {})
@@ -483,7 +483,7 @@ def test_a_periodic_token_outlives_its_period(site: Site) -> None:
 
 
 def test_a_server_outside_utc_is_read_by_its_own_zone(tmp_path: Path) -> None:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import look_up
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import look_up
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
     from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings

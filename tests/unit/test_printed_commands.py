@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 HERE = "tests/unit/test_printed_commands.py"
 LIVING = "tests/integration/test_talos_living.py"
 PASTED = "tests/integration/test_printed_commands.py"
+KEPT = "tests/integration/test_vault_kept.py"
 
 # The functions of the one module that makes the commands about Vault and the anchor, and the tests that paste each.
 MADE = {
@@ -42,6 +43,8 @@ MADE = {
     "unwrap": f"{PASTED}::test_a_token_is_unwrapped_on_another_machine",
     "revoke": f"{PASTED}::test_a_token_that_nobody_holds_is_revoked",
     "enable_versioning": f"{PASTED}::test_an_old_secrets_engine_is_migrated_by_its_owner_alone",
+    "undelete": f"{KEPT}::test_a_deleted_newest_version_is_not_taken_for_empty_and_comes_back_by_the_printed_command",
+    "rollback": f"{KEPT}::test_a_destroyed_newest_version_hides_older_ones",
     "login": f"{PASTED}::test_logging_in_replaces_the_token_only_by_one_that_lives",
     "vault_tool": f"{PASTED}::test_the_client_that_is_installed_is_named",
 }
@@ -50,6 +53,7 @@ MADE = {
 TESTED = {
     "ansible": f"{PASTED}::test_a_former_token_of_the_eso_reader_is_revoked",
     "bao login": f"{PASTED}::test_logging_in_replaces_the_token_only_by_one_that_lives",
+    "bao kv": f"{KEPT}::test_a_destroyed_newest_version_hides_older_ones",
     "vault login": f"{PASTED}::test_logging_in_replaces_the_token_only_by_one_that_lives",
     "chmod": f"{HERE}::test_a_file_is_closed_to_others",
     "openssl rand": f"{HERE}::test_a_secretbox_key_is_made",

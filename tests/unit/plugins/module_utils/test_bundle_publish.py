@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
+    DELETED,
     LostRace,
     StoredBundle,
     outdated,
@@ -79,7 +80,7 @@ class Edge:
         self.races = races
         self.written = 0
 
-    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+    def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
         return self.stored
 
     def write_bundle(self, values: Mapping[str, Any], after: int, doing: str) -> int:
@@ -127,10 +128,12 @@ class History(Edge):
 
     def __init__(self, *versions: Mapping[str, Any]) -> None:
         super().__init__(0)
-        self.versions = [StoredBundle(n, data, created=100.0 * n) for n, data in enumerate(versions, 1)]
+        self.versions = [
+            StoredBundle(n, data, created=100.0 * n, gone="" if data else DELETED) for n, data in enumerate(versions, 1)
+        ]
         self.stored = self.versions[-1]
 
-    def bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+    def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
         return self.versions[version - 1] if version else self.stored
 
 
@@ -143,9 +146,15 @@ class History(Edge):
         ([{"A": "old"}, {"A": "rotated"}, {"A": "rotated", "B": "new"}], 150, ["A"]),
         ([{"A": "file"}], 50, []),
         ([{"B": "x"}], 50, []),
+        ([{"A": "old"}, {"B": "x"}], 150, ["A"]),
+        ([{"A": "old"}, {"B": "x"}], 250, []),
+        ([{"A": "old"}, {"B": "x"}, {"B": "y"}], 150, ["A"]),
+        ([{"B": "x"}, {"B": "y"}], 50, []),
+        ([{"A": "old"}, {}, {"B": "x"}], 50, []),  # given up with all that it held
+        ([{"A": "old"}, {}], 50, []),
     ],
 )
-def test_a_file_older_than_vaults_value_is_found(
+def test_a_file_older_than_what_vault_has_is_found(
     versions: list[Mapping[str, Any]], written: int, older: list[str]
 ) -> None:
     edge = History(*versions)

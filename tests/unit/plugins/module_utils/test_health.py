@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,6 +53,13 @@ def test_the_two_lines_say_it_all() -> None:
     assert lines[-1].startswith("Git ")
     assert ["Check the token." in line for line in report.advice()] == [True]
     assert report.as_dict()["reborn"]["anchor"] == {"able": False, "reasons": ["github-token was refused (401)"]}
+
+
+def test_what_will_soon_be_gone_is_a_reason_beside_those_of_the_checks() -> None:
+    ends = replace(source("vault", GITHUB_TOKEN="dead"), ends="Vault will delete it")
+    report = examine([git([])], [ends, source("anchor", GITHUB_TOKEN="good")])
+    assert report.reasons(report.sources[0]) == ["Vault will delete it", "GITHUB_TOKEN was refused (401)"]
+    assert report.able(report.sources[1])
 
 
 def test_an_equal_value_is_used_once_and_named_as_each_source_has_it() -> None:

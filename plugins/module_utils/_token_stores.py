@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a token is kept: a private file, or a field of the bundle; never the recovery anchor. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import plan_present, update_bundle
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean_token, strip_token
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import PrivateFile
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import ROTATED
+
+if t.TYPE_CHECKING:
+    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+
+# How many versions of the bundle are searched for tokens that it held before.
+OLDER_VERSIONS: t.Final = 20
+
+
+class Store(t.Protocol):
+    """Where a token is kept."""
+
+    place: str
+
+    def read(self) -> str | None:
+        """The token that is there, or None."""
+
+    def reserved(self) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        """Make sure that a token can be stored, before there is one; what it gives stores it."""
+
+    def may_hold(self, token: str) -> bool:
+        """Whether the token may be there, after storing it has failed."""
+
+
+class FileStore:
+    """A private file. C{superseded} holds the token that is being replaced, until that one has ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+        self.superseded = path.with_name(f"{path.name}.superseded")
+
+    def read(self) -> str | None:
+        return token_in(self.path)
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[Callable[[str], None]]:
+        with PrivateFile(self.path) as file:
+            yield lambda token: file.store(f"{token}\n")
+
+    def may_hold(self, token: str) -> bool:
+        return self.read() == token
+
+
+class BundleStore:
+    """A field of the bundle, written by check-and-set."""
+
+    def __init__(self, vault: VaultAdmin, known: Field, over: int | None = None) -> None:
+        self.place = f"{known.name} in {vault.settings.mount_point}/{vault.settings.path}"
+        self.known = known
+        self._vault = vault
+        self._over = over
+
+    def read(self) -> str | None:
+        value = self._vault.bundle(f"Reading {self.place}", over=self._over).data.get(self.known.name)
+        return _cleaned(value) if isinstance(value, str) else None
+
+    def former(self) -> list[str]:
+        """Other tokens that older versions of the bundle hold: a rotation that was interrupted may have left them."""
+        doing = f"Reading older versions of {self.place}"
+        newest = self._vault.bundle(doing, over=self._over)
+        now = newest.data.get(self.known.name)
+        values = []
+        for version in range(newest.version - 1, max(0, newest.version - 1 - OLDER_VERSIONS), -1):
+            older = self._vault.bundle(doing, version)
+            if not older.version:
+                break
+            values.append(older.data.get(self.known.name))
+        current = _cleaned(now) if isinstance(now, str) else None
+        tokens = dict.fromkeys(_cleaned(value) for value in values if isinstance(value, str))
+        return [token for token in tokens if token and token != current]
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[Callable[[str], None]]:
+        yield self._write
+
+    def may_hold(self, token: str) -> bool:
+        """A write without an answer may have arrived. An unused token dies by itself; a revoked one in use hurts."""
+        return True
+
+    def _write(self, token: str) -> None:
+        wanted = {self.known.name: Found(token, Provenance("issued", "vault", "issued just now"))}
+        update_bundle(
+            self._vault,
+            lambda stored: plan_present((self.known,), wanted, stored.data),
+            check_mode=False,
+            doing=f"Writing {self.place}",
+            over=self._over,
+        )
+
+
+def token_in(path: Path, within: Path | None = None) -> str | None:
+    content = read_text(path, within=within)
+    return None if content.text is None else _cleaned(content.text)
+
+
+def _cleaned(raw: str) -> str | None:
+    try:
+        return clean_token(raw) if strip_token(raw) else None
+    except InvalidValue:
+        return None
+
+
+def refuse_anchor(path: Path, anchor: Path, copying: str) -> None:
+    """The recovery anchor is never written: its owner copies by hand, which C{copying} says how to do."""
+    if not path.parent.resolve().is_relative_to(anchor.resolve()):
+        return
+    raise BootstrapError(
+        f"dest: {path} is inside the recovery anchor {anchor}, which is never written. Leave dest out, so that the "
+        f"token goes to ~/{ROTATED}, then keep a copy by hand:\n  {copying}"
+    )

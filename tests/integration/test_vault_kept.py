@@ -1,0 +1,394 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What its owner has in Vault stays, on a real OpenBao: deleted versions, metadata, policies, roles, others' tokens."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hvac.exceptions import Forbidden
+
+from lab.playbook import Run
+from lab.process import wait_until
+from lab.vault import server_binary
+from tests.integration.test_vault_side import BUNDLE, TOKEN_FILE, Site, ok
+
+METADATA = f"secret/metadata/{BUNDLE}"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path) as made:
+        ok(made.run("publish.yml"))
+        yield made
+
+
+def metadata(site: Site) -> dict[str, Any]:
+    answer = site.vault.client.read(METADATA)
+    assert answer is not None
+    return dict(answer["data"])
+
+
+def accessors(site: Site) -> set[str]:
+    """Every token but those that a look at them makes itself."""
+    return set(site.vault.client.auth.token.list_accessors()["data"]["keys"])
+
+
+def everything(site: Site) -> Any:
+    """All that a publishing or rotating run could change."""
+    client = site.vault.client
+    names = ("tazlab-bootstrap", "tazlab-eso-reader")
+    return (
+        metadata(site),
+        accessors(site),
+        [client.sys.read_acl_policy(name)["data"] for name in names],
+        [client.read(f"auth/token/roles/{name}")["data"] for name in names],
+        client.sys.list_mounted_secrets_engines()["data"],
+        site.token(),
+        site.fingerprint(),
+    )
+
+
+def rotated(site: Site) -> int:
+    """A newest version with a value that the anchor has not; its number."""
+    return site.vault.write_bundle({**site.stored()[1], "GITHUB_TOKEN": "ghp_rotated", "MINE": "x"})
+
+
+def printed(run: Run, verb: str) -> str:
+    """The command that a run printed, on one line again."""
+    command = rf"\(for n in [^()]* kv {verb} -address=[^()]*-mount=secret \S+ {BUNDLE}\)"
+    found = re.search(rf"{command}(?: && \(for n in [^()]*{BUNDLE}\))?", " ".join(run.output.split()))
+    assert found, run.output
+    return found[0]
+
+
+def shell(site: Site, command: str) -> None:
+    """Paste it: first with a dead token, which changes nothing, and with what leads elsewhere in the environment."""
+    before = metadata(site)
+    for token, status in (("s.dead", 2), (site.vault.root_token, 0)):
+        environment = {
+            "PATH": f"{Path(server_binary()).parent}:{os.environ['PATH']}",
+            "HOME": str(site.home),
+            "BAO_TOKEN": token,
+            "BAO_ADDR": "https://127.0.0.1:9",
+            "VAULT_NAMESPACE": "elsewhere",
+        }
+        done = subprocess.run(["/bin/sh", "-c", command], env=environment, check=False, capture_output=True)
+        assert done.returncode == status, done.stderr
+        assert (metadata(site) == before) is bool(status)
+
+
+RUNS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+    "publish": ("publish.yml", (), {}),
+    "publish --check": ("publish.yml", ("--check",), {}),
+    "publish named": ("publish.yml", (), {"tazlab_publish": "GITHUB_TOKEN"}),
+    "access": ("publish.yml", ("--tags", "access"), {"vault_bootstrap_eso_rotate": True}),
+    "access --check": ("publish.yml", ("--check", "--tags", "access"), {}),
+    "rotate": ("rotate.yml", (), {"tazlab_rotate": "GITHUB_TOKEN"}),
+    "rotate --check": ("rotate.yml", ("--check",), {"tazlab_rotate": "GITHUB_TOKEN"}),
+    "rotate ESO": ("rotate.yml", (), {"tazlab_rotate": "ESO_READER_TOKEN", "tazlab_over_deleted": 2}),
+    "wrong number": ("publish.yml", (), {"tazlab_over_deleted": 1}),
+}
+
+
+def test_a_deleted_newest_version_is_not_taken_for_empty_and_comes_back_by_the_printed_command(site: Site) -> None:
+    new = site.home / "new"
+    new.write_text("ghp_brand_new")
+    version = rotated(site)
+    data = site.stored()
+    site.vault.client.secrets.kv.v2.delete_latest_version_of_secret(BUNDLE)
+    day = metadata(site)["versions"][str(version)]["deletion_time"][:10]
+    site.vault.client.sys.create_or_update_acl_policy("tazlab-bootstrap", 'path "x" { capabilities = ["read"] }')
+    before = everything(site)
+    for name, (playbook, arguments, variables) in RUNS.items():
+        if "rotate" in name and "ESO" not in name:
+            variables = {**variables, "tazlab_rotate_file": str(new)}
+        run = site.run(playbook, *arguments, vault_bootstrap_update_policies=True, **variables)
+        assert run.returncode == 2, name
+        said = " ".join(run.output.split())
+        assert f"The newest version of secret/{BUNDLE}, {version}, was deleted on {day}T" in said, name
+        assert f"tazlab.bootstrap.publish -e tazlab_over_deleted={version}" in said, name
+        assert everything(site) == before, name
+    for options in (
+        {"module": "vault_bundle_publish", "state": "absent", "names": ["MINE"]},
+        {"module": "vault_bundle_publish", "values": {"GITHUB_TOKEN": "ghp_x"}},
+        {
+            "module": "vault_bootstrap_token",
+            "operation": "inspect",
+            "field": "ESO_READER_TOKEN",
+            "token": site.operator,
+        },
+    ):
+        run = site.task(**options)
+        assert run.returncode == 2
+        assert f", {version}, was deleted on" in " ".join(run.output.split())
+    assert everything(site) == before
+
+    shell(site, printed(run, "undelete"))
+    assert site.stored() == data
+
+
+def test_a_deleted_version_is_written_over_only_by_its_number(site: Site) -> None:
+    version = rotated(site)
+    site.vault.client.secrets.kv.v2.delete_latest_version_of_secret(BUNDLE)
+    run = ok(site.run("publish.yml", "--check", tazlab_over_deleted=version))
+    assert f"what version {version} held, which is deleted, is given up" in run.output
+    assert metadata(site)["current_version"] == version
+    eso = accessors(site)
+    ok(site.run("publish.yml", tazlab_over_deleted=version))
+    now, data = site.stored()
+    assert now > version
+    assert data == {**site.values, "ESO_READER_TOKEN": data["ESO_READER_TOKEN"]}
+    assert len(accessors(site) - eso) == 1
+    ok(site.run("publish.yml"), changed=0)
+
+
+@pytest.mark.parametrize("older", ["lives", "deleted", "destroyed"])
+def test_a_destroyed_newest_version_hides_older_ones(site: Site, older: str) -> None:
+    kv = site.vault.client.secrets.kv.v2
+    version = rotated(site)
+    kept = site.vault.client.read(f"secret/data/{BUNDLE}?version={version}")
+    assert kept is not None
+    gone = [site.vault.write_bundle({"GITHUB_TOKEN": "mistake"}) for _time in range(2)]
+    kv.destroy_secret_versions(BUNDLE, gone)
+    if older == "deleted":
+        kv.delete_secret_versions(BUNDLE, [version])
+    elif older == "destroyed":
+        kv.destroy_secret_versions(BUNDLE, list(range(1, version + 1)))
+        ok(site.run("publish.yml"))
+        assert site.stored()[1].items() >= site.values.items()
+        return
+    before = everything(site)
+    for arguments in ((), ("--check",)):
+        run = site.run("publish.yml", *arguments)
+        assert run.returncode == 2
+        said = " ".join(run.output.split())
+        assert f", {gone[-1]}, was destroyed, while version {version}{', deleted on' * (older == 'deleted')} " in said
+        assert everything(site) == before
+    shell(site, printed(run, "undelete" if older == "deleted" else "rollback"))
+    assert site.stored() == (gone[-1] + 1, kept["data"]["data"])
+
+
+def test_a_version_that_vault_deleted_by_itself_is_not_empty_either(site: Site) -> None:
+    site.vault.client.write_data(METADATA, data={"delete_version_after": "1s"})
+    version = rotated(site)
+    wait_until(lambda: site.vault.client.read(f"secret/data/{BUNDLE}") is None, "Vault has deleted it", 20)
+    before = everything(site)
+    run = site.run("publish.yml")
+    assert f", {version}, was deleted on" in " ".join(run.output.split())
+    assert everything(site) == before
+
+
+def test_metadata_that_its_owner_set_survives(site: Site) -> None:
+    client = site.vault.client
+    owned = {
+        "max_versions": 50,
+        "delete_version_after": "8760h",
+        "cas_required": True,
+        "metadata_cas_required": True,
+        "custom_metadata": {"owner": "me", "team": "x"},
+    }
+    client.write_data(METADATA, data={**owned, "metadata_cas": metadata(site)["current_metadata_version"]})
+    new = site.home / "new"
+    new.write_text("ghp_new")
+    names = ("max_versions", "delete_version_after", "cas_required", "metadata_cas_required", "custom_metadata")
+    wanted = {**owned, "delete_version_after": "8760h0m0s", "custom_metadata": {"owner": "me", "team": "x"}}
+    wanted["custom_metadata"]["purpose"] = "bootstrap bundle of tazlab.bootstrap"
+    for run in (
+        lambda: site.run("publish.yml"),
+        lambda: site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)),
+        lambda: site.run("publish.yml", tazlab_publish="GITHUB_TOKEN"),
+    ):
+        ok(run())
+        found = metadata(site)
+        assert {name: found[name] for name in names} == wanted
+    ok(site.run("publish.yml", tazlab_owner="you", tazlab_publish="GITHUB_TOKEN"), changed=1)
+    assert metadata(site)["custom_metadata"] == {**wanted["custom_metadata"], "owner": "you"}
+    ok(site.run("publish.yml", tazlab_publish="GITHUB_TOKEN"), changed=0)
+
+
+def test_a_lower_max_versions_says_what_it_destroys(site: Site) -> None:
+    for number in range(4):
+        version = site.vault.write_bundle({**site.stored()[1], "MINE": str(number)})
+    site.vault.client.secrets.kv.v2.destroy_secret_versions(BUNDLE, [2])
+    lost = [number for number in range(1, version - 2) if number != 2]
+    said = f"Vault destroys {len(lost)} versions at the next write, unless the mount keeps more: {str(lost)[1:-1]}"
+    assert said in ok(site.run("publish.yml", "--check", tazlab_max_versions=3)).output
+    assert metadata(site)["max_versions"] == 0
+    assert said in ok(site.run("publish.yml", tazlab_max_versions=3), changed=1).output
+    left = set(metadata(site)["versions"])
+    assert set(map(str, lost)) < left, "nothing is destroyed before the next write"
+    site.vault.write_bundle(site.stored()[1])
+    assert not set(map(str, lost)) & set(metadata(site)["versions"])
+    assert "destroys" not in ok(site.run("publish.yml", tazlab_max_versions=30), changed=1).output
+    assert "at least 1" in site.task("vault_bundle_publish", max_versions=0).output
+
+
+def test_a_field_that_was_taken_out_is_not_put_back_from_an_older_file(site: Site) -> None:
+    ok(site.task("vault_bundle_publish", state="absent", names=["GITHUB_TOKEN"]), changed=1)
+    os.utime(site.anchor / "github-token", (0, 0))
+    version = site.stored()[0]
+    run = site.run("publish.yml")
+    assert run.returncode == 2
+    assert "GITHUB_TOKEN, file github-token. It was taken out of the bundle" in " ".join(run.output.split())
+    assert site.stored()[0] == version
+    (site.anchor / "github-token").touch()
+    ok(site.run("publish.yml"), changed=1)
+
+
+def test_a_policy_with_more_rules_is_left_and_replaced_only_when_told(site: Site) -> None:
+    client = site.vault.client
+    ours = client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"]
+    more = 'path "secret/data/shared/*" { capabilities = ["read"] }'
+    client.sys.create_or_update_acl_policy("tazlab-eso-reader", f"# mine\n{ours}\n{more}\n")
+    other = ours.replace("tazlab-k8s/static", "another/cluster")
+    for arguments in (("--check",), ()):
+        run = ok(site.run("publish.yml", *arguments), changed=0)
+        assert f"The policy tazlab-eso-reader is not as it should be: it also has {more}." in " ".join(
+            run.output.split()
+        )
+    assert more in client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"]
+    client.sys.create_or_update_acl_policy("tazlab-eso-reader", other)
+    assert "it lacks path" in ok(site.run("publish.yml"), changed=0).output
+    assert client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"] == other
+    ok(site.run("publish.yml", vault_bootstrap_update_policies=True), changed=1)
+    assert client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"] == ours
+    client.sys.create_or_update_acl_policy("tazlab-eso-reader", f"# only a comment\n\n  {ours}")
+    assert "not as it should be" not in ok(site.run("publish.yml"), changed=0).output
+
+
+def test_a_tuned_mount_and_a_bound_role_stay(site: Site) -> None:
+    client = site.vault.client
+    client.sys.tune_mount_configuration("secret", description="mine", max_lease_ttl="100h", listing_visibility="hidden")
+    client.write_data("secret/config", data={"max_versions": 33, "cas_required": True})
+    client.write_data("auth/token/roles/tazlab-bootstrap", data={"token_bound_cidrs": "127.0.0.0/8"})
+    before = everything(site)
+    run = ok(site.run("publish.yml"), changed=0)
+    assert "token_bound_cidrs is ['127.0.0.0/8'] instead of []" in run.output
+    assert everything(site) == before
+    config = client.read("secret/config")
+    assert config is not None
+    assert (config["data"]["max_versions"], config["data"]["cas_required"]) == (33, True)
+
+
+def lives(site: Site, token: str) -> bool:
+    try:
+        site.client(token).auth.token.lookup_self()
+    except Forbidden:
+        return False
+    return True
+
+
+def test_a_living_token_that_is_not_ours_is_left_in_its_place(site: Site) -> None:
+    """In the file and in the bundle: nobody else may have it any more."""
+    client = site.vault.client
+    client.sys.create_or_update_acl_policy("more", 'path "secret/data/more" { capabilities = ["read"] }')
+    mine = site.vault.scoped_token(policies=("tazlab-bootstrap", "more"))
+    eso = site.vault.scoped_token(policies=("tazlab-eso-reader", "more"))
+    (site.home / TOKEN_FILE).write_text(mine)
+    site.vault.write_bundle({**site.stored()[1], "ESO_READER_TOKEN": eso})
+    before = everything(site)
+    for arguments in ((), ("--check",)):
+        run = ok(site.run("publish.yml", *arguments), changed=0)
+        said = " ".join(run.output.split())
+        assert said.count("lives and is not as asked for: its policies are") >= 2
+        assert "vault_bootstrap_rotate" in said
+    assert everything(site) == before
+
+    run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    accessor = site.client(eso).auth.token.lookup_self()["data"]["accessor"]
+    assert f"with accessor {accessor}, was not issued through the token role" in " ".join(run.output.split())
+    assert f"accessor={accessor}" not in run.output, "nothing that rotate.yml would revoke with tazlab_reseed"
+    assert lives(site, eso)
+
+
+def test_a_token_that_may_not_look_itself_up_but_serves_is_left_when_nobody_can_tell(site: Site) -> None:
+    from tests.integration.test_vault_rotation import deliver, narrow
+    from tests.integration.test_vault_side import OPERATOR
+
+    old = narrow(site)
+    (site.home / TOKEN_FILE).write_text(old)
+    lacking = site.operator_with(OPERATOR.replace('path "auth/token/lookup" ', 'path "auth/token/nothing" '))
+    before = accessors(site)
+    assert deliver(site, rotate=False, token=lacking).state == "kept"
+    assert (site.token(), accessors(site)) == (old, before)
+
+
+def test_the_token_of_a_field_that_was_taken_out_is_still_told_to_be_revoked(site: Site) -> None:
+    accessor = site.client(site.stored()[1]["ESO_READER_TOKEN"]).auth.token.lookup_self()["data"]["accessor"]
+    ok(site.task("vault_bundle_publish", state="absent", names=["ESO_READER_TOKEN"]), changed=1)
+    run = ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    assert f"the one with accessor {accessor} is to be revoked" in " ".join(run.output.split())
+
+
+def test_rotation_ends_no_token_but_the_one_it_replaces(site: Site) -> None:
+    issued = [
+        site.vault.client.write_data(f"auth/token/create/{role}", data={"period": "768h"})["auth"]["client_token"]
+        for role in ("tazlab-bootstrap", "tazlab-bootstrap", "tazlab-eso-reader")
+    ]
+    old = site.token()
+    ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+    assert not lives(site, old)
+    ok(site.run("rotate.yml", tazlab_rotate="ESO_READER_TOKEN"), changed=1)
+    assert all(lives(site, token) for token in issued)
+
+
+def test_a_replaced_token_that_may_have_issued_others_is_left_alone(site: Site) -> None:
+    client = site.vault.client
+    client.sys.create_or_update_acl_policy(
+        "issues",
+        'path "auth/token/*" { capabilities = ["create", "read", "update"] }\n'
+        'path "sys/capabilities-self" { capabilities = ["update"] }',
+    )
+    wide = site.vault.scoped_token(policies=("tazlab-bootstrap", "issues"))
+    child = site.client(wide).auth.token.create(policies=["tazlab-bootstrap"], no_default_policy=True)["auth"][
+        "client_token"
+    ]
+    (site.home / TOKEN_FILE).write_text(wide)
+    run = ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+    assert "may issue tokens, which would end with it" in " ".join(run.output.split())
+    assert site.token() != wide
+    assert lives(site, wide)
+    assert lives(site, child)
+
+
+@pytest.mark.parametrize("place", ["secret", "mount"])
+def test_a_bundle_that_vault_will_delete_by_itself_is_foretold(site: Site, place: str) -> None:
+    path = METADATA if place == "secret" else "secret/config"
+    site.vault.client.write_data(path, data={"delete_version_after": "2400h"})
+    version = site.vault.write_bundle(site.stored()[1])
+    end = metadata(site)["versions"][str(version)]["deletion_time"][:19] + "Z"
+    foretold = f"Vault will delete version {version} of secret/data/{BUNDLE} by itself on {end}"
+    asked = site.vault.requests()[f"secret/data/{BUNDLE}"]
+    run = site.task("vault_bootstrap_bundle", token_file=f"~/{TOKEN_FILE}", renew="never")
+    said = " ".join(ok(run).output.split())
+    assert foretold in said
+    assert f'"deletion_time": "{end}"' in said
+    assert site.vault.requests()[f"secret/data/{BUNDLE}"] == asked + 1
+    options = f"'GITHUB_TOKEN', token_file='~/{TOKEN_FILE}'"
+    lookup = f"{{{{ lookup('tazlab.bootstrap.vault_bundle', {options}) | length }}}}"
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.debug": {"msg": f"{number} {lookup}"}} for number in range(3)],
+    }
+    run = ok(site.run([play]))
+    assert " ".join(run.output.split()).count(foretold) == 1
+    assert foretold.partition(" of ")[0] not in ok(site.run("publish.yml", "--tags", "publish")).output
+    assert f"version {version} on {end}" in " ".join(ok(site.run("publish.yml", "--tags", "publish")).output.split())
+
+    # What the warning says keeps it.
+    if place == "secret":
+        site.vault.client.write_data(path, data={"delete_version_after": "0s"})
+        shell(site, printed(run, "undelete"))
+        assert metadata(site)["versions"][str(version)]["deletion_time"] == ""
+        again = site.task("vault_bootstrap_bundle", token_file=f"~/{TOKEN_FILE}")
+        assert "by itself" not in ok(again).output
+        assert '"deletion_time": null' in again.output
