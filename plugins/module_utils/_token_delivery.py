@@ -290,6 +290,11 @@ def deliver_wrapped(
     current = store.read()
     if current and _still_wrapped(vault, current):
         return Delivered("unchanged")
+    if current and (look_up(vault, current, store.place) or reads_bundle(vault, current, store.place)):
+        raise BootstrapError(
+            f"{store.place} holds a token that lives, and this may be its only copy. Nothing was changed. Move it "
+            "away, or give the wrapping token another file (vault_bootstrap_wrapped_file)."
+        )
     if check_mode:
         return Delivered("wrapped")
     doing = f"Issuing a wrapped token through the role {spec.role}"

@@ -285,6 +285,20 @@ def test_a_wrapped_token_for_another_machine(site: Site) -> None:
     assert not (site.home / TOKEN_FILE).exists()
 
 
+@pytest.mark.parametrize("mode", [[], ["--check"]], ids=["run", "check"])
+def test_a_wrapping_token_takes_no_place_of_a_token_that_lives(site: Site, mode: list[str]) -> None:
+    ok(site.run("publish.yml"))
+    file, token = site.home / TOKEN_FILE, site.token()
+    wrapping = {"vault_bootstrap_wrap_ttl": 300, "vault_bootstrap_wrapped_file": str(file)}
+    refused = site.run("publish.yml", *mode, **wrapping)
+    assert refused.returncode != 0
+    assert "holds a token that lives" in refused.output
+    assert site.token() == token
+    site.client(token).auth.token.revoke_self()
+    ok(site.run("publish.yml", **wrapping))
+    assert site.token() != token
+
+
 def test_a_full_disk_leaves_the_old_token_alone(site: Site) -> None:
     ok(site.run("publish.yml"))
     old = site.token()
