@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Note
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_bootstrap import (
     bootstrap,
     fetch_kubeconfig,
@@ -39,7 +39,7 @@ class ActionModule(TalosAction):
         kubeconfig = state.path(KUBECONFIG)
         there = state.read(TALOSCONFIG) is not None
         nodes = Nodes(Talosctl(), state.path(TALOSCONFIG))
-        if self.check_mode and (params["pending"] or not there or not _runs(nodes, control_planes)):
+        if self.check_mode and (params["pending"] or not there or _makes(nodes, control_planes, Note(state))):
             self.progress(f"would bootstrap etcd on {control_planes[0].name} and write {kubeconfig}")
             return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig)}
         if not there:
@@ -55,7 +55,9 @@ class ActionModule(TalosAction):
         return {"changed": bootstrapped or written, "bootstrapped": bootstrapped, "kubeconfig": str(kubeconfig)}
 
 
-def _runs(nodes: Nodes, control_planes: t.Sequence[Node]) -> bool:
-    """Whether etcd has members now, without waiting for anything."""
+def _makes(nodes: Nodes, control_planes: t.Sequence[Node], note: Note) -> bool:
+    """Whether a run would make etcd now, without waiting for anything: at a birth, where it has no members."""
     answering = [node for node in control_planes if nodes.look(node).standing is Standing.OURS]
-    return bool(answering) and look_at_etcd(nodes, answering).is_bootstrapped
+    if answering and note.read() is Birth.NONE:
+        return False
+    return not answering or not look_at_etcd(nodes, answering).is_bootstrapped

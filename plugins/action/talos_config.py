@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Etcd, Note
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Etcd, Note, Verdict
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -23,9 +23,10 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes impo
     Change,
     Found,
     Nodes,
+    Standing,
     configure,
     survey,
-    survey_control_planes,
+    survey_until,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import (
     NO_KEY,
@@ -61,34 +62,48 @@ class ActionModule(TalosAction):
         else:
             nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
             deadline = Deadline(params["timeout"])
-            seen = self._permitted(
-                nodes, cluster, wanted, deadline, Etcd(cluster.name, Note(state), params["etcd_lost"])
-            )
+            etcd = Etcd(cluster.name, Note(state), params["etcd_lost"])
+
+            def permit(found: t.Mapping[Node, Found]) -> None:
+                problems = living_problems(nodes, cluster, wanted, found, state)
+                if problems:
+                    raise BootstrapError(" ".join(problems))
+
+            seen = self._permitted(nodes, cluster, permit, deadline, etcd)
             changes = configure(
                 nodes,
                 wanted,
                 seen,
                 deadline,
                 self._tell,
+                permit=permit,
                 wait_for_workers=params["wait_for_workers"],
                 check=self.check_mode,
             )
         return self._result(changes)
 
     def _permitted(
-        self, nodes: Nodes, cluster: Cluster, wanted: t.Mapping[Node, bytes], deadline: Deadline, etcd: Etcd
+        self,
+        nodes: Nodes,
+        cluster: Cluster,
+        permit: t.Callable[[t.Mapping[Node, Found]], None],
+        deadline: Deadline,
+        etcd: Etcd,
     ) -> dict[Node, Found]:
-        """The nodes as they are, when nothing that lives would be harmed by what is wanted."""
+        """The nodes as they are, when nothing that lives would be harmed by what is wanted, and no second etcd made."""
         if self.check_mode:
             seen = survey(nodes, cluster.nodes)
-        else:
-            seen = survey_control_planes(nodes, cluster.nodes, deadline, self._tell)
-        problems = living_problems(nodes, cluster, wanted, seen, etcd.note.state)
-        if problems:
-            raise BootstrapError(" ".join(problems))
-        verdict = etcd.decide({node: found.standing for node, found in seen.items()})
-        if not self.check_mode:
-            etcd.begin(verdict)
+            permit(seen)
+            etcd.decide(_standings(seen))
+            return seen
+        seen = survey_until(nodes, cluster.nodes, deadline, self._tell, lambda node: node.is_control_plane)
+        permit(seen)
+        verdict = etcd.decide(_standings(seen))
+        if verdict is Verdict.UNKNOWN and not etcd.is_confirmed_lost:
+            seen = survey_until(nodes, cluster.nodes, deadline, self._tell, lambda _node: True, etcd.advice)
+            permit(seen)
+            verdict = etcd.decide(_standings(seen))
+        etcd.begin(verdict)
         return seen
 
     def _tell(self, line: str) -> None:
@@ -105,6 +120,10 @@ class ActionModule(TalosAction):
             "deferred": [change.node.name for change in changes if change.state == DEFERRED],
             "warnings": [change.warning for change in changes if change.warning],
         }
+
+
+def _standings(seen: t.Mapping[Node, Found]) -> dict[Node, Standing]:
+    return {node: found.standing for node, found in seen.items()}
 
 
 def _reported(change: Change) -> dict[str, t.Any]:

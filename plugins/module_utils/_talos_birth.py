@@ -59,7 +59,7 @@ class Verdict(Enum):
     GOING_ON = "a birth that was begun goes on"
     LIVING = "a control plane is configured: etcd is there, or its machine still is"
     LOST = "machines of a cluster live, and no control plane of it does"
-    UNKNOWN = "not every control plane answers"
+    UNKNOWN = "not every machine that could tell answers"
 
 
 def judge(standings: Mapping[Node, Standing], birth: Birth, living: Callable[[], Sequence[str]]) -> Verdict:
@@ -73,7 +73,10 @@ def judge(standings: Mapping[Node, Standing], birth: Birth, living: Callable[[],
         return Verdict.LIVING
     if Standing.SILENT in control_planes.values():
         return Verdict.UNKNOWN
-    return Verdict.LOST if living() else Verdict.BIRTH
+    if living():
+        return Verdict.LOST
+    # A worker of a cluster whose control plane is gone answers nobody once it has rebooted. A new one does.
+    return Verdict.UNKNOWN if Standing.SILENT in standings.values() else Verdict.BIRTH
 
 
 def signs(standings: Mapping[Node, Standing], kubeconfig: Path) -> list[str]:
@@ -124,14 +127,26 @@ class Etcd:
             return found
 
         verdict = judge(standings, self.note.read(), living)
-        if verdict is Verdict.LOST and self.confirmed_lost != self.cluster:
+        if verdict is Verdict.LOST and not self.is_confirmed_lost:
             raise BootstrapError(refusal(self.cluster, [node for node in standings if node.is_control_plane], found))
         return verdict
 
+    @property
+    def is_confirmed_lost(self) -> bool:
+        return self.confirmed_lost == self.cluster
+
+    @property
+    def advice(self) -> str:
+        """What to do where machines stay silent that may be a living cluster's."""
+        return (
+            f"Nothing was changed. Who is silent may belong to cluster {self.cluster} as it was before, and wait for "
+            "its control plane: no new etcd is made beside it. Where the cluster is lost, destroy the rest of it first "
+            f"(tazlab.bootstrap.destroy), or say so: -e tazlab_etcd_lost={self.cluster}"
+        )
+
     def begin(self, verdict: Verdict) -> None:
         """Note a birth before anything of it is done. An etcd that is confirmed to be lost is born anew."""
-        confirmed = self.confirmed_lost == self.cluster
-        if verdict is Verdict.BIRTH or (confirmed and verdict in (Verdict.LOST, Verdict.LIVING)):
+        if verdict is Verdict.BIRTH or (self.is_confirmed_lost and verdict is not Verdict.GOING_ON):
             self.note.write(Birth.BEGUN)
         elif verdict is Verdict.LIVING:
             self.note.write(Birth.NONE)

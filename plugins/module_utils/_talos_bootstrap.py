@@ -35,9 +35,11 @@ MEMBERS_SECONDS = 8.0
 
 
 # Why an etcd without members is waited for where no birth is under way.
-LOST = (
-    "its etcd tells no members, and this run may not make a new one, as the cluster was born before. If its data is "
-    "lost, recover it from a snapshot (talosctl bootstrap --recover-from), or say so (tazlab_etcd_lost)"
+LOST = "its etcd tells no members yet"
+ADVICE = (
+    "This run may not make a new etcd, as it did not begin the cluster's birth. Where the old one is lost for good, on "
+    "every control plane, recover it from a snapshot (talosctl bootstrap --recover-from); or let the machines have a "
+    "new, empty one: -e tazlab_etcd_lost= with the cluster's name."
 )
 
 
@@ -96,7 +98,7 @@ def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline
             if error.failure not in PASSING:
                 raise
             missing = {first: error.failure.value}
-        waiting.pause("have etcd members", missing)
+        waiting.pause("have etcd members", missing, ADVICE if note.read() is Birth.NONE else "")
 
 
 def _try(nodes: Nodes, first: Node, progress: Progress) -> tuple[bool, Mapping[Node, str]]:

@@ -66,6 +66,7 @@ class Found:
     look: Look
     persistent: bytes = field(default=b"", repr=False)  # with which it will boot
     active: bytes = field(default=b"", repr=False)  # with which it runs
+    schematic: str | None = None  # that it runs; empty: none of the Image Factory's; None: it does not tell
 
     @property
     def standing(self) -> Standing:
@@ -112,7 +113,7 @@ class Nodes:
         if look.standing is not Standing.OURS:
             return Found(look)
         try:
-            return Found(look, *self.config(node))
+            return Found(look, *self.config(node), self.schematic(node))
         except TalosctlError as error:
             if error.failure not in PASSING:
                 raise
@@ -120,10 +121,14 @@ class Nodes:
 
     def schematic(self, node: Node) -> str | None:
         """The id of the schematic that a configured node runs. The Image Factory notes it as an extension."""
-        answer = self.call(node, "get", "extensions", "--output", "yaml")
         try:
+            answer = self.call(node, "get", "extensions", "--output", "yaml")
             told = [document["spec"]["metadata"] for document in documents(answer) if isinstance(document, Mapping)]
-            return next((str(each["version"]) for each in told if each["name"] == "schematic"), None)
+            return next((str(each["version"]) for each in told if each["name"] == "schematic"), "")
+        except TalosctlError as error:
+            if error.failure is not Failure.NOT_HERE:
+                raise
+            return None
         except (NotYaml, KeyError, TypeError):
             return None
 
@@ -185,18 +190,23 @@ def survey(nodes: Nodes, wanted: Sequence[Node], timeout: float = CALL_SECONDS) 
         return dict(zip(wanted, pool.map(lambda node: nodes.found(node, timeout), wanted), strict=True))
 
 
-def survey_control_planes(
-    nodes: Nodes, wanted: Sequence[Node], deadline: Deadline, progress: Progress
+def survey_until(
+    nodes: Nodes,
+    wanted: Sequence[Node],
+    deadline: Deadline,
+    progress: Progress,
+    awaited: Callable[[Node], bool],
+    advice: str = "",
 ) -> dict[Node, Found]:
-    """Look at each node until every control plane answers: a silent one may hold etcd's data."""
+    """Look at each node until those that are awaited answer. C{advice} is given when the time is up."""
     waiting = Waiting(deadline, progress)
     found = survey(nodes, wanted)
     while True:
         silent = {node: each.look.why for node, each in found.items() if each.standing is Standing.SILENT}
-        late = {node: why for node, why in silent.items() if node.is_control_plane}
+        late = {node: why for node, why in silent.items() if awaited(node)}
         if not late:
             return found
-        waiting.pause("answer", late)
+        waiting.pause("answer", late, advice)
         found |= survey(nodes, list(silent))
 
 
@@ -207,10 +217,13 @@ def configure(
     deadline: Deadline,
     progress: Progress,
     *,
+    permit: Callable[[Mapping[Node, Found]], None],
     wait_for_workers: bool,
     check: bool,
 ) -> list[Change]:
     """Give each node its configuration, beginning from what was C{seen}. Those that do not answer yet are waited for.
+
+    C{permit} raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
 
     A worker that an interrupted run has configured answers only when the control plane runs, so it may have to be
     deferred: asked again by a later call.
@@ -219,6 +232,7 @@ def configure(
     waiting = Waiting(deadline, progress)
     found = {node: seen[node] for node in wanted}
     while True:
+        permit(found)
         for node, each in found.items():
             if each.standing is not Standing.SILENT:
                 done[node] = _settle(nodes, node, each, wanted[node], check)
@@ -296,13 +310,13 @@ class Waiting:
     progress: Progress
     _told: float | None = None
 
-    def pause(self, what: str, missing: Mapping[Node, str]) -> None:
-        """Wait a moment; raise when the time is up. C{missing} tells for each node why it is waited for."""
+    def pause(self, what: str, missing: Mapping[Node, str], advice: str = "") -> None:
+        """Wait a moment; raise with C{advice} when the time is up. C{missing} tells why each node is waited for."""
         listed = "; ".join(f"{node.name} ({node.address}): {why}" for node, why in missing.items())
         if self.deadline.left <= 0:
             raise BootstrapError(
                 f"Waited {self.deadline.seconds:g} s for nodes to {what}. {listed}. Look at their consoles in Proxmox: "
-                "is the address the one in the inventory, and is Talos running?"
+                f"is the address the one in the inventory, and is Talos running?{f' {advice}' if advice else ''}"
             )
         now = time.monotonic()
         if self._told is None or now - self._told >= TELL_SECONDS:

@@ -79,11 +79,12 @@ def living_problems(
     nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
 ) -> list[str]:
     """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
-    versions = Wanted(cluster.version, cluster.schematic, state.path(TALOSCONFIG))
+    file = state.path(TALOSCONFIG)
+    versions = Wanted(cluster.version, cluster.schematic, file, usable=nodes.talosconfig == file)
     return [
         *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
         *_name_problem(cluster, seen),
-        *change_problems(living(seen, wanted, nodes.schematic), versions),
+        *change_problems(living(seen, wanted), versions),
     ]
 
 

@@ -9,12 +9,12 @@ node. New images in a configuration would move all nodes at once. Private: other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import numbers
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import VERSION, numbers
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import main_document
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Found, Standing, by_hand
@@ -30,16 +30,20 @@ KUBERNETES_IMAGES = (
 INSTALLER = ("machine", "install")
 
 
+# The schematic without any extension. An image of it may tell none.
+VANILLA = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+
+
 @dataclass(frozen=True)
 class Living:
     """A configured node: what it runs, what it is to run, and the image that would bring it there."""
 
     node: Node
     talos: str
-    schematic: str
+    schematic: str | None
     kubernetes: frozenset[str]
-    wanted_kubernetes: frozenset[str] = field(default=frozenset())
-    installer: str = ""
+    wanted_kubernetes: frozenset[str]
+    installer: str
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,25 @@ class Wanted:
     talos: str
     schematic: str
     talosconfig: Path
+    usable: bool = True  # a talosconfig that is not is made anew by a run that changes no version
 
 
-def living(
-    found: Mapping[Node, Found], wanted: Mapping[Node, bytes], schematic: Callable[[Node], str | None]
-) -> list[Living]:
-    """The configured nodes. The schematic that runs is asked for only where another installer is wanted."""
+def living(found: Mapping[Node, Found], wanted: Mapping[Node, bytes]) -> list[Living]:
+    """The configured nodes."""
     nodes = []
     for node, config in wanted.items():
-        each = found[node]
-        if each.standing is not Standing.OURS:
+        each = found.get(node)
+        if each is None or each.standing is not Standing.OURS:
             continue
-        now, then = main_document(each.persistent), main_document(config)
-        installer = _image(then, INSTALLER)
-        same = _image(now, INSTALLER) == installer
+        then = main_document(config)
         nodes.append(
             Living(
                 node,
                 talos=each.look.version or "",
-                schematic="" if same else schematic(node) or "",
-                kubernetes=_tags(now),
+                schematic=each.schematic,
+                kubernetes=_tags(main_document(each.persistent)),
                 wanted_kubernetes=_tags(then),
-                installer=installer,
+                installer=_image(then, INSTALLER),
             )
         )
     return nodes
@@ -78,19 +79,27 @@ def living(
 
 def change_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
     """Every change of a living cluster's versions or schematic, each with the procedure that makes it."""
-    yield from _talos_problems(nodes, wanted)
-    yield from _schematic_problems(nodes, wanted)
-    yield from _kubernetes_problems(nodes, wanted)
+    for problem in (
+        *_talos_problems(nodes, wanted),
+        *_schematic_problems(nodes, wanted),
+        *_kubernetes_problems(nodes, wanted),
+    ):
+        yield problem if wanted.usable else f"{problem}{_RENEW.format(talosconfig=wanted.talosconfig)}"
+
+
+_RENEW = (
+    "\n    {talosconfig} cannot be used for that now. It is made anew by a run with the versions and the schematic "
+    "that run."
+)
 
 
 def _talos_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
     moved = [each for each in nodes if each.talos and numbers(each.talos) != numbers(wanted.talos)]
     if not moved:
         return
-    lowest = min(moved, key=lambda each: numbers(each.talos)).talos
     head = f"Talos {wanted.talos} is wanted, and {_runs({each.node.name: each.talos for each in moved})}. "
-    problem = _step_problem("Talos", "tazlab_talos.version", lowest, wanted.talos)
-    yield head + (problem or f"To move, upgrade the nodes yourself. {_upgrade(moved, wanted)}")
+    problem = _step_problem("Talos", "tazlab_talos.version", [each.talos for each in moved], wanted.talos)
+    yield head + (problem or f"To move, upgrade the nodes yourself. {_upgrade(nodes, moved, wanted)}")
 
 
 def _schematic_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
@@ -98,26 +107,34 @@ def _schematic_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
     moved = [
         each
         for each in nodes
-        if each.schematic and each.schematic != wanted.schematic and numbers(each.talos) == numbers(wanted.talos)
+        if each.schematic is not None
+        and (each.schematic or VANILLA) != wanted.schematic
+        and numbers(each.talos) == numbers(wanted.talos)
     ]
     if moved:
-        runs = _runs({each.node.name: f"{each.schematic[:12]}..." for each in moved})
+        runs = _runs({each.node.name: f"{each.schematic[:12]}..." if each.schematic else "none" for each in moved})
         yield (
             f"The schematic {wanted.schematic[:12]}... is wanted, and {runs}. To change the extensions, install the "
-            f"new image yourself. {_upgrade(moved, wanted)}"
+            f"new image yourself. {_upgrade(nodes, moved, wanted)}"
         )
 
 
-def _upgrade(moved: list[Living], wanted: Wanted) -> str:
+def _upgrade(nodes: list[Living], moved: list[Living], wanted: Wanted) -> str:
     """The procedure: each node by itself, with the image of the inventory's schematic, control planes first."""
     ordered = sorted(moved, key=lambda each: not each.node.is_control_plane)
     commands = [
         by_hand(wanted.talosconfig, each.node, "upgrade", "--image", _moved(each.installer, wanted)) for each in ordered
     ]
     return (
-        "One after the other, each when the one before is Ready again (a talosctl of the wanted version, a snapshot of "
-        f"etcd before: talosctl etcd snapshot), then run this again:{_lines(commands)}"
+        "A snapshot of etcd first; then one node after the other, each when the one before is Ready again, with a "
+        f"talosctl of the wanted version; then run this again:{_lines([*_snapshot(nodes, wanted), *commands])}"
     )
+
+
+def _snapshot(nodes: list[Living], wanted: Wanted) -> list[str]:
+    control_planes = [each.node for each in nodes if each.node.is_control_plane]
+    file = f"etcd-before-{wanted.talos}.snapshot"
+    return [by_hand(wanted.talosconfig, node, "etcd", "snapshot", file) for node in control_planes[:1]]
 
 
 def _moved(installer: str, wanted: Wanted) -> str:
@@ -126,41 +143,39 @@ def _moved(installer: str, wanted: Wanted) -> str:
 
 
 def _kubernetes_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
-    moved = {
-        each.node.name: ", ".join(sorted(each.kubernetes - each.wanted_kubernetes))
-        for each in nodes
-        if each.kubernetes - each.wanted_kubernetes
-    }
-    control_planes = [each.node for each in nodes if each.node.is_control_plane]
-    if not moved:
+    moved = {each.node.name: each.kubernetes - each.wanted_kubernetes for each in nodes if each.wanted_kubernetes}
+    tags = sorted({tag for found in moved.values() for tag in found}, key=numbers)
+    if not tags:
         return
-    tags = {tag for each in nodes for tag in each.kubernetes - each.wanted_kubernetes}
-    lowest = min(tags, key=numbers)
     then = max((tag for each in nodes for tag in each.wanted_kubernetes), key=numbers)
-    head = f"Kubernetes {then} is wanted, and {_runs(moved)}. "
-    problem = _step_problem("Kubernetes", "tazlab_talos.kubernetes_version", lowest, then)
+    runs = _runs({name: ", ".join(sorted(found, key=numbers)) for name, found in moved.items() if found})
+    head = f"Kubernetes {then} is wanted, and {runs}. "
+    problem = _step_problem("Kubernetes", "tazlab_talos.kubernetes_version", tags, then)
+    control_planes = [each.node for each in nodes if each.node.is_control_plane]
     if problem or not control_planes:
         yield head + (problem or "Its control planes do not answer; only they can change that.")
         return
     command = by_hand(wanted.talosconfig, control_planes[0], "upgrade-k8s", "--to", then.removeprefix("v"))
     yield (
-        f"{head}To move, upgrade it yourself (a snapshot of etcd before: talosctl etcd snapshot; look first, with "
-        f"--dry-run), then run this again:{_lines([command])}"
+        f"{head}To move, upgrade it yourself: a snapshot of etcd first, and a look with --dry-run; then run this "
+        f"again:{_lines([*_snapshot(nodes, wanted), command])}"
     )
 
 
-def _step_problem(program: str, setting: str, found: str, wanted: str) -> str | None:
-    """Why there is no way from one version to the other, if there is none: back, or over a minor version."""
-    now, then = numbers(found), numbers(wanted)
-    if then < now:
+def _step_problem(program: str, setting: str, found: Sequence[str], wanted: str) -> str | None:
+    """Why there is no way from what runs to the wanted version, if there is none: back, or over a minor version."""
+    then = numbers(wanted)
+    lowest, highest = min(map(numbers, found)), max(map(numbers, found))
+    if then < highest:
+        newest = max(found, key=numbers)
         return (
-            f"{program} does not go back to an older version. Set {setting} to what runs; or destroy the cluster and "
-            "let it be born with the older one."
+            f"{program} does not go back to an older version. Set {setting} to {newest}, which runs; only a cluster "
+            "that is born anew can have an older one."
         )
-    if then[0] != now[0] or then[1] > now[1] + 1:
+    if then[0] != lowest[0] or then[1] > lowest[1] + 1:
         return (
-            f"{program} moves one minor version at a time. Set {setting} to the newest {now[0]}.{now[1] + 1} first, "
-            "and follow what is said then."
+            f"{program} moves one minor version at a time. Set {setting} to the newest {lowest[0]}.{lowest[1] + 1} "
+            "first, and follow what is said then."
         )
     return None
 
@@ -184,5 +199,6 @@ def _image(document: Mapping[str, Any], path: tuple[str, str]) -> str:
 
 
 def _tags(document: Mapping[str, Any]) -> frozenset[str]:
-    images = [_image(document, path) for path in KUBERNETES_IMAGES]
-    return frozenset(image.rpartition(":")[2] for image in images if image)
+    """The versions that the images' tags carry. A digest behind the tag pins it; another tag carries none."""
+    images = [_image(document, path).partition("@")[0] for path in KUBERNETES_IMAGES]
+    return frozenset(tag for image in images if VERSION.fullmatch(tag := image.rpartition(":")[2]))

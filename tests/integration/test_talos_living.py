@@ -60,6 +60,24 @@ def test_no_new_etcd_is_made_beside_a_worker_that_an_older_one_knows(world: Talo
     assert "birth" not in world.files()
 
 
+def test_a_worker_that_waits_for_its_lost_control_plane_is_not_taken_for_a_birth(world: TalosWorld) -> None:
+    world.born()
+    world.machines.order("halt", 2)
+    world.machines.lose(1)
+    world.machines.order("boot", 2, config=world.machines.disks[world.machines.address(2)], version=VERSION)
+    world.options["timeout"] = 5
+    disks, bootstraps = dict(world.machines.disks), list(world.machines.bootstraps)
+    run = world.run(*ALL)
+    assert run.returncode != 0
+    assert f"worker-1 ({world.machines.address(2)})" in run.output
+    assert "no new etcd is made beside it" in run.output
+    assert "-e tazlab_etcd_lost=home" in run.output
+    assert (world.machines.disks, world.machines.bootstraps) == (disks, bootstraps)
+    assert "birth" not in world.files()
+    world.options["etcd_lost"] = "home"
+    assert world.results(*ALL)["talos_bootstrap"]["bootstrapped"] is True
+
+
 def test_a_machine_that_has_still_to_be_made_is_known_before_it_is_made(world: TalosWorld) -> None:
     world.born()
     world.machines.order("halt", 1)
@@ -107,7 +125,10 @@ def test_an_etcd_whose_data_is_not_served_yet_gets_no_second_one_beside_it(world
     world.options |= {"endpoint": f"https://{world.machines.address(1)}:6443", "timeout": 5}
     run = world.run(*ALL)
     assert run.returncode != 0
-    assert "its etcd tells no members, and this run may not make a new one" in run.output
+    assert "its etcd tells no members yet" in run.output
+    assert "This run may not make a new etcd" in run.output
+    checked = world.run("talos_bootstrap", arguments=["--check"])
+    assert "would bootstrap etcd" not in checked.output
     assert world.machines.bootstraps == [world.machines.address(1)]
 
 
@@ -163,6 +184,8 @@ def test_the_upgrade_that_is_printed_makes_the_cluster_what_was_wanted(
     world.born()
     world.options[setting] = value
     printed = commands("\n".join(world.problems()))
+    snapshot, *printed = printed
+    assert snapshot[-3:-1] == ["etcd", "snapshot"]
     assert [words[-3] for words in printed] == ["upgrade"] * 2
     world.machines.order("halt", 2)
     for number, words in enumerate(printed, 1):

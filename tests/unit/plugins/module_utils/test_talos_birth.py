@@ -45,6 +45,20 @@ def test_the_machines_and_the_note_decide_together(
     assert judge({WORKER: OURS, CP: first, CP2: second}, birth, lambda: signs) is verdict
 
 
+@pytest.mark.parametrize(
+    ("birth", "signs", "verdict"),
+    [
+        # A worker that has lost its control plane and rebooted answers nobody.
+        (Birth.NONE, [], Verdict.UNKNOWN),
+        (Birth.ASKED, [], Verdict.UNKNOWN),
+        (Birth.NONE, ["its API"], Verdict.LOST),
+        (Birth.BEGUN, [], Verdict.GOING_ON),
+    ],
+)
+def test_a_silent_worker_is_no_birth(birth: Birth, signs: list[str], verdict: Verdict) -> None:
+    assert judge({WORKER: SILENT, CP: NEW}, birth, lambda: signs) is verdict
+
+
 @pytest.mark.parametrize("content", ["", "beg", "nonsense"])
 def test_a_note_that_is_not_whole_counts_as_an_etcd_that_was_asked(tmp_path: Path, content: str) -> None:
     note = Note(State(tmp_path))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,12 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_bootstrap 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
     Change,
+    Found,
     Nodes,
     Standing,
     configure,
     survey,
-    survey_control_planes,
+    survey_until,
     wait_for_maintenance,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import (
@@ -125,7 +126,11 @@ def test_the_node_tells_its_version_and_not_the_client() -> None:
 
 
 def configured(
-    script: dict[tuple[str, str], list[Answer]], check: bool = False, wait_for_workers: bool = False, seconds: float = 5
+    script: dict[tuple[str, str], list[Answer]],
+    check: bool = False,
+    wait_for_workers: bool = False,
+    seconds: float = 5,
+    permit: Callable[[Mapping[Node, Found]], None] | None = None,
 ) -> tuple[Scripted, list[Change]]:
     talosctl = Scripted(script=script)
     asked = nodes(talosctl)
@@ -135,13 +140,14 @@ def configured(
         survey(asked, [CP, WORKER]),
         Deadline(seconds),
         lambda line: None,
+        permit=permit or (lambda _found: None),
         wait_for_workers=wait_for_workers,
         check=check,
     )
     return talosctl, done
 
 
-OURS = {"version": [VERSION], "get machineconfig": [machineconfig(CONFIG, CONFIG)]}
+OURS = {"version": [VERSION], "get machineconfig": [machineconfig(CONFIG, CONFIG)], "get extensions": [b""]}
 
 
 def test_a_node_in_maintenance_gets_its_configuration_and_one_that_has_it_is_left_alone() -> None:
@@ -204,11 +210,13 @@ def test_a_configuration_that_a_node_refuses_is_an_error_without_its_text() -> N
 def test_a_control_plane_that_is_silent_is_looked_at_again_until_it_answers() -> None:
     late = {**MAINTENANCE, "version": [Failure.UNREACHABLE, Failure.UNREACHABLE, Failure.UNTRUSTED]}
     asked = nodes(Scripted(script=state(CP, late)))
-    found = survey_control_planes(asked, [CP, WORKER], Deadline(5), lambda line: None)
+    found = survey_until(asked, [CP, WORKER], Deadline(5), lambda line: None, lambda node: node.is_control_plane)
     assert {node.name: each.standing for node, each in found.items()} == {
         "cp-1": Standing.MAINTENANCE,
         "worker-1": Standing.SILENT,
     }
+    with pytest.raises(BootstrapError, match=r"worker-1 \(192.0.2.21\): it does not answer.*What to do\."):
+        survey_until(asked, [CP, WORKER], Deadline(0.05), lambda line: None, lambda _node: True, "What to do.")
 
 
 def test_a_node_that_goes_while_its_configuration_is_read_counts_as_silent() -> None:
@@ -222,7 +230,34 @@ def test_the_schematic_is_what_the_factory_has_noted_as_an_extension() -> None:
         for name, version in (("qemu-guest-agent", "10.0"), ("schematic", "376567"))
     )
     assert nodes(Scripted(script=state(CP, {"get extensions": [told]}))).schematic(CP) == "376567"
-    assert nodes(Scripted(script=state(CP, {"get extensions": [b""]}))).schematic(CP) is None
+    assert nodes(Scripted(script=state(CP, {"get extensions": [b""]}))).schematic(CP) == ""
+    assert nodes(Scripted(script=state(CP, {"get extensions": [Failure.NOT_HERE]}))).schematic(CP) is None
+
+
+def test_a_node_that_answers_late_is_examined_like_the_others_before_anything_is_done_to_it() -> None:
+    late = {**MAINTENANCE, "version": [Failure.UNREACHABLE, Failure.UNREACHABLE, Failure.UNTRUSTED]}
+    seen: list[str] = []
+
+    def permit(found: Mapping[Node, Found]) -> None:
+        seen.extend(node.name for node, each in found.items() if each.standing is not Standing.SILENT)
+        if "worker-1" in seen:
+            raise BootstrapError("not that one")
+
+    talosctl = Scripted(script=state(CP, OURS) | state(WORKER, late))
+    asked = nodes(talosctl)
+    with pytest.raises(BootstrapError, match="not that one"):
+        configure(
+            asked,
+            {CP: CONFIG, WORKER: CONFIG},
+            survey(asked, [CP, WORKER]),
+            Deadline(5),
+            lambda line: None,
+            permit=permit,
+            wait_for_workers=True,
+            check=False,
+        )
+    assert seen == ["cp-1", "worker-1"]
+    assert talosctl.changes() == []
 
 
 def test_a_foreign_node_is_an_error_and_nothing_is_applied() -> None:
@@ -235,6 +270,7 @@ def test_a_foreign_node_is_an_error_and_nothing_is_applied() -> None:
             survey(asked, [CP]),
             Deadline(5),
             lambda line: None,
+            permit=lambda _found: None,
             wait_for_workers=True,
             check=False,
         )
@@ -328,7 +364,9 @@ def test_without_a_birth_etcd_is_waited_for_and_never_made() -> None:
     talosctl, done = bootstrapped(state(CP, late), note=note)
     assert (talosctl.changes(), done) == ([], False)
     talosctl = Scripted(script=state(CP, NEW))
-    with pytest.raises(BootstrapError, match=r"cp-1.*may not make a new one.*tazlab_etcd_lost"):
+    with pytest.raises(
+        BootstrapError, match=r"cp-1.*its etcd tells no members yet.*may not make a new etcd.*tazlab_etcd_lost"
+    ):
         bootstrap(nodes(talosctl), (CP,), note, Deadline(0.1), lambda line: None)  # type: ignore[arg-type]
     assert talosctl.changes() == []
 

@@ -11,7 +11,12 @@ import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Found, Look, Standing
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_versions import Wanted, change_problems, living
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_versions import (
+    VANILLA,
+    Wanted,
+    change_problems,
+    living,
+)
 
 CP = Node("cp-1", "192.0.2.11", "control_plane")
 WORKER = Node("worker-1", "192.0.2.21", "worker")
@@ -35,15 +40,17 @@ def said(
     now: bytes | None = None,
     standing: Standing = Standing.OURS,
     worker: str = "",
+    has: str | None = OLD,
+    usable: bool = True,
 ) -> list[str]:
     """The problems of a cluster that runs C{runs} with the configuration C{now}."""
     before = now or config()
     found = {
-        WORKER: Found(Look(standing, version=worker or runs), before, before),
-        CP: Found(Look(standing, version=runs), before, before),
+        WORKER: Found(Look(standing, version=worker or runs), before, before, has),
+        CP: Found(Look(standing, version=runs), before, before, has),
     }
-    nodes = living(found, {WORKER: wanted, CP: wanted}, lambda _node: OLD)
-    return list(change_problems(nodes, Wanted(talos, schematic, TALOSCONFIG)))
+    nodes = living(found, {WORKER: wanted, CP: wanted})
+    return list(change_problems(nodes, Wanted(talos, schematic, TALOSCONFIG, usable)))
 
 
 def test_the_same_versions_are_no_problem_and_neither_is_a_node_without_configuration() -> None:
@@ -55,16 +62,27 @@ def test_talos_moves_node_by_node_control_planes_first_with_the_image_of_the_inv
     (problem,) = said(config(talos="v1.13.2", schematic=NEW), talos="v1.13.2", schematic=NEW)
     reach = "talosctl --talosconfig '/state of mine/talosconfig'"
     image = f"upgrade --image factory.talos.dev/nocloud-installer/{NEW}:v1.13.2"
-    assert [line.strip() for line in problem.splitlines()[1:]] == [
-        f"{reach} --endpoints {node.address} --nodes {node.address} {image}" for node in (CP, WORKER)
-    ]
+    snapshot, *upgrades = (line.strip() for line in problem.splitlines()[1:])
+    assert snapshot.startswith(f"{reach} --endpoints {CP.address} --nodes {CP.address} etcd snapshot ")
+    assert upgrades == [f"{reach} --endpoints {node.address} --nodes {node.address} {image}" for node in (CP, WORKER)]
     assert "worker-1, cp-1 run v1.12.6" in problem
 
 
 def test_only_the_nodes_that_lag_are_moved() -> None:
     (problem,) = said(config(talos="v1.12.6"), worker="v1.12.5")
     assert "worker-1 runs v1.12.5" in problem
-    assert len(problem.splitlines()) == 2
+    assert problem.count(" upgrade --image ") == 1
+
+
+def test_no_node_is_moved_back_although_another_one_lags() -> None:
+    (problem,) = said(config(talos="v1.13.0"), talos="v1.13.0", worker="v1.13.2")
+    assert "Set tazlab_talos.version to v1.13.2, which runs" in problem
+    assert "talosctl" not in problem
+
+
+def test_without_credentials_that_serve_it_is_said_how_they_come() -> None:
+    (problem,) = said(config("1.36.0"), usable=False)
+    assert "/state of mine/talosconfig cannot be used for that now" in problem
 
 
 @pytest.mark.parametrize(
@@ -80,6 +98,22 @@ def test_other_extensions_are_installed_like_an_upgrade() -> None:
     (problem,) = said(config(schematic=NEW), schematic=NEW)
     assert f"The schematic {NEW[:12]}... is wanted" in problem
     assert problem.count(f"--image factory.talos.dev/nocloud-installer/{NEW}:v1.12.6") == 2
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "words"),
+    [
+        ("", OLD, "run none"),  # installed from an image that is not the Image Factory's
+        ("", VANILLA, None),  # which has no extensions either
+        (None, OLD, None),  # a Talos that does not tell
+        (NEW, OLD, f"run {NEW[:12]}..."),  # its configuration names the wanted image, and was never installed
+    ],
+)
+def test_the_schematic_is_the_one_that_runs_whatever_the_configuration_names(
+    has: str | None, wanted: str, words: str | None
+) -> None:
+    problems = said(config(schematic=wanted), schematic=wanted, now=config(schematic=wanted), has=has)
+    assert [words in problem for problem in problems] == ([True] if words else [])
 
 
 def test_an_installer_that_is_written_otherwise_is_no_other_schematic() -> None:
@@ -107,6 +141,12 @@ def test_kubernetes_moves_by_its_own_command(wanted: str, words: str) -> None:
 def test_an_image_of_another_registry_is_no_other_version() -> None:
     mirrored = config().replace(b"ghcr.io/siderolabs", b"registry.example.net/mirror")
     assert said(mirrored) == []
+
+
+@pytest.mark.parametrize("image", ["kubelet:v1.35.4@sha256:0123abcd", "kubelet:custom", "kubelet"])
+def test_a_digest_or_a_tag_without_a_version_is_no_other_version(image: str) -> None:
+    assert said(config(), now=config().replace(b"kubelet:v1.35.4", image.encode())) == []
+    assert said(config().replace(b"kubelet:v1.35.4", image.encode())) == []
 
 
 def test_both_moves_are_told_at_once() -> None:
