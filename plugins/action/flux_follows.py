@@ -15,6 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux_living impo
     Living,
     consequence,
     governed,
+    homeless,
     look,
     refusal,
 )
@@ -29,6 +30,7 @@ class ActionModule(ControllerAction):
         "kubeconfig": {"type": "path", "required": True},
         "sync": {"type": "list", "elements": "dict", "required": True},
         "move": {"type": "list", "elements": "str", "default": []},
+        "brings_flux": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 120},
         "unanswered": {"type": "str", "choices": ["fail", "pass"], "default": "fail"},
     }
@@ -44,6 +46,8 @@ class ActionModule(ControllerAction):
             return {"answered": False, "moves": [], "made": [], "warnings": [str(error)]}
         if living.governors:
             raise BootstrapError(governed(living))
+        if living.moves and living.keeps_itself and not params["brings_flux"]:
+            raise BootstrapError(homeless(living))
         unconfirmed = living.refused([each.strip() for each in params["move"]])
         if unconfirmed:
             raise BootstrapError(refusal(living, unconfirmed))

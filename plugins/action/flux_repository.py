@@ -55,6 +55,7 @@ class ActionModule(ControllerAction):
             "definitions": flux.definitions,
             "controllers": flux.controllers,
             "sync": flux.sync,
+            "brings_flux": flux.own,
             "components": _flux.components(flux),
             "namespace": flux.namespace,
             "secret": flux.secret,

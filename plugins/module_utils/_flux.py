@@ -44,6 +44,7 @@ class Flux:
     sync: list[Document] = field(default_factory=list)  # GitRepository and Kustomization
     secret: str = FOLDER
     namespace: str = FOLDER
+    own: bool = True  # the repository itself holds all of that
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,12 @@ def read(checkout: Checkout, wanted: Wanted, components: Sequence[Document] | No
             )
         given = sort(components)
         flux.definitions, flux.controllers = given.definitions, given.controllers
+        flux.own = False
     if flux.sync:
         _agree(flux, wanted, system)
     else:
         flux.sync = rendered(wanted)
+        flux.own = False
     return flux
 
 

@@ -9,10 +9,12 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux import Document, normal, same_url
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import few
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api, label, require
@@ -38,8 +40,7 @@ class Move:
     wanted: str
 
     def confirmed_by(self, given: Sequence[str]) -> bool:
-        same = SAME.get(self.setting, str)
-        return any(same(each) == same(self.wanted) for each in given)
+        return any(_same(self.setting, each, self.wanted) for each in given)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Living:
     made: tuple[str, ...] = ()  # the objects in the root's inventory, as labels
     prunes: bool = False
     governors: tuple[str, ...] = ()
+    keeps_itself: bool = False  # Flux' own components are among what the root has made
 
     def refused(self, confirmed: Sequence[str]) -> tuple[Move, ...]:
         """The moves that nobody has confirmed."""
@@ -62,20 +64,26 @@ def look(api: Api, sync: Sequence[Document], seconds: float) -> Living:
     pairs = [(each, _found(api, each, seconds)) for each in sync]
     moves = [move for wanted, found in pairs if found for move in _moves(found, wanted)]
     roots = [found for wanted, found in pairs if found and wanted["kind"] == "Kustomization"]
+    for wanted, found in pairs:
+        if wanted["kind"] == "Kustomization" and not found:
+            roots += _other_roots(api, wanted, seconds)
+            moves += [Move("root", root["metadata"]["name"], wanted["metadata"]["name"]) for root in roots]
+    made = tuple(sorted((each for root in roots for each in inventory(root)), key=_weight))
     return Living(
         server=api.server,
         moves=tuple(moves),
-        made=tuple(sorted((each for root in roots for each in inventory(root)), key=_weight)),
+        made=made,
         prunes=any((root.get("spec") or {}).get("prune") for root in roots),
         governors=tuple(_governors(api, seconds)),
+        keeps_itself=any(each in made for each in map(_label, roots)),
     )
 
 
 def inventory(root: Mapping[str, Any]) -> Iterator[str]:
     """The objects that a Kustomization has made, as its own status lists them: C{namespace_name_group_kind}."""
     for entry in ((root.get("status") or {}).get("inventory") or {}).get("entries") or []:
-        namespace, _, rest = str(entry["id"]).partition("_")
-        name, _, kind = rest.rpartition("_")
+        namespace, _sign, rest = str(entry["id"]).partition("_")
+        name, _sign, kind = rest.rpartition("_")
         # The API writes a colon in a name, as those of RBAC have it, as two underscores.
         yield label(kind, namespace or None, name.rpartition("_")[0].replace("__", ":"))
 
@@ -86,6 +94,16 @@ def governed(living: Living) -> str:
         f"Flux of the cluster at {living.server} is governed by {', '.join(living.governors)}: its operator would undo "
         "what is applied here. Nothing was changed. Leave this phase out (--skip-tags flux), or remove that object "
         "first, as the operator's documentation tells."
+    )
+
+
+def homeless(living: Living) -> str:
+    """What to say where Flux would delete itself: the root keeps Flux' components, and the new place has none."""
+    changes = "; ".join(f"{move.setting} is {move.found} and would become {move.wanted}" for move in living.moves)
+    return (
+        f"Flux of the cluster at {living.server} keeps itself from the place that it follows, and the new one has no "
+        f"flux-system/ of its own ({changes}): Flux would delete its own controllers. Nothing was changed. Put "
+        "flux-system/ with the components and gotk-sync.yaml into the new place first."
     )
 
 
@@ -140,12 +158,33 @@ def _governors(api: Api, seconds: float) -> Iterator[str]:
         yield label(INSTANCES[1], item["metadata"].get("namespace"), item["metadata"]["name"])
 
 
+def _other_roots(api: Api, wanted: Document, seconds: float) -> list[dict[str, Any]]:
+    """The Kustomizations of other names in Flux' namespace that keep themselves, as a root does."""
+    kind = api.kind(wanted["apiVersion"], wanted["kind"], seconds)
+    if kind is None:
+        return []
+    answer = api.get(kind.path(wanted["metadata"].get("namespace"), None), seconds=seconds)
+    require(answer, api.server, "every Kustomization of Flux' namespace")
+    return [item for item in answer.body.get("items") or [] if _label(item) in inventory(item)]
+
+
+def _label(root: Mapping[str, Any]) -> str:
+    return label("Kustomization", root["metadata"].get("namespace"), root["metadata"]["name"])
+
+
 def _moves(found: Mapping[str, Any], wanted: Document) -> Iterator[Move]:
     for setting, read in SETTINGS[wanted["kind"]].items():
         theirs, ours = (read(each.get("spec") or {}) for each in (found, wanted))
-        same = SAME.get(setting, str)
-        if same(theirs) != same(ours):
-            yield Move(setting, theirs, ours)
+        if not _same(setting, theirs, ours):
+            yield Move(setting, LOGIN.sub("//", theirs), ours)
+
+
+def _same(setting: str, one: str, other: str) -> bool:
+    same = SAME.get(setting, str)
+    try:
+        return one == other or same(one) == same(other)
+    except (ValueError, BootstrapError):  # not an address, or a path that leads out of the repository
+        return False
 
 
 def _reference(spec: Mapping[str, Any]) -> str:
@@ -168,4 +207,5 @@ SETTINGS: dict[str, dict[str, Callable[[Spec], str]]] = {
     "GitRepository": {"url": lambda spec: str(spec.get("url") or ""), "branch": _reference},
     "Kustomization": {"path": lambda spec: str(spec.get("path") or "./"), "source": _source},
 }
+LOGIN = re.compile(r"//[^/@]*@")  # in an address that somebody else wrote
 SAME: dict[str, Callable[[str], str]] = {"url": same_url, "path": normal}

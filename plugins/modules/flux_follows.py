@@ -17,6 +17,7 @@ description:
   - Where the address, the branch (tag, commit), the path or the Kustomization's source differ, it fails and tells what
     a move would do. A root Kustomization with C(prune) deletes what its former place had made and the new one does not
     declare.
+  - A root Kustomization of another name that keeps itself counts as a move, too.
   - It fails, too, where a FluxInstance governs Flux, because its operator would undo what is applied.
   - Nothing is changed. Runs on the controller.
 options:
@@ -37,6 +38,13 @@ options:
     type: list
     elements: str
     default: []
+  brings_flux:
+    description:
+      - Whether the new place holds Flux' components itself, as RV(tazlab.bootstrap.flux_repository#module:brings_flux)
+        says. A move to one that does not is refused where Flux keeps itself from its present place, since it would
+        delete itself.
+    type: bool
+    default: true
   timeout:
     description:
       - Seconds after which a cluster that gives no answer is given up.
@@ -91,7 +99,7 @@ moves:
   elements: dict
   contains:
     setting:
-      description: One of C(url), C(branch), C(path) and C(source).
+      description: One of C(url), C(branch), C(path), C(source) and C(root).
       type: str
     from:
       description: What the cluster has.

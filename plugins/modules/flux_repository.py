@@ -113,6 +113,10 @@ sync:
   returned: success
   type: list
   elements: dict
+brings_flux:
+  description: Whether the folder holds the components, the GitRepository and the Kustomization itself.
+  returned: success
+  type: bool
 components:
   description: The controllers, each with C(name) and C(image).
   returned: success

@@ -284,6 +284,32 @@ def test_a_confirmed_move_is_made_and_says_what_goes(
     assert back.returncode == 0, back.output
 
 
+def test_flux_does_not_delete_itself_although_a_move_is_confirmed(
+    lab: Lab, flux: Callable[..., Run], tmp_path: Path
+) -> None:
+    before = living(lab)
+    components = tmp_path / "components.yaml"
+    components.write_text(gitops.repository(lab.git.url)[f"{gitops.PATH}/flux-system/gotk-components.yaml"])
+    move = {"flux_bootstrap_branch": "bare", "flux_bootstrap_components": str(components)}
+    for run in (flux(**move, flux_bootstrap_move="bare"), flux(**move, flux_bootstrap_move="bare", only="preflight")):
+        assert "Flux would delete its own controllers" in run.output
+        assert "changed=0" in run.output
+    assert living(lab) == before
+
+
+def test_a_root_of_another_name_is_a_move(lab: Lab, flux: Callable[..., Run]) -> None:
+    before = living(lab)
+    files = gitops.repository(lab.git.url, branch="fleet")
+    sync = f"{gitops.PATH}/flux-system/gotk-sync.yaml"
+    files[sync] = files[sync].replace("name: flux-system\n", "name: fleet\n")
+    lab.git.commit(files, branch="fleet")
+    run = flux(flux_bootstrap_branch="fleet")
+    assert run.returncode != 0
+    assert "root is flux-system and would become fleet" in run.output
+    assert lab.client.find(*KUSTOMIZATION, "fleet", "flux-system") is None
+    assert living(lab) == before
+
+
 def bare(item: dict[str, Any]) -> dict[str, Any]:
     """An object as its name alone, to be applied with something."""
     return {

@@ -96,6 +96,28 @@ def test_whoever_does_not_answer_is_named_with_everything_else_that_is_wrong(wor
     assert len(named(run)) == len(set(named(run))), "nothing is told twice"
 
 
+def test_what_a_user_confirms_reaches_the_roles(tmp_path: Path) -> None:
+    confirmed = {
+        "tazlab_cluster": "home",
+        "tazlab_etcd_lost": "home",
+        "tazlab_flux_move": "main,./clusters/new",
+        "proxmox_vms_absent": ["cp-1"],
+    }
+    names = ("talos_cluster_etcd_lost", "flux_bootstrap_move", "talos_cluster_unmade")
+    tasks = [{"ansible.builtin.debug": {"msg": [f"{name}={{{{ {name} }}}}" for name in names]}}]
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [str(ROOT / "playbooks" / "vars" / "connect.yml")],
+        "tasks": tasks,
+    }
+    said = run_playbook([play], home=tmp_path, variables=confirmed)
+    assert said.returncode == 0, said.output
+    assert "talos_cluster_etcd_lost=home" in said.output
+    assert "flux_bootstrap_move=main,./clusters/new" in said.output
+    assert "talos_cluster_unmade=['cp-1']" in said.output
+
+
 def test_only_what_the_chosen_phases_need_counts(world: World) -> None:
     (world.anchor / "proxmox-token-id").write_text("root@pam\n")
     run = world.run("--tags", "flux")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux import Wanted, rendered
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux_living import Move, inventory, look
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux_living import Move, inventory, look, refusal
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Answer, Kind
 
 SYNC = rendered(Wanted("https://git.example.net/you/cluster", "main", "./clusters/home"))
@@ -23,9 +23,10 @@ class FakeApi:
 
     def __init__(self, source: dict[str, Any], root: dict[str, Any]) -> None:
         specs = [each["spec"] for each in SYNC]
+        metadata = SYNC[0]["metadata"]
         self.found = {
-            "GitRepository": {"spec": {**specs[0], **source}},
-            "Kustomization": {"spec": {**specs[1], **root}},
+            "GitRepository": {"metadata": metadata, "spec": {**specs[0], **source}},
+            "Kustomization": {"metadata": metadata, "spec": {**specs[1], **root}},
         }
 
     def kind(self, api_version: str, kind: str, _seconds: float) -> Kind | None:
@@ -58,10 +59,19 @@ def test_another_address_branch_path_or_source_is_a_move(
     assert [move.setting for move in living.moves] == moves
 
 
+def test_an_address_that_holds_a_login_is_told_without_it() -> None:
+    url = "https://git:ghp_canary@git.example.net/you/other"
+    living = look(FakeApi({"url": url}, {}), SYNC, 1.0)  # type: ignore[arg-type]
+    assert [move.found for move in living.moves] == ["https://git.example.net/you/other"]
+    assert "canary" not in refusal(living, living.moves) + repr(living)
+
+
 def test_a_move_is_confirmed_by_its_new_value_alone() -> None:
     move = Move("path", "./clusters/home", "./clusters/new")
     assert move.confirmed_by(["clusters/new/"])
     assert not move.confirmed_by([])
+    assert not move.confirmed_by(["../x", "/"])
+    assert not Move("url", "https://a.example", "https://b.example").confirmed_by(["http://[x"])
     assert not move.confirmed_by(["./clusters/home", "./clusters/new/apps"])
 
 
