@@ -11,6 +11,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
     refuse_anchor,
+    refuse_other,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access import (
     DRIFT,
@@ -81,7 +82,9 @@ class ActionModule(OperatorAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["dest"]:
             anchor = expand(params["anchor"], Path.home())
-            refuse_anchor(expand(params["dest"], Path.home()), anchor, self.copying(params))
+            dest = expand(params["dest"], Path.home())
+            refuse_anchor(dest, anchor, self.copying(params))
+            refuse_other(dest)
         mount = params["mount_point"].strip("/")
         parts: list[Part] = [
             Policy(policy["name"], policy["rules"], params["update_policies"]) for policy in params["policies"]

@@ -33,6 +33,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores imp
     FileStore,
     Store,
     refuse_anchor,
+    refuse_other,
 )
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import copy, take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
@@ -85,6 +86,7 @@ class ActionModule(OperatorAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["operation"] == "issue" and params["dest"]:
             refuse_anchor(self._dest(params), self._anchor(params), self.copying(params))
+            refuse_other(self._dest(params))
         return _OPERATIONS[params["operation"]](self, params)
 
     # ------------------------------------------------------------------------------------------- operations
@@ -103,15 +105,18 @@ class ActionModule(OperatorAction):
                 store = FileStore(self._dest(params))
                 wrapped = deliver_wrapped(vault, store, spec, params["wrap_ttl"], check_mode=self.check_mode)
                 return wrapped, vault.settings
+            bundle_or_file = self._store(params, vault)
             delivered = deliver(
                 vault,
-                self._store(params, vault),
+                bundle_or_file,
                 spec,
                 rotate=params["rotate"],
                 check_mode=self.check_mode,
                 anchor=self._anchor(params),
                 progress=self.progress,
             )
+            if isinstance(bundle_or_file, BundleStore):
+                delivered.warnings += bundle_or_file.warnings
             return delivered, vault.settings
 
         if params["wrap_ttl"] and (params["field"] or params["rotate"]):

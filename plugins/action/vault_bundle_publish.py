@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_gone import given_up, refuse_outdated
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_metadata import Metadata, plan_metadata
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
     FieldChange,
     Plan,
     StoredBundle,
     Updated,
+    history,
     outdated,
     plan_absent,
     plan_present,
@@ -85,20 +87,36 @@ class ActionModule(OperatorAction):
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
         wanted = self._wanted(params, chosen)
 
+        looked_at: dict[int, StoredBundle] = {}
+
         def decide(vault: VaultAdmin, stored: StoredBundle) -> Plan:
             plan = plan_present(chosen, wanted, stored.data, params["keep"], [known.name for known in fields])
             issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
             if names is None and not params["values"] and not params["value_files"]:
-                older = outdated(vault, plan, wanted, stored, vault.now, "Looking at the bundle's older versions")
-                removed = [known.name for known in chosen if stored.data.get(known.name) is None]
-                files = [known for known in chosen if known.name in older]
-                _refuse_outdated(files, removed, wanted, vault.settings)
+                if plan.changed:
+                    doing = "Looking at the bundle's older versions"
+                    versions = history(vault, stored, looked_at, params["over_deleted"], doing)
+                    undone = outdated(chosen, plan, wanted, versions, vault.now)
+                    keepers = self._keepers(params, [known for known in chosen if known.name in wanted], wanted)
+                    refuse_outdated(undone, wanted, keepers, vault.settings)
             return plan
 
         elsewhere = chosen if params["values"] or params["value_files"] else []
-        keepers = {known.name: self.keeper(params, known.name, known.file_names) for known in elsewhere}
-        return self._published(params, fields, decide, keepers)
+        return self._published(params, fields, decide, self._keepers(params, elsewhere, {}))
+
+    def _keepers(
+        self, params: Mapping[str, t.Any], fields: Sequence[Field], found: Mapping[str, Found]
+    ) -> dict[str, Keeper]:
+        """Where the anchor's owner keeps each value: the file that it was read from, else where it is looked for."""
+        keepers = {}
+        for known in fields:
+            read = found[known.name].provenance if known.name in found else None
+            if read is not None and read.source == "file":
+                keepers[known.name] = file_keeper(read.place)
+            else:
+                keepers[known.name] = self.keeper(params, known.name, known.file_names)
+        return keepers
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -181,12 +199,13 @@ class ActionModule(OperatorAction):
         """What is there. Refuses before anything is changed what the operator's token may not do."""
         settings = vault.settings
         reads = [Need(settings.secret_path, READ, "compare the bundle")]
+        everything = [Need(settings.secret_path, READ | {"create", "update"}, "publish the bundle")]
         metadata_path = f"{settings.mount_point}/metadata/{settings.path}"
         if any(params[name] is not None for name in ("custom_metadata", "custom_metadata_defaults", "max_versions")):
             reads.append(Need(metadata_path, READ, "compare its metadata"))
+            everything.append(Need(metadata_path, READ | {"update"}, "publish the bundle"))
         granted = vault.capabilities(need.path for need in reads)
         if lacking(reads, granted):
-            everything = [Need(need.path, READ | {"create", "update"}, "publish the bundle") for need in reads]
             refuse_lacking(everything, granted, settings.token_source)
         stored = vault.bundle("Publishing the bundle", over=params["over_deleted"])
         if not stored.mounted and not self.check_mode:
@@ -234,7 +253,7 @@ class ActionModule(OperatorAction):
                 )
         place = f"{params['mount_point']}/{params['path']}"
         if stored.gone and plan.changed:
-            self.progress(f"WARNING: {place}: what version {stored.version} held, which is {stored.gone}, is given up")
+            self.progress(f"WARNING: {given_up(place, stored)}")
         elif stored.deletion:
             self.progress(
                 f"WARNING: {place}: Vault deletes each version by itself after a time, version {stored.version} on "
@@ -314,29 +333,6 @@ def _taking(keepers: Mapping[str, Keeper], updated: Updated, settings: VaultSett
         if name in keepers
     ]
     return [*notes, tool.note] if notes and tool.note else notes
-
-
-def _refuse_outdated(
-    older: Sequence[Field], removed: Sequence[str], wanted: Mapping[str, Found], settings: VaultSettings
-) -> None:
-    """A field that was rotated in Vault or taken out, and in the anchor not yet, is never rolled back unasked."""
-    if not older:
-        return
-    tool = vault_tool()
-    lines = ""
-    for known in older:
-        place = wanted[known.name].provenance
-        way = f"To take Vault's value: {take(tool, settings, known.name, file_keeper(place.place))}"
-        if known.name in removed:
-            way = "It was taken out of the bundle: take the file away, or out of tazlab_fields"
-        lines += f"\n  {known.name}, {place.label}. {way}"
-    names = ",".join(known.name for known in older)
-    raise BootstrapError(
-        "The anchor's files are older than what Vault holds, which was written after them: was it rotated? Nothing was "
-        f"published. Take Vault's values into the anchor by hand, or publish the old ones all the same by naming their "
-        f"fields (names, tazlab.bootstrap.publish -e tazlab_publish={names}):{lines}"
-        f"{tool.line}"
-    )
 
 
 def _diffs(params: Mapping[str, t.Any], updated: Updated, metadata: Metadata) -> t.Iterator[tuple[str, str, str]]:

@@ -23,12 +23,12 @@ class Metadata:
         return bool(self.wanted)
 
     def lost(self, newest: int) -> list[int]:
-        """The versions beyond the limit to be set. Vault destroys them with the write after C{newest}."""
+        """The versions beyond the limit to be set. Vault destroys them with the write after C{newest}, which counts."""
         limit, versions = self.wanted.get("max_versions"), self.before.get("versions")
         if limit is None or not isinstance(versions, Mapping):
             return []
         kept = [int(number) for number, version in versions.items() if version.get("destroyed") is not True]
-        return sorted(number for number in kept if number <= newest - limit)
+        return sorted(number for number in kept if number <= newest + 1 - limit)
 
     def body(self, found: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What to write, if nobody else has written since C{found} was read, where the server can tell."""

@@ -8,6 +8,7 @@ The plan is pure; only L{update_bundle} talks, to whatever reads and writes the 
 
 from __future__ import annotations
 
+import enum
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,11 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import Inv
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found
 
 ATTEMPTS: t.Final = 2
+# How many older versions are searched for values that publishing would roll back.
+LOOKED_AT: t.Final = 20
 # What makes a new version. The other states are equal, kept (Vault's value stays), missing and absent.
 CHANGES: t.Final = frozenset({"new", "changed", "removed"})
+INVALID: t.Final = "Vault's own value is not valid, and is no loss"
 # Why a version has no data: it can be undeleted, or it cannot.
 DELETED: t.Final = "deleted"
 DESTROYED: t.Final = "destroyed"
@@ -84,6 +88,7 @@ def plan_present(
     data = dict(stored)
     changes = []
     for known in fields:
+        note = ""
         found = wanted.get(known.name)
         there = _cleaned(known, stored.get(known.name))
         if found is None:
@@ -96,8 +101,9 @@ def plan_present(
             continue
         else:
             state, source = ("new" if stored.get(known.name) is None else "changed"), found.provenance.label
+            note = INVALID if state == "changed" and there is None else ""
             data[known.name] = found.value
-        changes.append(FieldChange(known.name, state, source))
+        changes.append(FieldChange(known.name, state, source, note))
     names = {known.name for known in fields}
     changes += [
         FieldChange(name, "kept", note="" if name in declared else "not declared")
@@ -107,33 +113,106 @@ def plan_present(
     return Plan(data, tuple(changes))
 
 
+class Undoes(enum.Enum):
+    """What publishing a field would undo: another value, its absence, or perhaps what a deleted version holds."""
+
+    VALUE = enum.auto()
+    ABSENCE = enum.auto()
+    DELETED = enum.auto()
+
+
+@dataclass(frozen=True)
+class Undone:
+    """A field that publishing would set back behind what Vault holds, or held in C{version}.
+
+    C{newest}: that is the newest version. C{same}: the anchor holds what that version holds. C{untold}: Vault keeps no
+    version from before the anchor's file, so whether the file is the older one cannot be told.
+    """
+
+    name: str
+    undoes: Undoes
+    version: int
+    newest: bool = False
+    same: bool = False
+    untold: bool = False
+
+
+def history(
+    edge: BundleEdge, stored: StoredBundle, known: dict[int, StoredBundle], over: int | None, doing: str
+) -> list[StoredBundle]:
+    """The bundle's versions, the newest first, as far as Vault keeps them, and no more than L{LOOKED_AT} older ones.
+
+    C{known}: those that were read already. C{over}: a deleted version that is given up, with all before it.
+    """
+    versions = [stored]
+    for number in range(stored.version - 1, max(0, stored.version - 1 - LOOKED_AT), -1):
+        if number not in known:
+            known[number] = edge.bundle(doing, number)
+        older = known[number]
+        if not older.version or (older.gone and number == over):
+            break
+        versions.append(older)
+    return versions
+
+
 def outdated(
-    edge: BundleEdge, plan: Plan, wanted: Mapping[str, Found], stored: StoredBundle, now: float, doing: str
-) -> list[str]:
-    """The fields whose file is older than what Vault has: publishing them would roll back a value or a removal.
+    fields: Sequence[Field],
+    plan: Plan,
+    wanted: Mapping[str, Found],
+    versions: Sequence[StoredBundle],
+    now: float,
+) -> list[Undone]:
+    """The fields of which publishing would roll back a value or a removal. C{versions}: the newest first.
 
     C{now} is the time by Vault's clock, which dates its versions; a file's age is the same by any clock.
     """
-    names: list[str] = []
-    if stored.gone:  # given up by name
-        return names
-    versions = {stored.version: stored}
-    for change in plan.changes:
-        found = wanted.get(change.name)
-        if change.state not in ("changed", "new") or found is None or found.provenance.age is None:
-            continue
-        written, value, version = now - found.provenance.age, stored.data.get(change.name), stored
-        older = StoredBundle()
-        while version.created is not None and version.created > written and version.version > 1:
-            number = version.version - 1
-            older = versions[number] = versions.get(number) or edge.bundle(doing, number)
-            if older.gone or older.data.get(change.name) != value:
-                break
-            version = older
-        after_file = version.created is not None and version.created > written
-        if after_file and (value is not None or older.data.get(change.name) is not None):
-            names.append(change.name)
-    return names
+    if versions[0].gone:  # given up by name
+        return []
+    states = {change.name: change.state for change in plan.changes}
+    found = [
+        _undone(known, wanted[known.name], versions, now)
+        for known in fields
+        if states.get(known.name) in ("changed", "new") and known.name in wanted
+    ]
+    return [undone for undone in found if undone is not None]
+
+
+def _undone(known: Field, found: Found, versions: Sequence[StoredBundle], now: float) -> Undone | None:
+    age = found.provenance.age
+    written = None if age is None else now - age  # unknown where the value is in no file
+    values = [_cleaned(known, version.data.get(known.name)) for version in versions]
+    first = next((n for n, value in enumerate(values) if value is not None or versions[n].gone == DELETED), None)
+    if first is None:
+        return None
+    there, before = versions[first], [value for value in values[first + 1 :] if value is not None]
+    again = any(same(known, value, found.value) for value in before)
+    value = values[first]
+    if value is None:  # a deleted version: what it holds cannot be told
+        undoes = bool(before) if written is None else _after(there, written)
+        return Undone(known.name, Undoes.DELETED, there.version) if undoes or again else None
+    equal = same(known, value, found.value)
+    if versions[0].data.get(known.name) is None:
+        if written is not None and not _after(versions[first - 1], written):
+            return None
+        return Undone(known.name, Undoes.ABSENCE, there.version, same=equal)
+    if equal:  # what was written since then is not valid: a repair
+        return None
+    since = first
+    while since + 1 < len(versions) and _equal(known, values[since + 1], value):
+        since += 1
+    later = written is not None and _after(versions[since], written)
+    if not later and not again:
+        return None
+    untold = not again and since + 1 == len(versions) and versions[since].version > 1
+    return Undone(known.name, Undoes.VALUE, there.version, newest=first == 0, untold=untold)
+
+
+def _after(version: StoredBundle, written: float) -> bool:
+    return version.created is not None and version.created > written
+
+
+def _equal(known: Field, one: str | None, other: str) -> bool:
+    return one is not None and same(known, one, other)
 
 
 def plan_absent(names: Sequence[str], stored: Mapping[str, t.Any]) -> Plan:

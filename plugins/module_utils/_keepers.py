@@ -41,10 +41,10 @@ class OtherKeeper:
 
 Keeper: t.TypeAlias = FileKeeper | StoreKeeper | OtherKeeper
 
-# How each store takes an entry from its standard input, whole, and which options of its show command change nothing
-# about where the value is. Only what is certain stands here.
+# How each store takes an entry from its standard input, whole, and which options of its show command change neither
+# where the value is nor what of it is shown (with -o only its first line). Only what is certain stands here.
 _INSERT: t.Final = {"gopass": ("insert", "--force"), "pass": ("insert", "--multiline", "--force")}
-_SHOW_OPTIONS: t.Final = {"gopass": frozenset({"-o", "--password", "-n", "--noparsing", "-u", "--unsafe"})}
+_SHOW_OPTIONS: t.Final = {"gopass": frozenset({"-n", "--noparsing", "-u", "--unsafe"})}
 
 
 def keeper(providers: Sequence[Provider], name: str, files: Sequence[str]) -> Keeper:

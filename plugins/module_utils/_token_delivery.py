@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,11 @@ _KEPT: t.Final = (
     "The token of {place} lives and is not as asked for: {unfit}. It was left as it is. To replace it, set rotate "
     "(vault_bootstrap_rotate, for the ESO reader's token vault_bootstrap_eso_rotate)."
 )
+_KEPT_FILE: t.Final = (
+    " If it is another cluster's, or somebody else's, give this cluster a file of its own instead "
+    "(tazlab_vault_token_file)."
+)
+_USELESS: t.Final = " As it is, it cannot read {proof}, so it does not serve what it is for."
 
 
 @dataclass
@@ -115,13 +120,13 @@ def deliver(
     if leftover and fit and isinstance(store, FileStore):
         if check_mode:
             return Delivered("resumed", facts)
-        note, ended = _end(vault, store, leftover)
+        note, ended = _end(vault, store, spec, leftover)
         progress(f"an interrupted rotation is finished: {note}" if ended else note)
         return Delivered("resumed" if ended else "unchanged", facts)
     if fit and not rotate:
         return Delivered("unchanged", facts)
-    if unfit and not rotate:
-        return Delivered("kept", facts, warnings=[_KEPT.format(place=store.place, unfit="; ".join(unfit))])
+    if current and unfit and not rotate:
+        return Delivered("kept", facts, warnings=[_kept(vault, store, spec, current, facts, unfit)])
     replaced = (leftover or current or _anchor_token(store, anchor)) if rotate or leftover else None
     state = "rotated" if replaced else "issued"
     if check_mode:
@@ -131,16 +136,39 @@ def deliver(
         progress(
             f"once the cluster has a new token of {store.place}, the one with accessor {accessor} is to be revoked"
         )
-    new = _issue(vault, store, spec, replaced, progress)
+    others = current if current and not (facts and facts.issued_for(spec)) else None
+    new = _issue(vault, store, spec, replaced, others, progress)
     result = Delivered(state, new, former)
+    if others and isinstance(store, FileStore):
+        result.lines.append(_set_aside(store, spec, facts))
     if facts is not None and isinstance(store, BundleStore) and facts.accessor not in former:
         result.lines.append(
             f"The token that {store.place} held before, with accessor {facts.accessor}, was not issued through the "
             f"token role {spec.role}: it may serve others, and is left alone. Revoke it yourself when nobody needs it."
         )
     if isinstance(store, FileStore) and replaced:
-        result.lines.append(_end(vault, store, replaced)[0])
+        result.lines.append(_end(vault, store, spec, replaced)[0])
     return result
+
+
+def _kept(
+    vault: VaultAdmin, store: Store, spec: TokenSpec, current: str, facts: TokenFacts | None, unfit: Sequence[str]
+) -> str:
+    """What is said of a token that is left as it is."""
+    said = _KEPT.format(place=store.place, unfit="; ".join(unfit))
+    counted = facts is not None and facts.health.uses > 0  # trying it would use it up
+    if not counted and not reads_bundle(vault, current, store.place, spec.proof):
+        said += _USELESS.format(proof=spec.proof)
+    return said + (_KEPT_FILE if isinstance(store, FileStore) else "")
+
+
+def _set_aside(store: FileStore, spec: TokenSpec, facts: TokenFacts | None) -> str:
+    """What is said of the token that the file held, where it may be somebody else's."""
+    why = f"was not issued for the token role {spec.role}" if facts else "is not known to this Vault"
+    return (
+        f"The token that {store.place} held {why}: another cluster, or another Vault, may use it. It is kept in "
+        f"{store.before}; remove that file when nobody needs it."
+    )
 
 
 def _former(vault: VaultAdmin, store: Store, spec: TokenSpec, facts: TokenFacts | None, rotate: bool) -> list[str]:
@@ -170,8 +198,14 @@ def _anchor_token(store: Store, anchor: Path) -> str | None:
 
 
 def _issue(
-    vault: VaultAdmin, store: Store, spec: TokenSpec, old: str | None, progress: Callable[[str], None]
+    vault: VaultAdmin,
+    store: Store,
+    spec: TokenSpec,
+    old: str | None,
+    others: str | None,
+    progress: Callable[[str], None],
 ) -> TokenFacts:
+    """A new token in its place. C{old}: the token to end afterwards; C{others}: what is there and may be another's."""
     with store.reserved() as keep:
         doing = f"Issuing a token through the role {spec.role}"
         body = {"period": f"{spec.period}s"}
@@ -185,6 +219,8 @@ def _issue(
         try:
             facts = _proven(vault, token, spec)
             progress(f"a new token is issued and proven by a read; it {facts.says}")
+            if others and isinstance(store, FileStore):
+                store.set_aside(others)
             if old and isinstance(store, FileStore):
                 write_private_file(store.superseded, f"{old}\n")
             storing = True
@@ -217,7 +253,7 @@ def _withdrawn(vault: VaultAdmin, token: str, accessor: str) -> str:
     )
 
 
-def _end(vault: VaultAdmin, store: FileStore, old: str) -> tuple[str, bool]:
+def _end(vault: VaultAdmin, store: FileStore, spec: TokenSpec, old: str) -> tuple[str, bool]:
     """End the token that was replaced, now that the new one is stored; what came of it, and whether that is all."""
     if old == vault.settings.token:
         note = "the replaced token is the operator's own, which is left alone"
@@ -225,28 +261,33 @@ def _end(vault: VaultAdmin, store: FileStore, old: str) -> tuple[str, bool]:
         note = "there was no other token to end"
     else:
         try:
-            note = _revoke(vault, old)
+            note = _revoke(vault, spec, old)
         except CannotTell as doubt:
             return f"{doubt} It was not revoked, and is kept in {store.superseded} until a run can end it.", False
     remove_file(store.superseded)
     return note, True
 
 
-def _revoke(vault: VaultAdmin, old: str) -> str:
-    try:
-        facts = find(vault, old, "the replaced token")
-    except CannotTell:
-        if _revoke_self(vault, old, "the replaced token"):  # no root token: that one may look itself up
-            return "the replaced token has revoked itself"
-        raise
+def _revoke(vault: VaultAdmin, spec: TokenSpec, old: str) -> str:
+    """End the replaced token, if it was issued for what the new one is for: any other may serve somebody else."""
+    facts = find(vault, old, "the replaced token")
     if facts is None:
         return "the replaced token had ended already"
     if "root" in facts.health.policies:
         return "the replaced token is a root token, which is left alone: revoke it yourself"
+    tool = vault_tool()
+    by_hand = f"{revoke_command(tool, vault.settings, facts.accessor)}{tool.line}"
+    if not facts.issued_for(spec):
+        how = f"through the token role {facts.role}" if facts.role else "without a token role"
+        return (
+            f"the replaced token, with accessor {facts.accessor}, was issued {how}, with the policies "
+            f"{', '.join(facts.health.policies)}: it may serve others, and is left alone. When nobody needs it, revoke "
+            f"it yourself:\n  {by_hand}"
+        )
     if _issues_tokens(vault, old):
         return (
             f"the replaced token, with accessor {facts.accessor}, may issue tokens, which would end with it. It is "
-            "left alone: revoke it yourself when nobody needs them"
+            f"left alone. When nobody needs them, revoke it yourself:\n  {by_hand}"
         )
     if _revoke_self(vault, old, "the replaced token"):
         return "the replaced token has revoked itself"
@@ -299,6 +340,8 @@ def deliver_wrapped(
         return Delivered("wrapped")
     doing = f"Issuing a wrapped token through the role {spec.role}"
     with store.reserved() as keep:
+        if current:
+            store.set_aside(current)
         answer = vault.write(
             f"auth/token/create/{spec.role}", {"period": f"{spec.period}s"}, doing, wrap_ttl, _PERHAPS_ISSUED
         )
@@ -314,7 +357,7 @@ def deliver_wrapped(
         f"machine. There, where it lies (write vault for bao, or bao for vault, if that is what is installed there): "
         f"{unwrap(tool, vault.settings, store.path.name)}"
     )
-    return Delivered("wrapped", lines=[line])
+    return Delivered("wrapped", lines=[line, *([_set_aside(store, spec, None)] if current else [])])
 
 
 def _still_wrapped(vault: VaultAdmin, token: str) -> bool:

@@ -69,6 +69,10 @@ class TokenFacts:
         now = health.expires_at - timedelta(seconds=health.ttl)
         return (health.dies_at - now).total_seconds() < WARN_BELOW
 
+    def issued_for(self, spec: TokenSpec) -> bool:
+        """Whether it was issued for what is asked for, fit or not: through that role, or else with those policies."""
+        return self.role == spec.role if self.role else set(self.health.policies) == set(spec.policies)
+
     def unfit(self, spec: TokenSpec) -> list[str]:
         """Why it is not the token that was asked for."""
         health = self.health

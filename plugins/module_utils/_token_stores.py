@@ -10,12 +10,16 @@ import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_gone import given_up
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import plan_present, update_bundle
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._kinds import InvalidValue, clean_token, strip_token
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import PrivateFile
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import (
+    PrivateFile,
+    write_private_file,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import ROTATED
 
@@ -42,15 +46,25 @@ class Store(t.Protocol):
 
 
 class FileStore:
-    """A private file. C{superseded} holds the token that is being replaced, until that one has ended."""
+    """A private file. C{superseded} holds the token that is being replaced, until that one has ended.
+
+    C{before} holds what the file held and nobody has ended: it may be all that somebody else has of it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.place = str(path)
         self.superseded = path.with_name(f"{path.name}.superseded")
+        self.before = path.with_name(f"{path.name}.before")
 
     def read(self) -> str | None:
         return token_in(self.path)
+
+    def set_aside(self, token: str) -> None:
+        """Keep a token beside the file, which is about to hold another one."""
+        kept = (read_text(self.before).text or "").splitlines()
+        if token not in kept:
+            write_private_file(self.before, "".join(f"{line}\n" for line in (*kept, token)))
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[Callable[[str], None]]:
@@ -65,13 +79,17 @@ class BundleStore:
     """A field of the bundle, written by check-and-set."""
 
     def __init__(self, vault: VaultAdmin, known: Field, over: int | None = None) -> None:
-        self.place = f"{known.name} in {vault.settings.mount_point}/{vault.settings.path}"
+        self.bundle = f"{vault.settings.mount_point}/{vault.settings.path}"
+        self.place = f"{known.name} in {self.bundle}"
+        self.warnings: list[str] = []
         self.known = known
         self._vault = vault
         self._over = over
 
     def read(self) -> str | None:
-        value = self._vault.bundle(f"Reading {self.place}", over=self._over).data.get(self.known.name)
+        stored = self._vault.bundle(f"Reading {self.place}", over=self._over)
+        self.warnings = [given_up(self.bundle, stored)] if stored.gone else []
+        value = stored.data.get(self.known.name)
         return _cleaned(value) if isinstance(value, str) else None
 
     def former(self) -> list[str]:
@@ -118,6 +136,22 @@ def _cleaned(raw: str) -> str | None:
         return clean_token(raw) if strip_token(raw) else None
     except InvalidValue:
         return None
+
+
+def refuse_other(path: Path) -> None:
+    """A file is overwritten by a token only if it holds a token, or nothing: else it is somebody's, named by mistake."""
+    content = read_text(path)
+    if content.text is None:
+        problem = content.problem if content.problem and not path.is_symlink() else None
+    elif not strip_token(content.text) or _cleaned(content.text):
+        problem = None
+    else:
+        problem = "holds something that is not a token"
+    if problem:
+        raise BootstrapError(
+            f"dest: {path} {problem}. Nothing was changed. Name a file for the token alone, or one that does not exist "
+            "yet (tazlab_vault_token_file, for a wrapping token vault_bootstrap_wrapped_file), or move this one away."
+        )
 
 
 def refuse_anchor(path: Path, anchor: Path, copying: str) -> None:

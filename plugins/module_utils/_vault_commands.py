@@ -59,9 +59,11 @@ def vault_tool(search_path: str | None = None) -> Tool:
     return Tool(installed=False)
 
 
-def take(tool: Tool, settings: VaultSettings, field: str, keeper: Keeper) -> str:
+def take(tool: Tool, settings: VaultSettings, field: str, keeper: Keeper, version: int | None = None) -> str:
     """How the anchor's owner takes over what Vault has. KV's own command gives a field byte for byte."""
-    words = (f"-mount={settings.mount_point}", f"-field={field}", settings.path)
+    words = [f"-mount={settings.mount_point}", f"-field={field}", settings.path]
+    if version is not None:
+        words.insert(1, f"-version={version}")
     return _kept(_call(tool, settings, ("kv", "get"), *words), keeper, alone=_ALONE)
 
 

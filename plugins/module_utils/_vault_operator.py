@@ -72,12 +72,20 @@ def operator_settings(
     ):
         if narrow.text is not None and strip_token(narrow.text) == token:
             raise BootstrapError(
-                f"The operator's token from {source} is the bootstrap token of {place}, which may only read. Set "
-                f"VAULT_TOKEN to a token of your own, or {log_in}"
+                f"The operator's token from {source} is the bootstrap token of {place}, which may only read. "
+                f"{_instead(source, log_in)}"
             )
     if isinstance(settings, NoVault):
         raise BootstrapError(settings.message)
     return replace(settings, token=token, token_source=source)
+
+
+def _instead(source: str, log_in: str) -> str:
+    """How to give another token than the one found: what is exported wins over what a login writes."""
+    kind, _space, name = source.partition(" ")
+    if kind == "environment":
+        return f"Export a token of your own as {name}, or unset {name} and {log_in}"
+    return f"Set VAULT_TOKEN to a token of your own, or {log_in}"
 
 
 def _operator_token(

@@ -633,7 +633,7 @@ def test_a_store_takes_what_came_and_nothing_else(desk: Desk) -> None:
     (tools / "gopass").write_text(GOPASS)
     (tools / "gopass").chmod(0o755)
     new.write_text("ghp_of_the_store")
-    argv = ["gopass", "show", "-o", "home lab/{file}"]
+    argv = ["gopass", "show", "-n", "home lab/{file}"]
     rotated = ok(
         run(
             site,

@@ -157,10 +157,15 @@ def test_a_token_in_the_anchor_alone_is_rotated_too(site: Site) -> None:
 
 
 def narrow(site: Site) -> str:
-    """A token that may read the bundle and nothing else, not even look itself up."""
+    """A token of our role that may read the bundle and nothing else, not even look itself up."""
     rules = f'path "secret/data/{BUNDLE}" {{ capabilities = ["read"] }}'
-    site.vault.client.sys.create_or_update_acl_policy("reads", rules)
-    return site.vault.scoped_token(policies=("reads",))
+    client = site.vault.client
+    client.sys.create_or_update_acl_policy("reads", rules)
+    role = "auth/token/roles/tazlab-bootstrap"
+    client.write_data(role, data={"allowed_policies": ["reads"]})
+    made = client.write_data("auth/token/create/tazlab-bootstrap", data={"policies": ["reads"], "period": "768h"})
+    client.write_data(role, data={"allowed_policies": ["tazlab-bootstrap"]})
+    return str(made["auth"]["client_token"])
 
 
 def accessors(site: Site) -> set[str]:

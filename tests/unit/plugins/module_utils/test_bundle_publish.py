@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
     DELETED,
+    INVALID,
+    LOOKED_AT,
     LostRace,
     StoredBundle,
+    Undoes,
+    Undone,
+    history,
     outdated,
     plan_absent,
     plan_present,
@@ -50,10 +55,9 @@ def test_what_vault_issues_wins_over_the_anchor_only_while_it_is_there() -> None
 
 
 def test_what_is_of_another_kind_in_vault_is_replaced() -> None:
-    assert states(plan_present([A, B], found(A="1", B="2"), {"A": {"x": 1}, "B": "two words"})) == {
-        "A": "changed",
-        "B": "changed",
-    }
+    plan = plan_present([A, B], found(A="1", B="2"), {"A": {"x": 1}, "B": "two words"})
+    assert states(plan) == {"A": "changed", "B": "changed"}
+    assert [change.note for change in plan.changes] == [INVALID, INVALID]
 
 
 def test_absent_takes_out_what_is_named() -> None:
@@ -132,32 +136,101 @@ class History(Edge):
             StoredBundle(n, data, created=100.0 * n, gone="" if data else DELETED) for n, data in enumerate(versions, 1)
         ]
         self.stored = self.versions[-1]
+        self.read = 0
 
     def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
+        self.read += 1
         return self.versions[version - 1] if version else self.stored
 
 
+VALUE, ABSENCE, GONE = Undoes.VALUE, Undoes.ABSENCE, Undoes.DELETED
+OLD, ROTATED = {"A": "old"}, {"A": "rotated"}
+
+
+def undone(
+    versions: list[Mapping[str, Any]], written: int | None, value: str = "file", over: int | None = None
+) -> Undone | None:
+    edge = History(*versions)
+    age = None if written is None else 5000 - written
+    wanted = {"A": Found(value, Provenance("file", "A", "file a", age=age))}
+    plan = plan_present([A], wanted, edge.stored.data)
+    found = outdated([A], plan, wanted, history(edge, edge.stored, {}, over, "Looking"), 5000)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
 @pytest.mark.parametrize(
-    ("versions", "written", "older"),
+    ("versions", "written", "undoes"),
     [
-        ([{"A": "old"}, {"A": "rotated"}], 150, ["A"]),
-        ([{"A": "old"}, {"A": "rotated"}], 250, []),
-        ([{"A": "rotated"}, {"A": "rotated", "B": "new"}], 150, []),
-        ([{"A": "old"}, {"A": "rotated"}, {"A": "rotated", "B": "new"}], 150, ["A"]),
-        ([{"A": "file"}], 50, []),
-        ([{"B": "x"}], 50, []),
-        ([{"A": "old"}, {"B": "x"}], 150, ["A"]),
-        ([{"A": "old"}, {"B": "x"}], 250, []),
-        ([{"A": "old"}, {"B": "x"}, {"B": "y"}], 150, ["A"]),
-        ([{"B": "x"}, {"B": "y"}], 50, []),
-        ([{"A": "old"}, {}, {"B": "x"}], 50, []),  # given up with all that it held
-        ([{"A": "old"}, {}], 50, []),
+        ([OLD, ROTATED], 150, VALUE),
+        ([OLD, ROTATED], 250, None),
+        ([OLD, ROTATED], None, None),
+        ([ROTATED, {**ROTATED, "B": "new"}], 150, None),
+        ([OLD, ROTATED, {**ROTATED, "B": "new"}], 150, VALUE),
+        ([{"A": "file"}], 50, None),
+        ([{"B": "x"}], 50, None),
+        ([OLD, {"B": "x"}], 150, ABSENCE),
+        ([OLD, {"B": "x"}], 250, None),
+        ([OLD, {"B": "x"}], None, ABSENCE),
+        ([OLD, {"B": "x"}, {"B": "y"}], 150, ABSENCE),
+        ([{"B": "x"}, {"B": "y"}], 50, None),
+        ([{"B": "x"}, {"B": "y"}], None, None),
+        ([OLD, {}], 50, None),
+        # The deleted version may hold a newer value.
+        ([OLD, {}, {"B": "x"}], 150, GONE),
+        ([OLD, {}, {"B": "x"}], 250, None),
+        ([OLD, {}, {"B": "x"}], None, GONE),
+        ([{"B": "x"}, {}, {"B": "y"}], None, None),
+        # What is not valid is nothing to keep; a value that it hides is.
+        ([OLD, {"A": "two words"}], 50, VALUE),
+        ([OLD, {"A": "two words"}], 150, None),
+        ([{"A": "file"}, {"A": "two words"}], 50, None),
+        ([{"A": "two words"}], 50, None),
+        ([{"A": {"a": "map"}}], 50, None),
+        ([{"A": 5}, {"A": "two words"}], None, None),
     ],
 )
-def test_a_file_older_than_what_vault_has_is_found(
-    versions: list[Mapping[str, Any]], written: int, older: list[str]
+def test_what_publishing_would_undo_is_found(
+    versions: list[Mapping[str, Any]], written: int | None, undoes: Undoes | None
 ) -> None:
-    edge = History(*versions)
-    wanted = {"A": Found("file", Provenance("file", "A", "file a", age=1000 - written))}
+    one = undone(versions, written)
+    assert (one.undoes if one else None) is undoes
+
+
+@pytest.mark.parametrize("written", [50, 4000, None])
+def test_a_value_that_vault_held_before_another_one_is_a_roll_back_however_new_its_file_looks(
+    written: int | None,
+) -> None:
+    assert undone([OLD, ROTATED], written, "old") == Undone("A", VALUE, 2, newest=True)
+    assert undone([OLD, ROTATED, {"A": "two words"}], written, "old") == Undone("A", VALUE, 2)
+    assert undone([OLD, {}, {"B": "x"}], written, "old") == Undone("A", GONE, 2)
+    assert undone([OLD, {}, {"A": 5}], written, "old") == Undone("A", GONE, 2)
+
+
+def test_a_deleted_version_that_is_given_up_is_not_looked_at() -> None:
+    assert undone([OLD, {}, {"B": "x"}], 50, over=2) is None
+    assert undone([OLD, ROTATED], 50, "old", over=1) is not None, "it is not deleted"
+
+
+def test_a_field_that_was_lost_is_known_with_its_last_version() -> None:
+    assert undone([OLD, {"B": "x"}], 150) == Undone("A", ABSENCE, 1)
+    assert undone([OLD, {"B": "x"}, {"B": "y"}], 150, "old") == Undone("A", ABSENCE, 1, same=True)
+
+
+def test_where_vault_keeps_no_version_from_before_the_file_nothing_is_claimed() -> None:
+    edge = History(OLD, ROTATED, {**ROTATED, "B": "x"})
+    wanted = {"A": Found("file", Provenance("file", "A", "file a", age=4900))}
     plan = plan_present([A], wanted, edge.stored.data)
-    assert outdated(edge, plan, wanted, edge.stored, 1000, "Looking") == older
+    assert outdated([A], plan, wanted, [edge.stored], 5000) == [Undone("A", VALUE, 3, newest=True, untold=True)]
+
+
+def test_versions_are_read_once_and_not_without_end() -> None:
+    edge = History(*[{"A": str(n)} for n in range(40)])
+    known: dict[int, StoredBundle] = {}
+    for _time in range(2):
+        assert [stored.version for stored in history(edge, edge.stored, known, None, "Looking")] == list(
+            range(40, 40 - LOOKED_AT - 1, -1)
+        )
+    assert edge.read == LOOKED_AT
+    edge.versions[35] = StoredBundle()
+    assert len(history(edge, edge.stored, {}, None, "Looking")) == 4, "Vault keeps no older ones"

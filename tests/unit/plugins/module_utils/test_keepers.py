@@ -33,12 +33,14 @@ FILES = {"type": "file"}
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["gopass", "show", "-o", "x/{file}"], StoreKeeper(("gopass", "insert", "--force", "x/my-token"))),
+        (["gopass", "show", "-n", "x/{file}"], StoreKeeper(("gopass", "insert", "--force", "x/my-token"))),
         (["/opt/bin/gopass", "show", "{name}"], StoreKeeper(("/opt/bin/gopass", "insert", "--force", "MY_TOKEN"))),
         (["pass", "show", "x y/{file}"], StoreKeeper(("pass", "insert", "--multiline", "--force", "x y/my-token"))),
         (["gopass", "show", "-o", "x", "{file}"], OtherKeeper(("gopass", "show", "-o", "x", "my-token"))),
         (["gopass", "show", "--revision", "-1"], OtherKeeper(("gopass", "show", "--revision", "-1"))),
         (["gopass", "show", "--revision=-1", "x"], OtherKeeper(("gopass", "show", "--revision=-1", "x"))),
+        (["gopass", "show", "-o", "x"], OtherKeeper(("gopass", "show", "-o", "x"))),
+        (["gopass", "show", "--password", "x"], OtherKeeper(("gopass", "show", "--password", "x"))),
         (["gopass", "otp", "x"], OtherKeeper(("gopass", "otp", "x"))),
         (["gopass", "show"], OtherKeeper(("gopass", "show"))),
         (["gopass"], OtherKeeper(("gopass",))),

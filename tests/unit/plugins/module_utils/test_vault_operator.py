@@ -43,6 +43,18 @@ def test_the_bootstrap_token_is_refused(tmp_path: Path, place: str) -> None:
         operator_settings(URL, environ={"VAULT_TOKEN": "s.narrow"}, home=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["VAULT_TOKEN", "BAO_TOKEN"])
+def test_a_bootstrap_token_that_is_exported_must_be_unset_before_a_login_serves(tmp_path: Path, name: str) -> None:
+    path = tmp_path / ".config/tazlab/bootstrap-token"
+    path.parent.mkdir(parents=True)
+    path.write_text("s.narrow")
+    with pytest.raises(BootstrapError, match=f"or unset {name} and log in:"):
+        operator_settings(URL, environ={name: "s.narrow"}, home=tmp_path)
+    with pytest.raises(BootstrapError) as raised:
+        operator_settings({**URL, "token_file": str(path)}, environ={}, home=tmp_path)
+    assert "unset" not in str(raised.value)
+
+
 def test_no_token_names_every_place(tmp_path: Path) -> None:
     with pytest.raises(BootstrapError, match=r"VAULT_TOKEN, BAO_TOKEN and ~/\.vault-token"):
         operator_settings(URL, environ={}, home=tmp_path)
