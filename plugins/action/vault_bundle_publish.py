@@ -93,13 +93,13 @@ class ActionModule(OperatorAction):
             plan = plan_present(chosen, wanted, stored.data, params["keep"], [known.name for known in fields])
             issued = params["keep"] if self.check_mode else ()  # what Vault would issue by now
             _refuse_missing([known for known in chosen if known.name not in issued], plan, params)
-            if names is None and not params["values"] and not params["value_files"]:
-                if plan.changed:
-                    doing = "Looking at the bundle's older versions"
-                    versions = history(vault, stored, looked_at, params["over_deleted"], doing)
-                    undone = outdated(chosen, plan, wanted, versions, vault.now)
-                    keepers = self._keepers(params, [known for known in chosen if known.name in wanted], wanted)
-                    refuse_outdated(undone, wanted, keepers, vault.settings)
+            unasked = names is None and not params["values"] and not params["value_files"]
+            if unasked and plan.changed:
+                doing = "Looking at the bundle's older versions"
+                versions = history(vault, stored, looked_at, params["over_deleted"], doing)
+                undone = outdated(chosen, plan, wanted, versions, vault.now)
+                keepers = self._keepers(params, [known for known in chosen if known.name in wanted], wanted)
+                refuse_outdated(undone, wanted, keepers, vault.settings)
             return plan
 
         elsewhere = chosen if params["values"] or params["value_files"] else []

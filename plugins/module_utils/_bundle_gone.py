@@ -67,7 +67,8 @@ def refuse_gone(
     wrong = "" if over is None else f" over_deleted is {over}, which is not that version."
     raise BootstrapError(
         f"{doing}: {found}. Nothing was changed.{wrong}\n  To {way}{tool.line}\n  Or, if those values are not wanted "
-        f"any more, publish over them: ansible-playbook -i INVENTORY tazlab.bootstrap.publish -e tazlab_over_deleted={newest}"
+        "any more, publish over them: ansible-playbook -i INVENTORY tazlab.bootstrap.publish -e "
+        f"tazlab_over_deleted={newest}"
     )
 
 
@@ -167,8 +168,8 @@ def _deletion_undone(
         some = [one for one in undone if one.version == version]
         fields = ", ".join(f"{one.name} ({wanted[one.name].provenance.label})" for one in some)
         yield (
-            f"\n Version {version} is deleted, can be brought back, and may hold other values of {fields}. To look at it, "
-            f"bring it back, with a token that has update on {settings.mount_point}/undelete/{settings.path}:\n"
+            f"\n Version {version} is deleted, can be brought back, and may hold other values of {fields}. To look at "
+            f"it, bring it back, with a token that has update on {settings.mount_point}/undelete/{settings.path}:\n"
             f"  {undelete(tool, settings, version)}\n"
             "  To publish the anchor's values without it, name the fields (names), or give that version up "
             f"(-e tazlab_over_deleted={version}): {_named(some)}"

@@ -139,7 +139,7 @@ def _cleaned(raw: str) -> str | None:
 
 
 def refuse_other(path: Path) -> None:
-    """A file is overwritten by a token only if it holds a token, or nothing: else it is somebody's, named by mistake."""
+    """Refuse a file that holds anything but a token: it is somebody's, and was named by mistake."""
     content = read_text(path)
     if content.text is None:
         problem = content.problem if content.problem and not path.is_symlink() else None

@@ -82,8 +82,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "namespace.",
     "not_kv2": "What Vault at {address} has at {secret_path}{namespace} is no secret of KV version 2. Is the mount KV "
     "version 1?",
-    "deleted": "Version {version} of {secret_path} was deleted in Vault on {when}. Name an older version, or undelete it with a "
-    "token that may: {undelete}",
+    "deleted": "Version {version} of {secret_path} was deleted in Vault on {when}. Name an older version, or undelete "
+    "it with a token that may: {undelete}",
     "destroyed": "Version {version} of {secret_path} is destroyed in Vault: its data is gone. Write it anew, or name "
     "another version.",
     "redirected": "{address} redirects elsewhere (HTTP {status}), which is not followed since the token would go "

@@ -299,6 +299,33 @@ def test_a_vault_that_hangs_is_given_up_without_damage(desk: Desk) -> None:
             desk.site.vault.resume()
 
 
+@pytest.mark.parametrize("name", ["token", "rotated"])
+def test_a_signal_while_the_file_is_written_leaves_nothing_over(desk: Desk, name: str, tmp_path: Path) -> None:
+    """In every shell, also those that do not run a trap for the end when a signal ends them."""
+    reached = tmp_path / "reached"
+    (tmp_path / "mv").write_text(f"#!/bin/sh\n: > {shlex.quote(str(reached))}\nexec sleep 60\n")
+    (tmp_path / "mv").chmod(0o755)
+    shells = [shell for shell in SHELLS if not shell[0].endswith("/busybox")]  # whose mv is its own
+    for shell in shells:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            with Kept(desk.site.anchor / TARGETS[name][0]) as kept:
+                with subprocess.Popen(
+                    [*shell, "-c", desk.printed[name]],
+                    env=private_environment(
+                        desk.site.home,
+                        {"VAULT_TOKEN": desk.site.operator, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+                    ),
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                ) as child:
+                    wait_until(reached.exists, "the file is about to be moved", 30)
+                    os.killpg(child.pid, number)
+                    assert child.wait(30) != 0
+                assert kept.untouched(), (shell, number)
+            reached.unlink()
+
+
 def _waits(group: int) -> bool:
     """Whether a client of this process group has a socket open."""
     for process in Path("/proc").glob("[0-9]*"):

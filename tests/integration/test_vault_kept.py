@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from hvac.exceptions import Forbidden
 
-from lab.playbook import Run
+from lab.playbook import Run, run_playbook
 from lab.process import wait_until
 from lab.vault import server_binary
 from tests.integration.test_vault_rotation import deliver, narrow
@@ -63,9 +64,9 @@ def rotated(site: Site) -> int:
 
 
 def printed(run: Run, verb: str) -> str:
-    """The command that a run printed, on one line again."""
-    command = rf"\(for n in [^()]* kv {verb} -address=[^()]*-mount=secret \S+ {BUNDLE}\)"
-    found = re.search(rf"{command}(?: && \(for n in [^()]*{BUNDLE}\))?", " ".join(run.output.split()))
+    """The command that a run printed, as it stands there: whoever pastes it joins no lines."""
+    command = rf"\(for n in [^()\n]* kv {verb} -address=[^()\n]*-mount=secret \S+ {BUNDLE}\)"
+    found = re.search(rf"{command}(?: &&\n *\(for n in [^()\n]*{BUNDLE}\))?", run.output)
     assert found, run.output
     return found[0]
 
@@ -143,7 +144,15 @@ def test_a_deleted_version_is_written_over_only_by_its_number(site: Site) -> Non
     assert f"what version {version} held, which is deleted, is given up" in run.output
     assert metadata(site)["current_version"] == version
     eso = accessors(site)
-    ok(site.run("publish.yml", tazlab_over_deleted=version))
+    for wrong in ("abc", 1):
+        refused = site.run("publish.yml", "--tags", "access", tazlab_over_deleted=wrong)
+        assert refused.returncode == 2
+        assert "over_deleted" in refused.output
+    alone = ok(site.run("publish.yml", "--check", "--tags", "access", tazlab_over_deleted=version))
+    assert f"what version {version} held, which is deleted, is given up" in " ".join(alone.output.split())
+    assert metadata(site)["current_version"] == version
+    run = ok(site.run("publish.yml", tazlab_over_deleted=version))
+    assert f"what version {version} held, which is deleted, is given up" in " ".join(run.output.split())
     now, data = site.stored()
     assert now > version
     assert data == {**site.values, "ESO_READER_TOKEN": data["ESO_READER_TOKEN"]}
@@ -232,16 +241,142 @@ def test_a_lower_max_versions_says_what_it_destroys(site: Site) -> None:
     assert "at least 1" in site.task("vault_bundle_publish", max_versions=0).output
 
 
+def old_files(site: Site) -> None:
+    for file in site.anchor.iterdir():
+        os.utime(file, (0, 0))
+
+
+def paste(site: Site, command: str) -> None:
+    environment = {
+        "PATH": f"{Path(server_binary()).parent}:{os.environ['PATH']}",
+        "HOME": str(site.home),
+        "VAULT_TOKEN": site.operator,
+    }
+    done = subprocess.run(["/bin/sh", "-c", command], env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_field_that_was_taken_out_is_not_put_back_from_an_older_file(site: Site) -> None:
     ok(site.task("vault_bundle_publish", state="absent", names=["GITHUB_TOKEN"]), changed=1)
     os.utime(site.anchor / "github-token", (0, 0))
     version = site.stored()[0]
     run = site.run("publish.yml")
     assert run.returncode == 2
-    assert "GITHUB_TOKEN, file github-token. It was taken out of the bundle" in " ".join(run.output.split())
+    assert f"GITHUB_TOKEN, file github-token: version {version - 1} was the last to have it" in run.output
+    assert "take them out of tazlab_fields" in run.output
     assert site.stored()[0] == version
     (site.anchor / "github-token").touch()
     ok(site.run("publish.yml"), changed=1)
+
+
+def test_what_a_kv_put_has_dropped_is_told_apart_from_what_it_rotated(site: Site) -> None:
+    """Following what is printed, one line after the other, loses nothing."""
+    site.vault.write_bundle({**site.stored()[1], "TAILSCALE_OPERATOR_CLIENT_ID": "rotated-before"})
+    full = site.vault.write_bundle({**site.stored()[1], "MINE": "x"})
+    site.vault.write_bundle({"GITHUB_TOKEN": "ghp_by_hand"})
+    old_files(site)
+    run = site.run("publish.yml", "--tags", "publish")
+    assert run.returncode == 2
+    rotated, lost = re.findall(
+        r"ansible-playbook -i INVENTORY tazlab.bootstrap.publish -e tazlab_publish=(\S+)", run.output
+    )
+    assert rotated == "GITHUB_TOKEN"
+    missing = set(lost.split(","))
+    assert missing == set(site.values) - {"GITHUB_TOKEN"}
+    assert (
+        f"PROXMOX_TOKEN_ID, file proxmox-token-id: version {full} was the last to have it, with the same" in run.output
+    )
+    assert "take the file away" not in run.output
+    taken = dict(re.findall(r"^ *(\w+), file .*?(\(umask 077; .*\))$", run.output, re.MULTILINE))
+    assert taken.keys() == {"GITHUB_TOKEN", "TAILSCALE_OPERATOR_CLIENT_ID"}
+    for command in taken.values():
+        paste(site, command)
+    assert (site.anchor / "tailscale-operator-client-id").read_text() == "rotated-before"
+    ok(site.run("publish.yml", "--tags", "publish", tazlab_publish=lost), changed=1)
+    now = site.stored()[1]
+    assert now == {**site.values, "GITHUB_TOKEN": "ghp_by_hand", "TAILSCALE_OPERATOR_CLIENT_ID": "rotated-before"}
+    assert (site.anchor / "github-token").read_text() == "ghp_by_hand"
+    ok(site.run("publish.yml", "--tags", "publish"), changed=0)
+
+
+def test_a_value_in_vault_that_is_not_valid_is_repaired_and_never_taken(site: Site) -> None:
+    site.vault.write_bundle(
+        {**site.stored()[1], "TALOS_SECRETBOX_KEY": "oops", "GITHUB_TOKEN": {"a": "map"}, "PROXMOX_TOKEN_ID": 5}
+    )
+    old_files(site)
+    before = site.fingerprint()
+    run = ok(site.run("publish.yml", "--tags", "publish"), changed=1)
+    assert run.output.count("changed  from file") == 3
+    assert run.output.count("(Vault's own value is not valid, and is no loss)") == 3
+    assert site.stored()[1].items() >= site.values.items()
+    # A rotated value that such a write hides is not lost for it.
+    version = rotated(site)
+    site.vault.write_bundle({**site.stored()[1], "GITHUB_TOKEN": "two words"})
+    old_files(site)
+    run = site.run("publish.yml", "--tags", "publish")
+    assert run.returncode == 2
+    command = re.search(
+        rf"Vault's value of version {version}, the last that is valid: (\(umask .*\))$", run.output, re.MULTILINE
+    )
+    assert command, run.output
+    assert [each[0] for each in before] == [each[0] for each in site.fingerprint()]
+    paste(site, command[1])
+    assert (site.anchor / "github-token").read_text() == "ghp_rotated"
+    ok(site.run("publish.yml", "--tags", "publish"), changed=1)
+    assert site.stored()[1]["GITHUB_TOKEN"] == "ghp_rotated"
+
+
+def test_a_rotated_value_is_not_rolled_back_from_where_no_time_tells(site: Site) -> None:
+    """An anchor that was copied without times, a program, and a value in the environment."""
+    version = rotated(site)
+    copy = site.home / "copy"
+    shutil.copytree(site.anchor, copy, copy_function=shutil.copyfile)
+    argv = ["cat", f"{site.anchor}/{{file}}"]
+    copied = site.run("publish.yml", "--tags", "publish", tazlab_anchor=str(copy))
+    asked = site.task("vault_bundle_publish", providers=[{"type": "command", "argv": argv}])
+    for run, said in (
+        (copied, "GITHUB_TOKEN, file github-token. To take Vault's value: (umask 077; "),
+        (asked, "GITHUB_TOKEN, command cat. To take Vault's value: put what ("),
+    ):
+        assert run.returncode == 2
+        assert said in run.output
+        assert "TOKEN_SECRET, " not in run.output
+    (command,) = re.findall(r"f=(\S+)", copied.output.split("To take Vault's value")[1])[:1]
+    assert command == f"{copy}/github-token;"
+    exported = run_playbook(
+        [
+            {
+                "hosts": "localhost",
+                "gather_facts": False,
+                "tasks": [
+                    {"tazlab.bootstrap.vault_bundle_publish": {"providers": [{"type": "env"}, {"type": "file"}]}},
+                ],
+            }
+        ],
+        home=site.home,
+        variables={"tazlab_vault_url": site.vault.url},
+        environment={"VAULT_TOKEN": site.operator, "GITHUB_TOKEN": site.values["GITHUB_TOKEN"]},
+    )
+    assert exported.returncode == 2
+    assert "environment GITHUB_TOKEN. To take Vault's value: (umask 077; " in exported.output
+    assert f"f={site.anchor}/github-token;" in exported.output
+    assert site.stored()[0] == version
+
+
+def test_a_deleted_version_behind_a_newer_one_is_told_before_it_is_passed_over(site: Site) -> None:
+    version = rotated(site)
+    site.vault.client.secrets.kv.v2.delete_latest_version_of_secret(BUNDLE)
+    site.vault.write_bundle({"MINE": "y"})
+    run = site.run("publish.yml", "--tags", "publish")
+    assert run.returncode == 2
+    assert f"Version {version} is deleted, can be brought back, and may hold other values of" in run.output
+    assert "GITHUB_TOKEN (file github-token)" in run.output
+    shell(site, printed(run, "undelete"))
+    run = site.run("publish.yml", "--tags", "publish")
+    assert "GITHUB_TOKEN, file github-token: version" in run.output
+    assert "with another value. To take that one first: (umask" in run.output
+    site.vault.client.secrets.kv.v2.delete_secret_versions(BUNDLE, [version])
+    ok(site.run("publish.yml", "--tags", "publish", tazlab_over_deleted=version), changed=1)
 
 
 def test_a_policy_with_more_rules_is_left_and_replaced_only_when_told(site: Site) -> None:
