@@ -100,7 +100,9 @@ options:
         over.
     type: int
   dest:
-    description: Where a token will be stored. A place inside O(anchor) is refused now, before anything is changed.
+    description:
+      - Where a token will be stored. A place inside O(anchor), and a file that holds something else than a token, are
+        refused now, before anything is changed.
     type: path
   needs:
     description: What later tasks will need of the same operator's token, so that it is checked now, too.

@@ -17,8 +17,9 @@ description:
     for stays as well, with a warning, until O(rotate) is true.
   - With O(rotate) a new token replaces the one that is there, without a gap. The new one is proven and safely stored
     before the old one revokes itself, or is revoked by its accessor. Killed at any point, one of the two works, and the
-    next run finishes what was begun. Nothing but that one token is ended; one that may have issued tokens, which would
-    end with it, is left alone and named.
+    next run finishes what was begun. Nothing but that one token is ended. One that was not issued through O(role), or
+    without a token role and with other policies, may be somebody else's, and one that may have issued tokens would end
+    those with it. Such a token is left alone and named, with the command to revoke it.
   - A bundle whose newest version is deleted and can be brought back is never written, and no token is issued for it.
   - Inspects or renews a token with that token itself, and says when it dies unless it is renewed.
   - The token's value is never part of the result.
@@ -61,6 +62,9 @@ options:
     description:
       - The file that holds the token, readable by its owner alone and written at once or not at all.
       - A place inside O(anchor) is refused, with the command to copy it there by hand.
+      - A file that holds something else than a token is refused.
+      - A token that is there and was not issued for this, or that Vault does not know, is kept in C(<dest>.before) when
+        a new one takes its place.
       - While a rotation runs, C(<dest>.superseded) beside it holds the token that is being replaced.
     type: path
   field:

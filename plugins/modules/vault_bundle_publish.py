@@ -20,6 +20,10 @@ description:
   - A file of the anchor that is older than the value that Vault holds instead is refused, since that one was rotated
     after it was written. The file's modification time is compared with that of the version which brought Vault's value.
     The same holds for a field that was taken out of the bundle after its file was written.
+  - The time of a file does not count where the anchor's value is one that Vault held before another one, as from a copy
+    of the anchor or a provider without times. Up to twenty older versions are looked at, and a deleted one that may hold
+    a newer value is named.
+  - A value in Vault that is not valid for its field is replaced.
   - A newest version that is deleted is not empty. As long as its values, or those of a version before a destroyed one,
     can be brought back, nothing is written, and the error says how to bring them back. O(over_deleted) gives them up.
   - What is kept beside the bundle (C(max_versions), C(delete_version_after), C(cas_required), custom metadata) stays as
@@ -57,7 +61,7 @@ options:
   names:
     description:
       - The fields that this is about. If not given, all; V(absent) needs it.
-      - A field that is named here is published even if its file is older than Vault's value.
+      - A field that is named here is published whatever Vault holds, or held, instead.
     type: list
     elements: str
   values:
@@ -85,7 +89,7 @@ options:
     description:
       - The number of the bundle's newest version, if that one is deleted, or destroyed while older ones are still
         there, and those values are not wanted any more. Any other number is refused.
-      - Without effect where the newest version is not deleted.
+      - An older version that is deleted, and all before it, are not looked at for values that would be rolled back.
     type: int
   custom_metadata:
     description: Texts to keep beside the bundle, such as its owner and purpose. Others that are there stay.

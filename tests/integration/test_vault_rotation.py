@@ -148,6 +148,17 @@ def test_an_unknown_field_is_refused_before_its_value_is_asked_for(site: Site) -
     assert "typed in" not in run.output
 
 
+def test_the_token_is_rotated_to_the_end_whatever_the_bundle_is_like(site: Site) -> None:
+    site.vault.write_bundle({**site.stored()[1], "TALOS_SECRETBOX_KEY": "oops"})
+    for damage in (lambda: None, lambda: site.vault.client.secrets.kv.v2.delete_latest_version_of_secret(BUNDLE)):
+        damage()
+        old = site.token()
+        run = ok(site.run("rotate.yml", tazlab_rotate="token"), changed=1)
+        assert site.token() != old
+    assert "was deleted in Vault on" in run.output
+    assert "THE RECOVERY ANCHOR ANSWERS INSTEAD OF VAULT" in run.output
+
+
 def test_a_token_in_the_anchor_alone_is_rotated_too(site: Site) -> None:
     old = site.token()
     (site.home / TOKEN_FILE).rename(site.anchor / "bootstrap-token.txt")
