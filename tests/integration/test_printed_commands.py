@@ -322,8 +322,17 @@ def test_a_signal_while_the_file_is_written_leaves_nothing_over(desk: Desk, name
                     wait_until(reached.exists, "the file is about to be moved", 30)
                     os.killpg(child.pid, number)
                     assert child.wait(30) != 0
+                    wait_until(lambda group=child.pid: not _lives(group), "the shell within it has ended, too", 30)
                 assert kept.untouched(), (shell, number)
             reached.unlink()
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _waits(group: int) -> bool:
@@ -514,6 +523,29 @@ def test_a_token_that_was_unwrapped_is_never_removed(machine: Machine) -> None:
         assert f"the token is in {left}" in done.stderr
         assert machine.desk.site.client(left.read_text().strip()).auth.token.lookup_self()
         left.unlink()
+
+
+def test_a_signal_after_unwrapping_says_where_the_token_is(machine: Machine, tmp_path: Path) -> None:
+    reached, tools = tmp_path / "reached", tmp_path / "bin"
+    tools.mkdir()
+    (tools / "mv").write_text(f"#!/bin/sh\n: > {shlex.quote(str(reached))}\nexec sleep 60\n")
+    (tools / "mv").chmod(0o755)
+    machine.wrap()
+    with subprocess.Popen(
+        ["sh", "-c", machine.desk.printed["unwrap"]],
+        env=private_environment(machine.home, {"PATH": f"{tools}:{os.environ['PATH']}"}),
+        cwd=machine.folder,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        wait_until(reached.exists, "the file is about to be moved", 30)
+        os.killpg(child.pid, signal.SIGTERM)
+        _out, said = child.communicate(timeout=30)
+    (left,) = machine.file.parent.iterdir()
+    assert f"the token is in {left}" in said
+    assert machine.desk.site.client(left.read_text().strip()).auth.token.lookup_self()
 
 
 # ----------------------------------------------------------------------------------- what changes Vault, or logs in
