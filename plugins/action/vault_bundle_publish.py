@@ -98,7 +98,8 @@ class ActionModule(OperatorAction):
                 doing = "Looking at the bundle's older versions"
                 versions = history(vault, stored, looked_at, params["over_deleted"], doing)
                 undone = outdated(chosen, plan, wanted, versions, vault.now)
-                keepers = self._keepers(params, [known for known in chosen if known.name in wanted], wanted)
+                shown = {one.name for one in undone}
+                keepers = self._keepers(params, [known for known in chosen if known.name in shown], wanted)
                 refuse_outdated(undone, wanted, keepers, vault.settings)
             return plan
 

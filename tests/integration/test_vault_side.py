@@ -232,6 +232,23 @@ def test_all_missing_permissions_are_named_together(site: Site) -> None:
     assert "nothing was changed" in run.output
 
 
+def test_who_may_write_the_bundle_and_its_metadata_alone_publishes_without_the_setup(site: Site) -> None:
+    bundle_only = [line for line in OPERATOR.splitlines() if "capabilities-self" in line or f"/data/{BUNDLE}" in line]
+    fields: dict[str, Any] = {"GITHUB_TOKEN": {}}
+    run = site.run(
+        "publish.yml", "--skip-tags", "access", token=site.operator_with("\n".join(bundle_only)), tazlab_fields=fields
+    )
+    assert run.returncode == 2
+    assert f"1. read, update on secret/metadata/{BUNDLE} (to publish the bundle)" in run.output
+    writer = [*bundle_only, next(line for line in OPERATOR.splitlines() if f"/metadata/{BUNDLE}" in line)]
+    ok(
+        site.run(
+            "publish.yml", "--skip-tags", "access", token=site.operator_with("\n".join(writer)), tazlab_fields=fields
+        )
+    )
+    assert site.stored()[1] == {"GITHUB_TOKEN": site.values["GITHUB_TOKEN"]}
+
+
 def test_the_mount_is_made_when_missing_and_never_migrated(site: Site) -> None:
     client = site.vault.client
     client.sys.disable_secrets_engine("secret")
@@ -297,6 +314,7 @@ def test_a_wrapping_token_takes_no_place_of_a_token_that_lives(site: Site, mode:
     site.client(token).auth.token.revoke_self()
     ok(site.run("publish.yml", **wrapping))
     assert site.token() != token
+    assert (site.home / f"{TOKEN_FILE}.before").read_text() == f"{token}\n", "another Vault may know it"
 
 
 def test_a_full_disk_leaves_the_old_token_alone(site: Site) -> None:
