@@ -21,8 +21,8 @@ description:
     after it was written. The file's modification time is compared with that of the version which brought Vault's value.
     The same holds for a field that was taken out of the bundle after its file was written.
   - The time of a file does not count where the anchor's value is one that Vault held before another one, as from a copy
-    of the anchor or a provider without times. Up to twenty older versions are looked at, and a deleted one that may hold
-    a newer value is named.
+    of the anchor or a provider without times. Up to twenty older versions are looked at. A deleted one that may hold a
+    newer value is named.
   - A value in Vault that is not valid for its field is replaced.
   - A newest version that is deleted is not empty. As long as its values, or those of a version before a destroyed one,
     can be brought back, nothing is written, and the error says how to bring them back. O(over_deleted) gives them up.
