@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,7 +143,7 @@ def refuse_other(path: Path) -> None:
     """Refuse a file that holds anything but a token: it is somebody's, and was named by mistake."""
     content = read_text(path)
     if content.text is None:
-        problem = content.problem if content.problem and not path.is_symlink() else None
+        problem = content.problem if os.access(path, os.F_OK) else None  # a link to nothing is nothing
     elif not strip_token(content.text) or _cleaned(content.text):
         problem = None
     else:

@@ -44,6 +44,23 @@ def test_the_one_that_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "ours"),
+    [
+        ({}, True),
+        ({"policies": ["wide"]}, False),
+        ({"policies": ["narrow", "wide"]}, False),
+        ({"policies": ["root"]}, False),
+        ({"role": "r", "policies": ["narrow", "wide"], "orphan": False}, True),
+        ({"role": "another"}, False),
+    ],
+)
+def test_what_a_token_was_issued_for(changed: dict[str, Any], ours: bool) -> None:
+    facts = token_facts(looked_up(**changed), NOW)
+    assert facts is not None
+    assert facts.issued_for(SPEC) is ours
+
+
+@pytest.mark.parametrize(
     ("changed", "why"),
     [
         ({"policies": ["default", "narrow"]}, "policies are default, narrow"),
