@@ -28,14 +28,17 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if not str(params["cluster"]).strip():
+            if params["state"] == "free":  # what has no name was never held
+                return {"holder": {}}
             raise BootstrapError("cluster: it is empty. Give the cluster's name (tazlab_cluster). Nothing was changed.")
         lock = ClusterLock(str(params["cluster"]), Path(params["state_dir"]), params["anchor"])
         here = this_run(run_root(), _command())
+        if params["state"] == "free":
+            if not self.check_mode:
+                lock.free(here)
+            return {"holder": {}}
         if self.check_mode:
             return self._looked(lock, here)
-        if params["state"] == "free":
-            lock.free(here)
-            return {"holder": {}}
         previous = lock.take(here)
         if previous is not None:
             self.progress(f"a run that has ended without saying so is followed: {previous.description(here.since)}")

@@ -125,7 +125,12 @@ def test_site_and_destroy_leave_a_cluster_alone_on_which_another_run_works(
 ) -> None:
     anchor = picture(tmp_path / "anchor")
     with at_work(home):
-        for refused in (runs(SITE, "--tags", "vms"), runs(DESTROY, "-e", "tazlab_destroy=home")):
+        for refused in (
+            runs(SITE, "--tags", "vms"),
+            runs(SITE, "--tags", "vms", "--skip-tags", "flux"),
+            runs(SITE, "--skip-tags", "talos,seed,flux"),
+            runs(DESTROY, "-e", "tazlab_destroy=home"),
+        ):
             assert refused.returncode != 0
             assert "cluster home: another run is at work on it: " in refused.output
         assert pve.asked(WRITES) == []
@@ -137,6 +142,15 @@ def test_site_and_destroy_leave_a_cluster_alone_on_which_another_run_works(
         assert "another run" not in alone.output
         assert pve.asked(WRITES) == []
     assert picture(tmp_path / "anchor") == anchor
+
+
+@pytest.mark.parametrize("playbook", [SITE, DESTROY])
+def test_without_a_cluster_one_failure_says_so(layer: Layer, tmp_path: Path, home: Path, playbook: Path) -> None:
+    inventory = inventory_of(layer, tmp_path)
+    run = run_playbook(playbook, home=home, inventory=inventory, arguments=["-e", "tazlab_cluster="])
+    assert run.returncode != 0
+    assert run.output.count("[ERROR]: Task failed") == 1, run.output
+    assert not (home / ".config").exists()
 
 
 def test_one_after_the_other_they_do_their_work_and_free_the_cluster(
