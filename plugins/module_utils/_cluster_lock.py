@@ -33,9 +33,10 @@ _PATIENCE: t.Final = 10.0  # seconds for those who look at the same time
 _REASONS: t.Final = {
     errno.ELOOP: "it is a link, which is not followed",
     errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
+    errno.EPERM: "it belongs to somebody else",
     errno.EROFS: "its file system is read-only",
     errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "what it should lie in is not a directory",
     errno.ENOSPC: "there is no space left on its disk",
     errno.EDQUOT: "its owner's quota is used up",
     errno.ENOLCK: "its file system does not lock files",
@@ -65,24 +66,19 @@ class ClusterLock:
 
     def look(self, here: RunRecord) -> Found | None:
         """Who holds it, without touching anything."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._told(error) from None
-        try:
+        with self._errors_told(), contextlib.suppress(FileNotFoundError), self._open(os.O_RDONLY) as descriptor:
             return self._found(descriptor, here)
-        finally:
-            os.close(descriptor)
+        return None
 
     def take(self, here: RunRecord) -> RunRecord | None:
         """Put our record there, or raise who else is at work. Returns the record of a run that ended without going."""
-        problem = self._state.problem(self._anchor)
-        if problem:
-            raise BootstrapError(f"{problem} Nothing was changed.")
-        self._state.tighten()
-        with self._opened(os.O_RDWR | os.O_CREAT) as descriptor:
+        with self._errors_told():
+            problem = self._state.problem(self._anchor)
+            if problem:
+                raise BootstrapError(f"{problem} Nothing was changed.")
+            self._state.tighten()
+        with self._errors_told(), self._open(os.O_RDWR | os.O_CREAT) as descriptor:
+            self._lock(descriptor)
             found = self._found(descriptor, here)
             if found is None:
                 self._write(descriptor, here.to_line())
@@ -96,14 +92,14 @@ class ClusterLock:
 
     def free(self, here: RunRecord) -> bool:
         """Take our record away, if it is ours."""
-        if not self.path.exists():
-            return False
-        with self._opened(os.O_RDWR) as descriptor:
+        with self._errors_told(), contextlib.suppress(FileNotFoundError), self._open(os.O_RDWR) as descriptor:
+            self._lock(descriptor)
             found = self._found(descriptor, here)
             if found is None or found.standing is not Standing.OURS:
                 return False
             self._write(descriptor, "")
             return True
+        return False
 
     def problem(self, found: Found) -> str:
         """Why this run must not go on now."""
@@ -131,21 +127,14 @@ class ClusterLock:
         data = f"{line}\n".encode() if line else b""
         if len(data) > _LIMIT:
             raise BootstrapError(f"{self.path}: the name of the playbook is too long to be noted. Use a shorter path.")
-        try:
-            os.pwrite(descriptor, data, 0)
-            os.ftruncate(descriptor, len(data))
-            os.fsync(descriptor)
-        except OSError as error:
-            raise self._told(error) from None
+        os.pwrite(descriptor, data, 0)
+        os.ftruncate(descriptor, len(data))
+        os.fsync(descriptor)
 
     @contextlib.contextmanager
-    def _opened(self, flags: int) -> Iterator[int]:
+    def _open(self, flags: int) -> Iterator[int]:
+        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._told(error) from None
-        try:
-            self._lock(descriptor)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -162,15 +151,17 @@ class ClusterLock:
                         f"fuser {self.path}"
                     ) from None
                 time.sleep(0.05)
-            except OSError as error:
-                raise self._told(error) from None
             else:
                 os.fchmod(descriptor, 0o600)
                 return
 
-    def _told(self, error: OSError) -> BootstrapError:
-        reason = _REASONS.get(error.errno or 0, f"errno {error.errno}")
-        return BootstrapError(
-            f"{self.path}: who is at work on cluster {self._cluster} cannot be noted: {reason}. Correct that, or "
-            "choose another state directory (tazlab_state_dir). Nothing was changed."
-        )
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = _REASONS.get(error.errno or 0, f"errno {error.errno}")
+            raise BootstrapError(
+                f"{error.filename or self.path}: who is at work on cluster {self._cluster} cannot be noted there: "
+                f"{reason}. Correct that, or choose another state directory (tazlab_state_dir). Nothing was changed."
+            ) from None

@@ -29,7 +29,7 @@ class Standing(Enum):
     OURS = "ours"
     GONE = "gone"  # that run has ended, however it did
     LIVES = "lives"
-    ELSEWHERE = "elsewhere"  # on another machine, or in another container: whether it lives cannot be seen
+    ELSEWHERE = "elsewhere"  # perhaps on another machine, or in another container: whether it lives cannot be seen
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,16 @@ class RunRecord:
 def standing(record: RunRecord, here: RunRecord, started: Callable[[int], str | None]) -> Standing:
     """What a record means to the run C{here}. C{started} tells when a process of this machine began, if it lives."""
     named_alike = (record.host, record.machine) == (here.host, here.machine)
+    # A name alone proves nothing gone: machines that share a home directory may bear the same one.
+    proves = bool(here.machine or here.boot)
     if not (record.boot == here.boot if here.boot else named_alike):
-        rebooted = named_alike and _kernel(record.boot) != _kernel(here.boot)
+        rebooted = named_alike and bool(here.machine) and _kernel(record.boot) != _kernel(here.boot)
         return Standing.GONE if rebooted else Standing.ELSEWHERE
     if (record.pid, record.started) == (here.pid, here.started):
         return Standing.OURS
-    return Standing.LIVES if started(record.pid) == record.started else Standing.GONE
+    if started(record.pid) == record.started:
+        return Standing.LIVES
+    return Standing.GONE if proves else Standing.ELSEWHERE
 
 
 def this_run(pid: int, command: str) -> RunRecord:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,12 @@ HERE = replace(OTHER, pid=12, started="999")
         ({"host": "renamed"}, HERE, "208471", Standing.LIVES),  # the same kernel, whatever its name
         ({"boot": ""}, replace(HERE, boot=""), "208471", Standing.LIVES),  # a system that does not tell
         ({"boot": "", "host": "desk"}, replace(HERE, boot=""), "208471", Standing.ELSEWHERE),
+        # A name alone tells no two machines apart that share a home directory.
+        ({"machine": "", "boot": "another pid:[4026531836]"}, replace(HERE, machine=""), None, Standing.ELSEWHERE),
+        ({"machine": ""}, replace(HERE, machine=""), None, Standing.GONE),  # the same kernel
+        ({"machine": "", "boot": ""}, replace(HERE, machine="", boot=""), None, Standing.ELSEWHERE),
+        ({"machine": "", "boot": ""}, replace(HERE, machine="", boot=""), "208471", Standing.LIVES),
+        ({"machine": "", "boot": ""}, replace(OTHER, machine="", boot=""), "208471", Standing.OURS),
     ],
 )
 def test_what_a_record_means(change: dict[str, str], here: RunRecord, began: str | None, means: Standing) -> None:
@@ -152,8 +159,68 @@ def test_a_link_or_a_directory_in_its_place_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text() == "kept"
     (tmp_path / FILE).unlink()
     (tmp_path / FILE).mkdir()
-    with pytest.raises(BootstrapError, match="it is a directory"):
-        lock(tmp_path).take(HERE)
+    for attempt in (lock(tmp_path).take, lock(tmp_path).look, lock(tmp_path).free):
+        with pytest.raises(BootstrapError, match=f"{tmp_path / FILE}: .* it is a directory"):
+            attempt(HERE)
+
+
+def as_somebody_else(state: Path, attempt: str) -> str:
+    """What another user's process is told."""
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+    here = this_run(os.getpid(), "x")
+
+    def go() -> None:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            results.put(f"done: {getattr(ClusterLock('home', state, None), attempt)(here)}")
+        except BootstrapError as error:
+            results.put(str(error))
+        except OSError as error:
+            results.put(f"{type(error).__name__}: {error}")
+
+    child = fork.Process(target=go)
+    child.start()
+    said = str(results.get(timeout=60))
+    child.join(20)
+    return said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("case", "attempts", "where", "said"),
+    [
+        ("group-writable", ["take"], "state", "it belongs to somebody else"),
+        ("file of another", ["look", "take", "free"], "state/run.lock", "permission denied"),
+        ("writable file of another", ["take", "free"], "state/run.lock", "it belongs to somebody else"),
+        ("untraversable", ["look", "take", "free"], "state/below", "permission denied"),
+    ],
+)
+def test_what_belongs_to_somebody_else_is_told(case: str, attempts: list[str], where: str, said: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        top = Path(name)
+        top.chmod(0o755)
+        state = top / "state"
+        state.mkdir()
+        if case == "group-writable":
+            os.chown(state, 0, 65534)
+            state.chmod(0o770)
+        elif case == "untraversable":
+            (state / "below").mkdir()
+            state.chmod(0o700)
+            state /= "below"
+        else:
+            os.chown(state, 65534, 65534)
+            state.chmod(0o700)
+            (state / FILE).touch()
+            (state / FILE).chmod(0o666 if case.startswith("writable") else 0o600)
+        for attempt in attempts:
+            told = as_somebody_else(state, attempt)
+            assert told.startswith(f"{top / where}")
+            assert f": {said}. " in told
+            assert told.endswith("Nothing was changed.")
 
 
 def test_of_many_that_come_at_once_one_gets_it(tmp_path: Path) -> None:
