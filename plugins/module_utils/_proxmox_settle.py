@@ -32,16 +32,27 @@ SUSPENDED: t.Final = "suspended"  # the one lock that stays: the VM's memory lie
 
 @dataclass(frozen=True)
 class Remnant:
-    """A VM with a lock on which nothing seems to work. C{certain}: the token would see whoever does."""
+    """A VM with a lock on which nothing seems to work. C{sees}: the token would see whoever does.
+
+    C{unnamed}: tasks on its node that name no guest, such as a backup of several, so that they may be what works on it.
+    """
 
     guest: Guest
     seconds: float
-    certain: bool
+    sees: bool
+    unnamed: tuple[Upid, ...] = ()
 
     def problem(self, label: str, mark: str) -> str:
         guest = self.guest
+        if self.unnamed:
+            kinds = ", ".join(dict.fromkeys(upid.kind for upid in self.unnamed))
+            return (
+                f"{label}: VM {guest.vmid} is locked ({guest.lock}), and after {self.seconds:.0f} s there still runs on "
+                f"node {guest.node} what may work on it, as it names no VM: {kinds}. Look at it there "
+                "(pvenode task list --source active), and run this again when it has ended, or raise task_timeout."
+            )
         look = f"Look at it on node {guest.node}: qm config {guest.vmid}"
-        if self.certain:
+        if self.sees:
             seen = (
                 f"for {self.seconds:.0f} s there was neither a task nor a change, so what worked on it was interrupted"
             )
@@ -50,7 +61,7 @@ class Remnant:
                 f"it did not change in {self.seconds:.0f} s, and the token does not see the tasks of others there "
                 f"(Sys.Audit on /nodes/{guest.node})"
             )
-            look += f"; pvenode task list --source active --vmid {guest.vmid}"
+            look += "; pvenode task list --source active"  # a backup of several VMs names none of them
         unlock = f"qm unlock {guest.vmid} (takes the lock away and changes nothing else)"
         if guest.carries(mark):
             return (
@@ -92,22 +103,23 @@ class Settler:
         """The cluster, once nothing works on these VMs. One that runs is waited for only where it shall go."""
         labels = {machine.vmid: machine.label for machine in machines}
         begun = changed = reported = self._tasks.clock()
+        unnamed: list[Upid] = []
         before: list[Guest] | None = None
         while True:
             cluster = read_cluster(self._client)
             guests = [guest for vmid in labels if (guest := cluster.guests.get(vmid)) and self._counts(guest, removal)]
-            running = self._active(guests, cluster)
             locked = [guest for guest in guests if guest.lock and guest.lock != SUSPENDED]
+            former, (running, unnamed) = unnamed, self._active(guests, locked, cluster)
             now = self._tasks.clock()
             if before is None and not (running or locked):
                 return Settled(cluster)
-            if guests != before:
+            if guests != before or unnamed != former:
                 before, changed = guests, now
             still = now - changed
             if not locked and not running and (not guests or still >= CALM):
                 return Settled(cluster)
-            if locked and not running and still >= min(ABANDONED, self._tasks.timeout):
-                remnants = self._remnants(locked, still, late=now - begun >= self._tasks.timeout)
+            if locked and not running:
+                remnants = self._remnants(locked, unnamed, still, now - begun)
                 if remnants:
                     return Settled(cluster, remnants)
             if now - begun >= self._tasks.timeout and (running or not locked):
@@ -119,7 +131,7 @@ class Settler:
                 continue
             if now - reported >= PROGRESS_EVERY:
                 reported = now
-                self._report(labels, guests, now - begun)
+                self._report(labels, guests, unnamed, now - begun)
             self._tasks.sleep(LOOK_EVERY)
 
     def _counts(self, guest: Guest, removal: bool) -> bool:
@@ -129,11 +141,18 @@ class Settler:
         ours = guest.carries(self._mark) or (not guest.tags and guest.lock in MAKING)
         return ours and (removal or guest.status != "running")
 
-    def _active(self, guests: Sequence[Guest], cluster: Cluster) -> list[Upid]:
-        """The tasks that work on these guests now, as far as the token may see them."""
+    def _active(
+        self, guests: Sequence[Guest], locked: Sequence[Guest], cluster: Cluster
+    ) -> tuple[list[Upid], list[Upid]]:
+        """The tasks that work on these guests now, and those that may, as far as the token may see them."""
         subjects = {str(guest.vmid) for guest in guests}
         nodes = dict.fromkeys(guest.node for guest in guests if cluster.nodes.get(guest.node, False))
-        return [upid for node in nodes for upid in self._tasks.active(node) if upid.subject in subjects]
+        tasks = [upid for node in nodes for upid in self._tasks.active(node)]
+        where = {guest.node for guest in locked}
+        return (
+            [upid for upid in tasks if upid.subject in subjects],
+            [upid for upid in tasks if not upid.subject and upid.node in where],
+        )
 
     def _await(self, label: str, upid: Upid) -> None:
         self._progress(f"{label}: waiting for {upid.kind}, which runs already on node {upid.node}")
@@ -142,13 +161,19 @@ class Settler:
         except ProxmoxError as error:
             self._progress(str(error))  # what it left behind is what counts
 
-    def _remnants(self, locked: Sequence[Guest], still: float, *, late: bool) -> dict[int, Remnant]:
-        """What was left behind. Where tasks of others are hidden from the token, only after all of the time."""
-        return {
-            guest.vmid: Remnant(guest, still, self._sees_tasks(guest.node))
-            for guest in locked
-            if late or self._sees_tasks(guest.node)
-        }
+    def _remnants(
+        self, locked: Sequence[Guest], unnamed: Sequence[Upid], still: float, waited: float
+    ) -> dict[int, Remnant]:
+        """What was left behind. Where it cannot be known whether something works on it, only after all of the time."""
+        late, calm = waited >= self._tasks.timeout, still >= min(ABANDONED, self._tasks.timeout)
+        found = {}
+        for guest in locked:
+            perhaps = tuple(upid for upid in unnamed if upid.node == guest.node)
+            if perhaps and late:
+                found[guest.vmid] = Remnant(guest, waited, self._sees_tasks(guest.node), perhaps)
+            elif not perhaps and calm and (late or self._sees_tasks(guest.node)):
+                found[guest.vmid] = Remnant(guest, still, self._sees_tasks(guest.node))
+        return found
 
     def _sees_tasks(self, node: str) -> bool:
         path = f"/nodes/{node}"
@@ -157,9 +182,13 @@ class Settler:
             self._sees[node] = not privileges.lacking(path, ["Sys.Audit"])
         return self._sees[node]
 
-    def _report(self, labels: Mapping[int, str], guests: Sequence[Guest], seconds: float) -> None:
+    def _report(
+        self, labels: Mapping[int, str], guests: Sequence[Guest], unnamed: Sequence[Upid], seconds: float
+    ) -> None:
         for guest in guests:
-            what = f"it is locked ({guest.lock}), no task is listed" if guest.lock else "whether more is to come"
+            kinds = ", ".join(dict.fromkeys(upid.kind for upid in unnamed if upid.node == guest.node))
+            tasks = f"{kinds} runs on its node" if kinds else "no task is listed"
+            what = f"it is locked ({guest.lock}), {tasks}" if guest.lock else "whether more is to come"
             self._progress(f"{labels[guest.vmid]}: waiting: {what}; {seconds:.0f} s")
 
     def _late(self, labels: Mapping[int, str], guests: Sequence[Guest]) -> BootstrapError:

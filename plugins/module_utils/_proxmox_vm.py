@@ -368,8 +368,8 @@ def _lock_problem(plan: Plan, guest: Guest) -> str | None:
             f"qm start {guest.vmid} lets it go on; qm unlock {guest.vmid} throws its memory away. Then run this again."
         )
     return (
-        f"{plan.machine.label}: it is locked ({guest.lock}) since a moment ago. Look what works on it on node "
-        f"{guest.node} (pvenode task list --source active --vmid {guest.vmid}), and run this again when that has ended."
+        f"{plan.machine.label}: it is locked ({guest.lock}). Look what works on it on node {guest.node} "
+        "(pvenode task list --source active), and run this again when that has ended."
     )
 
 

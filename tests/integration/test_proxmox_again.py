@@ -144,6 +144,25 @@ def test_a_remnant_that_nothing_works_on_is_named_with_the_safe_way_and_left(lay
     assert pve.asked(WRITES) == []
 
 
+def test_a_backup_of_several_vms_is_left_to_its_work(layer: Layer, pve: TalosPve) -> None:
+    """Its task has no id. Unlocked, it would fail, and leave the VM's disks in a state that nobody knows."""
+    pve.time_scale = 0.0
+    wanted = {"proxmox_vms_machines": [machine(1)], "proxmox_vms_task_timeout": 5}
+    assert layer.run(**wanted).returncode == 0
+    vm = pve.vm(1001)
+    vm.status, vm.lock, vm.config["lock"] = "stopped", "backup", "backup"
+    upid, pid, start = pve._upid("pve1", "vzdump", "", "root@pam")
+    task = {"upid": upid, "node": "pve1", "pid": pid, "pstart": pid, "starttime": start, "type": "vzdump", "id": ""}
+    pve.tasks[upid] = {**task, "user": "root@pam", "status": "running", "log": []}
+    pve.tasklog.append(pve.tasks[upid])
+    for tasks_from, confirmed in (("main", {}), ("absent", {"proxmox_vms_destroy": "home"})):
+        run = layer.run(tasks_from=tasks_from, **wanted, **confirmed)
+        assert run.returncode != 0
+        assert "what may work on it, as it names no VM: vzdump" in run.output
+        assert "unlock" not in run.output
+        assert pve.asked(WRITES) == []
+
+
 def test_a_token_that_sees_only_its_own_tasks_waits_and_says_so(layer: Layer, pve: TalosPve) -> None:
     privileges = ["VM.Allocate", "VM.Audit", "VM.PowerMgmt", "Datastore.Audit", "SDN.Use"]
     pve.grant("bootstrap@pve", "/", *privileges)

@@ -54,7 +54,7 @@ class World:
         if path.endswith("/tasks"):
             node = path.split("/")[1]
             here = {kind: end for kind, end in self.tasks(self.now).items() if kind.startswith(node)}
-            upids = {f"UPID:{node}:1:1:1:{kind.split()[1]}:101:u@pve!t:": end for kind, end in here.items()}
+            upids = {f"UPID:{node}:1:1:1:{_kind_and_subject(kind)}:u@pve!t:": end for kind, end in here.items()}
             self.ends |= upids
             return [{"upid": upid} for upid in upids]
         upid = path.split("/")[3]
@@ -67,6 +67,12 @@ class World:
     def settle(self, **options: Any) -> Settled:
         tasks = Tasks(self, timeout=TIMEOUT, progress=self.said.append, sleep=self.sleep, clock=lambda: self.now)  # type: ignore[arg-type]
         return Settler(self, tasks, "tazlab-home", self.said.append).settle([MACHINE], **options)  # type: ignore[arg-type]
+
+
+def _kind_and_subject(listed: str) -> str:
+    """C{pve1 vzdump -} is one that names no guest."""
+    _node, kind, *other = listed.split()
+    return f"{kind}:{'' if other else 101}"
 
 
 BARE = {"lock": "create", "status": "stopped"}
@@ -144,6 +150,46 @@ def test_a_remnant_with_our_mark_is_unlocked_and_not_deleted() -> None:
     problem = remnant.problem(MACHINE.label, "tazlab-home")
     assert "qm unlock 101" in problem
     assert "destroy" not in problem
+
+
+@pytest.mark.parametrize(("lock", "kind"), [("backup", "vzdump"), ("migrate", "migrateall"), ("snapshot", "vncshell")])
+@pytest.mark.parametrize("removal", [False, True])
+def test_a_task_that_names_no_guest_may_be_at_work_on_a_locked_one(lock: str, kind: str, removal: bool) -> None:
+    """A backup of several VMs has no id."""
+    world = World(
+        lambda now: {**OURS, "lock": lock} if now < 300 else OURS,
+        lambda now: {f"pve1 {kind} -": 310} if now < 310 else {},
+    )
+    assert not world.settle(removal=removal).remnants
+    assert 300 <= world.now < 320
+    assert any(f"it is locked ({lock}), {kind} runs on its node" in line for line in world.said)
+
+
+def test_no_unlocking_is_advised_while_such_a_task_runs() -> None:
+    world = World(lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": now + 1})
+    (remnant,) = world.settle().remnants.values()
+    assert TIMEOUT <= world.now < TIMEOUT + 10
+    problem = remnant.problem(MACHINE.label, "tazlab-home")
+    assert "unlock" not in problem
+    assert "after 600 s there still runs on node pve1 what may work on it, as it names no VM: vzdump" in problem
+
+
+def test_a_lock_that_outlives_such_a_task_is_a_remnant_a_while_after_it() -> None:
+    world = World(
+        lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": 100} if now < 100 else {}
+    )
+    (remnant,) = world.settle().remnants.values()
+    assert 100 + ABANDONED <= world.now < 100 + ABANDONED + 5
+    assert "qm unlock 101" in remnant.problem(MACHINE.label, "tazlab-home")
+
+
+def test_such_a_task_on_another_node_or_beside_no_lock_is_none_of_ours() -> None:
+    elsewhere = World(lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve2 vzdump -": now + 1})
+    assert elsewhere.settle().remnants
+    assert elsewhere.now < ABANDONED + 5
+    unlocked = World(lambda _now: OURS, lambda now: {"pve1 vzdump -": now + 1})
+    assert not unlocked.settle().remnants
+    assert unlocked.now == 0
 
 
 def test_each_change_begins_the_while_anew() -> None:
