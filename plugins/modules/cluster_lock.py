@@ -17,8 +17,8 @@ description:
   - The run as a whole is what holds it - all its tasks, on all hosts. It needs not be freed - a run that has ended,
     also by C(kill -9), holds nothing any more, and the next one says that it follows it.
   - A run on another machine, or in another container, cannot be looked at from here, where several share a home
-    directory; nor can one on a machine that has neither a machine-id nor a boot id. So it is freed at the end all the same, O(state=free). Where that run was killed, the message says which
-    file to remove.
+    directory; nor can one on a machine that has neither a machine-id nor a boot id. So it is freed at the end all the
+    same, O(state=free). Where that run was killed, the message says which file to remove.
   - In check mode nothing is noted, and another run at work is a warning.
 attributes:
   action:

@@ -199,3 +199,11 @@ def test_a_rotation_that_reseeds_the_cluster_is_refused_before_vault_is_changed(
         assert "another run is at work on it" in refused.output
         free = runs(ROTATE, *wanted)
         assert "another run" not in free.output
+
+
+def test_a_rotation_that_fails_frees_the_cluster(runs: Callable[..., Run], home: Path) -> None:
+    (home / "new").write_text("a-new-value")
+    wanted = ["-e", "tazlab_rotate=PROXMOX_TOKEN_SECRET", "-e", f"tazlab_rotate_file={home / 'new'}"]
+    failed = runs(ROTATE, *wanted, "-e", "tazlab_reseed=true")
+    assert failed.returncode != 0  # there is no Vault
+    assert (home / ".config" / "tazlab" / "home" / "run.lock").read_text() == ""
