@@ -126,13 +126,14 @@ def _drift_warning(plan: Plan) -> str:
 
 def _diff(plan: Plan, source: Source, end: str) -> dict[str, str]:
     before: dict[str, t.Any] = {"status": plan.status} if plan.guest else {}
-    after: dict[str, t.Any] = {"status": end} if DELETE not in plan.actions or CREATE in plan.actions else {}
+    after: dict[str, t.Any] = {"status": end} if DELETE not in plan.actions else {}
     if CREATE in plan.actions:
         made = {key: value for key, value in creation(plan.machine, source).items() if key != "vmid"}
-        after |= {**made, **completion(), "node": plan.node, "disk": f"{plan.machine.disk} GiB"}
+        after |= {**made, **completion(str(made["description"])), "node": plan.node, "disk": f"{plan.machine.disk} GiB"}
     elif COMPLETE in plan.actions:
-        before |= {"disk": f"{plan.config.disk_gib:g} GiB", "onboot": 0}
-        after |= {"disk": f"{max(plan.machine.disk, plan.config.disk_gib):g} GiB", **completion()}
+        change = {key: str(value) for key, value in completion(plan.config.notes).items()}
+        before |= {"disk": f"{plan.config.disk_gib:g} GiB", **{key: plan.config.now.get(key, "") for key in change}}
+        after |= {"disk": f"{max(plan.machine.disk, plan.config.disk_gib):g} GiB", **change}
     return {
         "before_header": f"{plan.machine.label} now",
         "after_header": f"{plan.machine.label} then",

@@ -33,7 +33,6 @@ MACHINE_ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _CLUSTER = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_DISK = re.compile(r"(ide|sata|scsi|virtio|efidisk|tpmstate|unused)\d+")
 _MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 # Lower and upper bound, and the unit, of what a machine counts.
 _BOUNDS = {
@@ -53,6 +52,11 @@ _DEFAULTS = {
     "cpu": "kvm64",
     "machine": "pc",
 }
+
+
+# What the notes of a VM say from the creating request until the making has ended: nobody else writes that. Its settings
+# are no such sign, as an owner may change each of them.
+UNFINISHED: t.Final = " (its making has not ended yet)"
 
 
 def mark_of(cluster: str) -> str:
@@ -175,8 +179,8 @@ def _network_problems(row: Mapping[str, t.Any]) -> list[str]:
 def creation(machine: Machine, source: Source) -> dict[str, str | int]:
     """The parameters that create the VM: the baseline for Talos, the ownership mark among them.
 
-    It does not start with its node yet: C{onboot} is set by L{completion}, the last request of the making. So a VM with
-    the mark and without C{onboot} is one that a run left half made.
+    Until L{completion}, the last request of the making, its notes say that it is unfinished, and it does not start with
+    its node.
     """
     disk = f"{source.storage}:0,import-from={source.image}" if source.image else f"{source.storage}:{machine.disk}"
     nic = f"virtio={machine.mac}" if machine.mac else "virtio"
@@ -185,7 +189,7 @@ def creation(machine: Machine, source: Source) -> dict[str, str | int]:
         "vmid": machine.vmid,
         "name": machine.name,
         "tags": source.mark,
-        "description": f"{kind} of the Talos cluster {source.cluster}, made by tazlab.bootstrap",
+        "description": f"{kind} of the Talos cluster {source.cluster}, made by tazlab.bootstrap{UNFINISHED}",
         "ostype": "l26",
         "machine": "q35",
         "cpu": "host",
@@ -211,9 +215,10 @@ def creation(machine: Machine, source: Source) -> dict[str, str | int]:
     return config
 
 
-def completion() -> dict[str, str | int]:
-    """The change of the configuration that ends the making."""
-    return {"onboot": 1}
+def completion(notes: str) -> dict[str, str | int]:
+    """The change of the configuration that ends the making. What else stands in its notes stays."""
+    ended = {"description": notes.replace(UNFINISHED, "")} if UNFINISHED in notes else {}
+    return {"onboot": 1, **ended}
 
 
 def _ipconfig(machine: Machine) -> str:
@@ -252,16 +257,15 @@ class Config:
 
     @property
     def finished(self) -> bool:
-        return self.now.get("onboot") == "1"
+        return UNFINISHED not in self.notes
+
+    @property
+    def notes(self) -> str:
+        return self.now.get("description", "")
 
     @property
     def protected(self) -> bool:
         return self.now.get("protection") == "1"
-
-    @property
-    def diskless(self) -> bool:
-        """Whether no disk belongs to it, detached ones included. CD-ROMs count as none."""
-        return not any(_DISK.fullmatch(key) and "media=cdrom" not in value for key, value in self.now.items())
 
     @property
     def disk_gib(self) -> float:
@@ -285,7 +289,7 @@ class Difference:
 
 def differences(machine: Machine, source: Source, config: Config, node: str) -> list[Difference]:
     """How a finished VM differs from what is wanted, now or after its next start."""
-    wanted_config = {key: str(value) for key, value in {**creation(machine, source), **completion()}.items()}
+    wanted_config = {key: str(value) for key, value in {**creation(machine, source), **completion("")}.items()}
     wanted = facts({**wanted_config, "scsi0": f"{source.storage}:disk,size={machine.disk}G"})
     wanted["node"] = machine.node
     now, later = facts(config.now) | {"node": node}, facts(config.later) | {"node": node}

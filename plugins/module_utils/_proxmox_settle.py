@@ -47,8 +47,8 @@ class Remnant:
         if self.unnamed:
             kinds = ", ".join(dict.fromkeys(upid.kind for upid in self.unnamed))
             return (
-                f"{label}: VM {guest.vmid} is locked ({guest.lock}), and after {self.seconds:.0f} s there still runs on "
-                f"node {guest.node} what may work on it, as it names no VM: {kinds}. Look at it there "
+                f"{label}: VM {guest.vmid} is locked ({guest.lock}), and after {self.seconds:.0f} s something still "
+                f"runs on node {guest.node} that may work on it, as it names no VM: {kinds}. Look at it there "
                 "(pvenode task list --source active), and run this again when it has ended, or raise task_timeout."
             )
         look = f"Look at it on node {guest.node}: qm config {guest.vmid}"

@@ -17,6 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client i
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, Guest
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import (
     NOTHING,
+    UNFINISHED,
     Config,
     Difference,
     Machine,
@@ -66,14 +67,11 @@ def guest_problem(guest: Guest, machine: Machine, mark: str) -> str | None:
 def plan_present(machine: Machine, source: Source, guest: Guest | None, config: Config) -> Plan:
     """What is missing until this VM runs.
 
-    A VM of ours whose making a killed run left half done is completed: its disk only grows. One without any disk holds
-    no data, so it is made anew.
+    A VM of ours whose making a killed run left half done is completed: its disk only grows. None is ever deleted here.
     """
     if guest is None:
         return Plan(machine, None, machine.node, (CREATE, START))
     if guest.status != "running" and not config.finished:
-        if config.diskless:
-            return Plan(machine, guest, machine.node, (DELETE, CREATE, START), config=config)
         return Plan(machine, guest, guest.node, (COMPLETE, START), config=config)
     drift = tuple(differences(machine, source, config, guest.node))
     return Plan(machine, guest, guest.node, () if guest.status == "running" else (START,), drift, config)
@@ -131,12 +129,9 @@ class VmLayer:
             if machine.vmid not in problems
         ]
         new = [plan.machine for plan in plans if CREATE in plan.actions]
-        remade = [plan for plan in plans if DELETE in plan.actions]
-        found = [*problems.values(), *_lock_problems(plans), *self._placement_problems(new, cluster)]
-        if not found:
-            found = self._reading_problems(new, cluster, check_mode)
-        remade, _unread = self._with_jobs(remade, purge=False)
-        _refuse([*found, *_refusals(remade)])
+        found = [*problems.values(), *_lock_problems(plans), *_completion_problems(plans)]
+        found += self._placement_problems(new, cluster)
+        _refuse(found or self._reading_problems(new, cluster, check_mode))
         return plans, cluster
 
     def absent(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
@@ -149,7 +144,7 @@ class VmLayer:
             for plan in plans
             if plan.config.protected
         ]
-        plans, unread = self._with_jobs(plans, purge=self._purge)
+        plans, unread = self._with_jobs(plans)
         self.warnings += unread
         _refuse([*protected, *_lock_problems(plans), *_refusals(plans)])
         return plans, cluster
@@ -200,9 +195,9 @@ class VmLayer:
             ha_managed=bool((now.get("ha") or {}).get("managed")),
         )
 
-    def _with_jobs(self, plans: Sequence[Plan], *, purge: bool) -> tuple[list[Plan], Sequence[str]]:
+    def _with_jobs(self, plans: Sequence[Plan]) -> tuple[list[Plan], Sequence[str]]:
         """The plans with what becomes of the jobs that name the VMs that go, and what could not be looked at."""
-        jobs = read_jobs(self._client, [plan.guest for plan in plans if plan.guest], purge=purge)
+        jobs = read_jobs(self._client, [plan.guest for plan in plans if plan.guest], purge=self._purge)
         return [replace(plan, jobs=jobs.of(plan.machine.vmid)) for plan in plans], jobs.unread
 
     def _config(self, guest: Guest | None) -> Config:
@@ -304,7 +299,9 @@ class VmLayer:
                 f"{machine.label}: resize",
                 lambda: self._client.put(f"{path}/resize", disk="scsi0", size=f"{machine.disk}G"),
             )
-        self._tasks.run(f"{machine.label}: configure", lambda: self._client.put(f"{path}/config", **completion()))
+        self._tasks.run(
+            f"{machine.label}: configure", lambda: self._client.put(f"{path}/config", **completion(config.notes))
+        )
 
     def _start(self, plan: Plan) -> None:
         try:
@@ -333,13 +330,9 @@ class VmLayer:
             self._tasks.sleep(LOOK_EVERY)
 
     def _delete(self, plan: Plan) -> None:
-        """Remove the VM with the disks that its configuration names, and no other volume that bears its number.
-
-        One that is made anew keeps its place in every job.
-        """
-        options = {"purge": 1} if self._purge and CREATE not in plan.actions else {}
-        path = _path(replace(plan, node=plan.guest.node) if plan.guest else plan)
-        self._tasks.run(f"{plan.machine.label}: delete", lambda: self._client.delete(path, **options))
+        """Remove the VM with the disks that its configuration names, and no other volume that bears its number."""
+        options = {"purge": 1} if self._purge else {}
+        self._tasks.run(f"{plan.machine.label}: delete", lambda: self._client.delete(_path(plan), **options))
 
 
 def _path(plan: Plan) -> str:
@@ -371,6 +364,19 @@ def _lock_problem(plan: Plan, guest: Guest) -> str | None:
         f"{plan.machine.label}: it is locked ({guest.lock}). Look what works on it on node {guest.node} "
         "(pvenode task list --source active), and run this again when that has ended."
     )
+
+
+def _completion_problems(plans: Sequence[Plan]) -> list[str]:
+    """VMs that say that they are half made, and look otherwise."""
+    return [
+        f"{plan.machine.label}: its notes say that its making has not ended, and it has no disk scsi0, so it cannot be "
+        f"completed. It is not touched. Look at it on node {plan.node}: qm config {plan.machine.vmid}. If you made it "
+        f'what it is, take "{UNFINISHED.strip()}" out of its notes; if it holds nothing, remove it: '
+        f"qm destroy {plan.machine.vmid} (deletes it for ever, with the disks that its configuration names). "
+        "Then run this again."
+        for plan in plans
+        if COMPLETE in plan.actions and "scsi0" not in plan.config.now
+    ]
 
 
 def _refusals(plans: Sequence[Plan]) -> list[str]:

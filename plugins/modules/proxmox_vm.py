@@ -24,9 +24,10 @@ description:
     serial socket, and a cloud-init drive that gives the node its address without DHCP.
   - What another run, or one that was killed, has begun on a VM of the list is waited for, as long as Proxmox VE works
     on it. A lock that stays for half a minute with neither a task nor a change is reported as a remnant, with the next
-    step. A token without C(Sys.Audit) on the node does not see the tasks of others; then O(task_timeout) is waited.
-  - What a run that was killed left half made is completed by the next. The last step of the making sets C(onboot), so a
-    VM with the mark and without C(onboot) is unfinished. Its disk only grows; a VM without any disk is made anew.
+    step; a task on its node that names no VM, such as a backup of several, may be what holds it. A token without
+    C(Sys.Audit) on the node does not see the tasks of others; then O(task_timeout) is waited.
+  - What a run that was killed left half made is completed by the next. Until the last step of the making the VM's notes
+    say so; a setting that an owner changes is no sign of it. Its disk only grows. No VM is deleted to be made anew.
   - Result and arguments are hidden, as the token is among them; C(--diff) shows the differences all the same.
 extends_documentation_fragment:
   - tazlab.bootstrap.proxmox

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import UNFINISHED
 from lab.bundle import PROXMOX_TOKEN_ID
 from lab.factory import ImageFactory
 from lab.playbook import Run
@@ -317,16 +318,53 @@ def test_what_a_killed_run_left_half_made_is_completed(layer: Layer, pve: TalosP
     for vmid in (1001, 1002):
         pve.vm(vmid).status = "stopped"
         pve.vm(vmid).config["onboot"] = 0
+        pve.vm(vmid).config["description"] += f"{UNFINISHED}\nand a note of the owner's"
     pve.vm(1001).config["scsi0"] = "local-lvm:vm-1001-disk-0,size=4G"
-    del pve.vm(1002).config["scsi0"]
     run = layer.run("--diff")
     assert run.returncode == 0, run.output
-    assert [vm["actions"] for vm in layer.facts["result"]] == [["complete", "start"], ["delete", "create", "start"]]
+    assert [vm["actions"] for vm in layer.facts["result"]] == [["complete", "start"], ["complete", "start"]]
     assert "size=32G" in pve.vm(1001).config["scsi0"]
-    assert "size=32G" in pve.vm(1002).config["scsi0"]
+    assert all(str(vm.config["onboot"]) == "1" for vm in pve.vms)
+    assert pve.vm(1001).config["description"] == (
+        "Control plane of the Talos cluster home, made by tazlab.bootstrap\nand a note of the owner's"
+    )
     assert layer.status() == {1001: "running", 1002: "running"}
     assert '-disk: "4 GiB"' in run.stdout
     assert '+disk: "32 GiB"' in run.stdout
+
+
+@pytest.mark.parametrize("elsewhere", [{"virtio0": "local-lvm:vm-1001-disk-0,size=32G"}, {"hostpci0": "0000:01:00.0"}])
+def test_a_vm_that_its_owner_changed_is_started_and_neither_resized_nor_deleted(
+    layer: Layer, pve: TalosPve, elsewhere: dict[str, str]
+) -> None:
+    wanted = {"proxmox_vms_machines": [machine(1)]}
+    assert layer.run(**wanted).returncode == 0
+    vm = pve.vm(1001)
+    vm.status = "stopped"
+    vm.config.update(elsewhere, onboot=0)
+    del vm.config["scsi0"]
+    before = dict(vm.config)
+    checked = layer.run("--check", **wanted)
+    assert checked.returncode == 0, checked.output
+    run = layer.run(**wanted)
+    assert run.returncode == 0, run.output
+    assert [vm["actions"] for vm in layer.facts["result"]] == [["start"]]
+    assert [request.split("?")[0] for request in pve.asked(WRITES)] == ["POST nodes/pve1/qemu/1001/status/start"]
+    assert (vm.status, vm.config) == ("running", before)
+    assert "onboot is 0, wanted 1" in run.output
+
+
+def test_a_half_made_vm_without_its_disk_is_refused_and_left(layer: Layer, pve: TalosPve) -> None:
+    wanted = {"proxmox_vms_machines": [machine(1)]}
+    assert layer.run(**wanted).returncode == 0
+    vm = pve.vm(1001)
+    vm.status, vm.config["description"] = "stopped", f"x{UNFINISHED}"
+    vm.config["virtio0"] = vm.config.pop("scsi0")
+    for arguments in (["--check"], []):
+        run = layer.run(*arguments, **wanted)
+        assert run.returncode != 0
+        assert "its notes say that its making has not ended, and it has no disk scsi0" in run.output
+        assert pve.asked(WRITES) == []
 
 
 def test_no_secret_shows_at_the_highest_verbosity(layer: Layer, pve: TalosPve, tmp_path: Path) -> None:

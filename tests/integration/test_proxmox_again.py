@@ -158,7 +158,7 @@ def test_a_backup_of_several_vms_is_left_to_its_work(layer: Layer, pve: TalosPve
     for tasks_from, confirmed in (("main", {}), ("absent", {"proxmox_vms_destroy": "home"})):
         run = layer.run(tasks_from=tasks_from, **wanted, **confirmed)
         assert run.returncode != 0
-        assert "what may work on it, as it names no VM: vzdump" in run.output
+        assert "that may work on it, as it names no VM: vzdump" in run.output
         assert "unlock" not in run.output
         assert pve.asked(WRITES) == []
 

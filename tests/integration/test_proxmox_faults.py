@@ -21,7 +21,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client i
     ProxmoxClient,
     ProxmoxError,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import Machine, Source
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import UNFINISHED, Machine, Source
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_image import Image, ImageStore
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_task import TaskFailed, Tasks
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_vm import VmLayer
@@ -297,7 +297,8 @@ def test_a_vm_that_somebody_makes_of_ours_meanwhile_is_taken_over(
     pve: TalosPve, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans, _cluster = bench.layer.present([machine()], check_mode=False)
-    pve.add_vm(1001, "node-1", config={"tags": "tazlab-home", "scsi0": "local-lvm:vm-1001-disk-0,size=4G", "onboot": 0})
+    config = {"tags": "tazlab-home", "scsi0": "local-lvm:vm-1001-disk-0,size=4G", "description": f"x{UNFINISHED}"}
+    pve.add_vm(1001, "node-1", config=config)
     bench.layer.carry_out(plans)
     assert pve.vm(1001).status == "running"
     assert "size=32G" in pve.vm(1001).config["scsi0"]

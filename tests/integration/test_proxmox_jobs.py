@@ -164,28 +164,3 @@ def test_a_pool_loses_the_vm_in_any_case_and_with_it_its_backup(layer: Layer, pv
     assert status == 0, output
     assert "is taken out of pool lab, which backup job backup-p saves" in output
     assert pve.backup_jobs == {"backup-p": POOLED}
-
-
-def test_a_vm_that_is_made_anew_keeps_its_jobs_whatever_purge_says(layer: Layer, pve: TalosPve) -> None:
-    """Half made and without a disk, it is deleted on the way."""
-    before = dict(pve.backup_jobs)
-    vm = pve.vm(1001)
-    vm.status, vm.config = "stopped", {"tags": "tazlab-home", "onboot": 0, "name": "node-1"}
-    pve.store_file("local", "talos.qcow2", 1024, "import")
-    vms = [layer.variables["proxmox_vms_machines"][0]]
-    run = layer.vm(image="local:import/talos.qcow2", vms=vms, purge=True)
-    assert run.returncode == 0, run.output
-    assert [task["type"] for task in pve.tasklog][:2] == ["qmdestroy", "qmcreate"]
-    assert pve.backup_jobs == before
-    assert pve.vm(1001).status == "running"
-
-
-def test_a_vm_that_cannot_be_made_anew_is_told_before_anything_is_deleted(layer: Layer, pve: TalosPve) -> None:
-    pve.replication_jobs = {"1001-0": {"guest": 1001, "target": "pve2"}}
-    vm = pve.vm(1001)
-    vm.status, vm.config = "stopped", {"tags": "tazlab-home", "onboot": 0, "name": "node-1"}
-    pve.store_file("local", "talos.qcow2", 1024, "import")
-    run = layer.vm(image="local:import/talos.qcow2", vms=[layer.variables["proxmox_vms_machines"][0]])
-    assert run.returncode != 0
-    assert "while there is replication job 1001-0" in run.output
-    assert pve.asked(WRITES) == []

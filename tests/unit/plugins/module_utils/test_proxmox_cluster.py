@@ -11,7 +11,12 @@ import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster, Privileges, split_tags
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import Config, Machine, Source
+from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import (
+    UNFINISHED,
+    Config,
+    Machine,
+    Source,
+)
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_image import Image
 from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_preflight import (
     Place,
@@ -82,9 +87,13 @@ def test_nodes_and_storages_that_cannot_be_used_are_named_with_the_next_step() -
         (guest(), {**DISK, "onboot": "1"}, ()),
         (guest(), DISK, ()),
         (guest(status="stopped"), {**DISK, "onboot": "1"}, ("start",)),
-        (guest(status="stopped"), DISK, ("complete", "start")),
-        (guest(status="stopped"), {}, ("delete", "create", "start")),
-        (guest(status="stopped"), {"unused0": "local-lvm:vm-101-disk-0"}, ("complete", "start")),
+        (guest(status="stopped"), {**DISK, "description": f"Node{UNFINISHED}"}, ("complete", "start")),
+        (guest(), {**DISK, "description": f"Node{UNFINISHED}"}, ()),
+        # What an owner may do is no sign of a making that has not ended.
+        (guest(status="stopped"), {**DISK, "onboot": "0"}, ("start",)),
+        (guest(status="stopped"), {"virtio0": "local-lvm:vm-101-disk-0", "onboot": "0"}, ("start",)),
+        (guest(status="stopped"), {"hostpci0": "0000:01:00.0", "onboot": "0"}, ("start",)),
+        (guest(status="stopped"), {}, ("start",)),
     ],
 )
 def test_what_a_vm_lacks(row: dict[str, Any] | None, config: dict[str, str], actions: tuple[str, ...]) -> None:

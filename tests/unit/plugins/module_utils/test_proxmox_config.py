@@ -50,7 +50,7 @@ def machine(**other: Any) -> Machine:
 
 def born(wanted: Machine, source: Source = SOURCE, **changed: str) -> Config:
     """The configuration as Proxmox VE keeps it once the VM is made, with what was changed since."""
-    kept = {key: str(value) for key, value in {**creation(wanted, source), **completion()}.items() if key != "vmid"}
+    kept = {key: str(value) for key, value in {**creation(wanted, source), **completion("")}.items() if key != "vmid"}
     kept["scsi0"] = f"{source.storage}:vm-{wanted.vmid}-disk-0,size={wanted.disk}G"
     kept["ide2"] = f"{source.storage}:vm-{wanted.vmid}-cloudinit,media=cdrom"
     if not wanted.mac:
@@ -106,10 +106,16 @@ def test_a_cluster_must_make_a_tag(cluster: str) -> None:
 # ---------------------------------------------------------------------------------------------------- the request
 
 
-def test_the_mark_stands_in_the_creating_request_and_onboot_does_not() -> None:
+def test_the_mark_stands_in_the_creating_request_and_that_it_is_unfinished() -> None:
     request = creation(machine(), SOURCE)
     assert request["tags"] == "tazlab-home"
     assert request["onboot"] == 0
+    notes = str(request["description"])
+    assert not Config({"onboot": "0", "description": f"mine\n{notes}\n"}, {}).finished
+    ended = completion(f"mine\n{notes}\n")
+    assert ended == {"onboot": 1, "description": "mine\nNode of the Talos cluster home, made by tazlab.bootstrap\n"}
+    assert Config({"description": str(ended["description"])}, {}).finished
+    assert completion("mine") == {"onboot": 1}
     assert request["scsi0"] == "local-lvm:0,import-from=local:import/talos.qcow2"
 
 
@@ -224,21 +230,6 @@ def test_pending_tells_now_from_later() -> None:
     )
     assert config.now == {"memory": "2048", "cores": "2", "serial0": "socket"}
     assert config.later == {"memory": "4096", "cores": "2", "agent": "1"}
-
-
-@pytest.mark.parametrize(
-    ("config", "diskless"),
-    [
-        ({}, True),
-        ({"ide2": "local:cloudinit,media=cdrom", "net0": "virtio"}, True),
-        ({"scsi0": "local-lvm:vm-1-disk-0"}, False),
-        ({"unused0": "local-lvm:vm-1-disk-0"}, False),
-        ({"virtio0": "local-lvm:vm-1-disk-0", "scsihw": "lsi"}, False),
-        ({"scsihw": "virtio-scsi-pci"}, True),
-    ],
-)
-def test_a_vm_without_any_disk_is_told(config: dict[str, str], diskless: bool) -> None:
-    assert Config(config, {}).diskless is diskless
 
 
 def test_property_strings() -> None:

@@ -171,13 +171,11 @@ def test_no_unlocking_is_advised_while_such_a_task_runs() -> None:
     assert TIMEOUT <= world.now < TIMEOUT + 10
     problem = remnant.problem(MACHINE.label, "tazlab-home")
     assert "unlock" not in problem
-    assert "after 600 s there still runs on node pve1 what may work on it, as it names no VM: vzdump" in problem
+    assert "after 600 s something still runs on node pve1 that may work on it, as it names no VM: vzdump" in problem
 
 
 def test_a_lock_that_outlives_such_a_task_is_a_remnant_a_while_after_it() -> None:
-    world = World(
-        lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": 100} if now < 100 else {}
-    )
+    world = World(lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": 100} if now < 100 else {})
     (remnant,) = world.settle().remnants.values()
     assert 100 + ABANDONED <= world.now < 100 + ABANDONED + 5
     assert "qm unlock 101" in remnant.problem(MACHINE.label, "tazlab-home")
