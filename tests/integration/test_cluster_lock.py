@@ -177,7 +177,7 @@ def test_one_after_the_other_they_do_their_work_and_free_the_cluster(
 def test_a_site_that_is_killed_is_followed_and_converges(
     layer: Layer, runs: Callable[..., Run], pve: TalosPve, home: Path, tmp_path: Path
 ) -> None:
-    pve.time_scale, pve.task_secs = 1.0, 2.0
+    pve.time_scale, pve.task_secs, pve.import_secs = 1.0, 2.0, 15.0  # longer than a run needs to come to it
     arguments = ["--tags", "vms"]
     with started_playbook(SITE, home=home, inventory=tmp_path / "inventory.yml", arguments=arguments) as run:
         wait_until(lambda: any(task["type"] == "qmcreate" for task in pve.tasklog), "a VM is being made", 90)
