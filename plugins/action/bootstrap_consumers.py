@@ -10,11 +10,15 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH, consumers, role_phases
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import from_variables, plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables, plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.consumers import (
+    FIXED_AT_BIRTH,
+    consumers,
+    role_phases,
+)
 
 # The fact from which site.yml's variables take every field.
 VALUES = "bootstrap_secrets_values"

@@ -14,10 +14,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _health_uses as uses
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import (
+    SecretAction,
+    ask_vault,
+    bundle_of,
+    secret_place,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import write_private_file
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses as uses
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import (
     DEAD,
     NOT_RENEWED,
     TOO_WIDE,
@@ -30,40 +36,34 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._health import (
     examine,
     judged,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK, Outcome
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import write_private_file
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import by_field, resolve
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import WARN_BELOW, vault_time
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import (
-    REFUSED,
-    TOO_NARROW,
-    look_up,
-    reads_bundle,
-    renew,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
-    FileStore,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import by_field, resolve
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK, Outcome
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
     IN_ANCHOR,
     NoVault,
     VaultSettings,
     expand,
     vault_settings,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import (
-    SecretAction,
-    ask_vault,
-    bundle_of,
-    secret_place,
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenFacts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import WARN_BELOW, vault_time
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import OPERATOR_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_look import (
+    REFUSED,
+    TOO_NARROW,
+    look_up,
+    reads_bundle,
+    renew,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_stores import (
+    FileStore,
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 _Result = t.TypeVar("_Result")
 
@@ -280,7 +280,7 @@ class ActionModule(SecretAction):
     ) -> _Result:
         if self._away:  # who gave no answer once is not waited for again
             raise BootstrapError(self._away)
-        from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
+        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
 
         return bounded(settings, float(params["timeout"]), work)
 
@@ -299,7 +299,7 @@ def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> Vault
 
 def _powers(vault: VaultAdmin, token: str, name: str) -> list[str]:
     """What the bootstrap token may do beside its purpose. One that may not even ask is narrow."""
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import excess, telling_paths
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import excess, telling_paths
 
     try:
         with vault.as_token(token, name) as own:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import COMPLETE, PHASES, PREFLIGHT
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, PHASES, PREFLIGHT
 
 
 class ActionModule(ControllerAction):

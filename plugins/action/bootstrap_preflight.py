@@ -10,17 +10,17 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._inventory import machine_problems, setting_problems
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import ALWAYS, PHASES, chosen, unknown_tags
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._preflight import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import ALWAYS, PHASES, chosen, unknown_tags
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
     field_problems,
     kubeconfig_problems,
     package_problems,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import machine_problems, setting_problems
 
 NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
 

@@ -10,9 +10,9 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _report
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._phases import COMPLETE, timings
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary as _report
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, timings
 
 
 class ActionModule(ControllerAction):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ansible import context
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._cluster_lock import ClusterLock
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._run_record import RunRecord, Standing, this_run
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import run_root
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import run_root
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.cluster_lock import ClusterLock
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.run_record import RunRecord, Standing, this_run
 
 
 class ActionModule(ControllerAction):

@@ -9,9 +9,10 @@ import json
 import time
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux_living import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.living import (
     Living,
     consequence,
     governed,
@@ -19,8 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._flux_living impo
     look,
     refusal,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api, Unanswered
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 
 PAUSE_SECONDS = 1.0
 

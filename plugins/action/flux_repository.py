@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _flux
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import Checkout, Remote
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux import repository as _flux
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, Remote
 
 MOST_BYTES = 16 * 2**20  # of a file of components; Flux's own is half a MiB
 

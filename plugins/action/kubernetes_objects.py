@@ -9,9 +9,10 @@ import json
 import typing as t
 from collections import Counter
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes_apply import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import (
     FAILED,
     MADE,
     UNCHANGED,
@@ -22,7 +23,6 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes_apply
     plan,
     shown,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
 
 LISTED = 12  # more objects than these are counted instead
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes_ready import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
     Seen,
     complaint,
     look_at_all,
     parse,
     wait,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
 
 
 class ActionModule(ControllerAction):

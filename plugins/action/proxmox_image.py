@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
     ProxmoxClient,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_image import Image, ImageStore
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_task import Tasks
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._diff import show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import Image, ImageStore
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
 
 
 class ActionModule(ControllerAction):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
     ProxmoxClient,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_preflight import Targets, preflight, readable
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.preflight import Targets, preflight, readable
 
 
 class ActionModule(ControllerAction):

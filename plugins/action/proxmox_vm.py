@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
     ProxmoxClient,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_cluster import Cluster
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import (
     MACHINE_ARGUMENTS,
     Machine,
     Source,
@@ -23,16 +25,14 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config i
     creation,
     machine_problems,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_task import Tasks
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_vm import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import (
     COMPLETE,
     CREATE,
     DELETE,
     Plan,
     VmLayer,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._diff import show_diff
 
 
 class ActionModule(ControllerAction):

@@ -9,12 +9,14 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import SecretAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.report import source_lines
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import (
     NEVER_SKIPPED,
     Provenance,
     accept,
@@ -22,9 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution impor
     refuse_invalid,
     resolve,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._secret_report import source_lines
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._given import plain
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import SecretAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 
 
 class ActionModule(SecretAction):

@@ -8,20 +8,20 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Birth, Note
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_bootstrap import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODES, Node, node_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import (
     bootstrap,
     fetch_kubeconfig,
     kubeconfig_serves,
     look_at_etcd,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import NODES, Node, node_of
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import Nodes, Standing
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import KUBECONFIG, TALOSCONFIG
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Nodes, Standing
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import KUBECONFIG, TALOSCONFIG
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
 class ActionModule(TalosAction):

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_birth import Etcd, Note, Verdict
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note, Verdict
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
     Node,
     cluster_of,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import Generator
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
     DEFERRED,
     Change,
@@ -28,14 +29,13 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes impo
     survey,
     survey_until,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import (
     NO_KEY,
     living_problems,
     usable_talosconfig,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import generate
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import generate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS
 
 
 class ActionModule(TalosAction):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import CLUSTER_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_preflight import problems
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import CLUSTER_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
 class ActionModule(TalosAction):

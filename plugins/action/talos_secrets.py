@@ -8,24 +8,24 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
     cluster_of,
     secretbox_problem,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_config import Generator, credentials_problem
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_nodes import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, credentials_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Nodes,
     refuse_foreign,
     wait_for_maintenance,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_secrets import authority, difference, generate
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_state import SECRETS, TALOSCONFIG, State
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talosctl import Talosctl
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos import WAITING, TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
 class ActionModule(TalosAction):

@@ -8,12 +8,11 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
-    refuse_anchor,
-    refuse_other,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import enable_versioning, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import expand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.access import (
     DRIFT,
     READ,
     Bundle,
@@ -24,13 +23,14 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_access imp
     TokenRole,
     ensure,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import enable_versioning, vault_tool
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import OPERATOR_OPTIONS, Need
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import expand
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import OPERATOR_OPTIONS, Need
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_stores import (
+    refuse_anchor,
+    refuse_other,
+)
 
 if t.TYPE_CHECKING:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 _CORRECTED: t.Final = {
     Policy.kind: "Set update_policies (vault_bootstrap_update_policies) to replace it by our rules; every token that "

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._masking import register
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import (
-    BUNDLE_OPTIONS,
-    ON_UNAVAILABLE,
-    VAULT_OPTIONS,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import OK
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import by_field, refuse_invalid
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._secret_report import vault_lines, vault_report
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import (
     SecretAction,
     ask_vault,
     bundle_of,
     secret_place,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.report import vault_lines, vault_report
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import by_field, refuse_invalid
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import (
+    BUNDLE_OPTIONS,
+    ON_UNAVAILABLE,
+    VAULT_OPTIONS,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
 
 class ActionModule(SecretAction):

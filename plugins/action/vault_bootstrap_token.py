@@ -9,18 +9,33 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import FileKeeper, Keeper
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_delivery import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import BOOTSTRAP_TOKEN, OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import from_variables
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import FileKeeper, Keeper
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import copy, take, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, PROVIDERS_OPTION
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
+    IN_ANCHOR,
+    NoVault,
+    VaultSettings,
+    expand,
+    vault_settings,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenFacts, TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.delivery import (
     REVOKE,
     Delivered,
     deliver,
     deliver_wrapped,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenFacts, TokenSpec
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import (
+    OPERATOR_OPTIONS,
+    Need,
+    refuse_lacking,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_look import (
     LOOKUP,
     REFUSED,
     TOO_NARROW,
@@ -28,31 +43,16 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look impor
     reads_bundle,
     renew,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_stores import (
     BundleStore,
     FileStore,
     Store,
     refuse_anchor,
     refuse_other,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import copy, take, vault_tool
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
-    OPERATOR_OPTIONS,
-    Need,
-    refuse_lacking,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import (
-    IN_ANCHOR,
-    NoVault,
-    VaultSettings,
-    expand,
-    vault_settings,
-)
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import BOOTSTRAP_TOKEN, OperatorAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import from_variables
 
 if t.TYPE_CHECKING:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 NEVER_WRITTEN: t.Final = "The anchor is never written. To keep a copy there:"
 

@@ -11,9 +11,33 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_gone import given_up, refuse_outdated
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_metadata import Metadata, plan_metadata
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import Keeper, file_keeper
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import (
+    Found,
+    Provenance,
+    accept,
+    refuse_invalid,
+    resolve,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.consumers import FIXED_AT_BIRTH
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import take, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, PROVIDERS_OPTION
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings, expand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import iso
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.gone import given_up, refuse_outdated
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.metadata import Metadata, plan_metadata
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import (
+    OPERATOR_OPTIONS,
+    Need,
+    lacking,
+    refuse_lacking,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
     FieldChange,
     Plan,
     StoredBundle,
@@ -24,33 +48,9 @@ from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish i
     plan_present,
     update_bundle,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._consumers import FIXED_AT_BIRTH
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field, declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import read_text
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._keepers import Keeper, file_keeper
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import BUNDLE_OPTIONS, PROVIDERS_OPTION
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._providers import declared_providers
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import (
-    Found,
-    Provenance,
-    accept,
-    refuse_invalid,
-    resolve,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_health import iso
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_commands import take, vault_tool
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import (
-    OPERATOR_OPTIONS,
-    Need,
-    lacking,
-    refuse_lacking,
-)
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings, expand
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._operator import OperatorAction
 
 if t.TYPE_CHECKING:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 READ: t.Final = frozenset({"read"})
 

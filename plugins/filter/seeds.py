@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._seeds import seeds
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seeds import seeds
 
 
 def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:

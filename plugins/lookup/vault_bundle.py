@@ -83,11 +83,11 @@ _PLUGINS: t.Final = Path(__file__).parents[1]
 _OURS: t.Final = "ansible_collections.tazlab.bootstrap.plugins."
 # All that a shared answer needs, each after what it imports.
 _QUICK: t.Final = (
-    "module_utils._options",
-    "module_utils._wire",
-    "module_utils._sharing",
-    "plugin_utils._given",
-    "plugin_utils._lookup",
+    "plugin_utils._vault.options",
+    "plugin_utils._sharing.wire",
+    "plugin_utils._sharing.client",
+    "plugin_utils._ansible.given",
+    "plugin_utils._ansible.lookup",
 )
 
 

@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 from hvac.exceptions import Forbidden, InvalidRequest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin import delivery as _token_delivery
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
 from lab.playbook import Run, private_environment, run_playbook
 from lab.process import wait_until
 from tests.integration.test_vault_side import OPERATOR, PLAYBOOKS, TOKEN_FILE, Site, ok

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import UNFINISHED
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import UNFINISHED
 from lab.bundle import PROXMOX_TOKEN_ID
 from lab.factory import ImageFactory
 from lab.playbook import Run

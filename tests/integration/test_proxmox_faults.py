@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_client import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     Connection,
     ProxmoxClient,
     ProxmoxError,
 )
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_config import UNFINISHED, Machine, Source
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_image import Image, ImageStore
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_task import TaskFailed, Tasks
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._proxmox_vm import VmLayer
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import UNFINISHED, Machine, Source
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import Image, ImageStore
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import TaskFailed, Tasks
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import VmLayer
 from lab.pve import TOKEN_ID, TalosPve, serving
 from lab.tls import Authority
 

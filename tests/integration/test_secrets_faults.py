@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import MESSAGES
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import MESSAGES
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from lab.bundle import bundle
 from lab.faults import PAGE, VAULT_FAULTS, VaultFault, page
 from lab.process import free_port
@@ -451,7 +451,7 @@ def test_an_error_after_the_bundle_is_a_warning(
     def explode(*_arguments: Any) -> Any:
         raise OverflowError("quotes a secret")
 
-    monkeypatch.setattr("ansible_collections.tazlab.bootstrap.plugins.module_utils._vault.token_health", explode)
+    monkeypatch.setattr("ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle.token_health", explode)
     world = World(authority, server, tmp_path, monkeypatch, [])
     outcome = fetch(world.settings(), timeout=10)
     assert outcome.reason == "ok"

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import Outcome
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets import bundle_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import bundle_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import Outcome
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from lab.pems import pem_texts
 from lab.playbook import Run
 from lab.tls import Authority

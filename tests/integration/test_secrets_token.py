@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._outcome import Outcome, TokenReport
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import Outcome, TokenReport
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from lab.bundle import bundle
 from lab.tls import Authority
 from lab.vault import POLICY, VaultServer

@@ -20,16 +20,16 @@ from typing import Any
 import pytest
 from hvac.exceptions import Forbidden
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _token_delivery
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._private_file import PrivateFile
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_facts import TokenSpec
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_stores import BundleStore, FileStore
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin, bounded
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_http import BoundedAdapter
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import PrivateFile
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import BoundedAdapter
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin import delivery as _token_delivery
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin, bounded
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_stores import BundleStore, FileStore
 from lab import gitops
 from lab.bundle import PUBLIC
 from lab.git import GitServer

@@ -387,12 +387,15 @@ def test_a_wrong_value_in_the_anchor_publishes_nothing(site: Site) -> None:
 
 
 def test_twenty_publishers_at_once_lose_nothing(site: Site) -> None:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import plan_present, update_bundle
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
+        plan_present,
+        update_bundle,
+    )
 
     options = {"url": site.vault.url, "token": site.operator, "ca_cert": str(site.vault.ca_file)}
     settings = operator_settings(options, environ={}, home=site.home)
@@ -427,13 +430,16 @@ def test_twenty_publishers_at_once_lose_nothing(site: Site) -> None:
 def test_a_connection_lost_after_the_write_is_found_by_the_next_run(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._bundle_publish import plan_present, update_bundle
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._fields import Field
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._resolution import Found, Provenance
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin, bounded
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_http import BoundedAdapter
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_operator import operator_settings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import BoundedAdapter
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin, bounded
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
+        plan_present,
+        update_bundle,
+    )
 
     options = {"url": site.vault.url, "token": site.operator, "ca_cert": str(site.vault.ca_file)}
     settings = operator_settings(options, environ={}, home=site.home)
@@ -462,9 +468,9 @@ def test_a_connection_lost_after_the_write_is_found_by_the_next_run(
 
 def test_sealed_between_two_writes_of_a_run_then_run_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible_collections.tazlab.bootstrap.plugins.action.vault_bundle_publish import ActionModule
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import VaultAdmin
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import validated
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import validated
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
     class Publish(ActionModule):
         """The action without Ansible around it."""
@@ -515,10 +521,10 @@ def test_a_periodic_token_outlives_its_period(site: Site) -> None:
 
 
 def test_a_server_outside_utc_is_read_by_its_own_zone(tmp_path: Path) -> None:
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._token_look import look_up
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault import fetch
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_admin import bounded
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_settings import VaultSettings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_look import look_up
 
     zone = tmp_path / "zone"  # five hours west of UTC, in the format of tzfile(5), which the system may have none of
     zone.write_bytes(

@@ -169,7 +169,7 @@ if __name__ == "__main__":
     import runpy
 
     runpy.run_path(str(Path(__file__).resolve().parents[1] / "conftest.py"))
-    from ansible_collections.tazlab.bootstrap.plugins.module_utils._vault_causes import MESSAGES
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import MESSAGES
 
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(MESSAGES))

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils import _vault_commands
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._files import exposed, read_text
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._git import Checkout, Remote
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._kubernetes import Api
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._preflight import package_problems
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._talos_cluster import secretbox_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import exposed, read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, Remote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import package_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import secretbox_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault import commands as _vault_commands
 
 ROOT = Path(__file__).parents[2]
 HERE = "tests/unit/test_printed_commands.py"

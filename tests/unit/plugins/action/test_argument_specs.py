@@ -15,7 +15,7 @@ from ansible.parsing.plugin_docs import read_docstring
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 
 ROOT = Path(__file__).parents[4]
 ACTIONS = sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py"))

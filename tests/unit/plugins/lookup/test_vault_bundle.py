@@ -14,18 +14,18 @@ from ansible.parsing.plugin_docs import read_docstring
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 
-from ansible_collections.tazlab.bootstrap.plugins.module_utils._options import LOOKUP_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import LOOKUP_OPTIONS
 
 ROOT = Path(__file__).parents[4]
 COMPARED = ("type", "default", "choices", "elements")
 # What a lookup whose outcome is known may import of ours.
 SMALL = {
     "lookup.vault_bundle",
-    "module_utils._options",
-    "module_utils._sharing",
-    "module_utils._wire",
-    "plugin_utils._given",
-    "plugin_utils._lookup",
+    "plugin_utils._vault.options",
+    "plugin_utils._sharing.client",
+    "plugin_utils._sharing.wire",
+    "plugin_utils._ansible.given",
+    "plugin_utils._ansible.lookup",
 }
 
 

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What uses a credential of the bundle once, reading only. Private: other collections must not import it.
+
+Each raises L{BootstrapError} when the credential does not serve, and L{Untried} when that cannot be told.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+import typing as t
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Untried
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import Connection, ProxmoxClient
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.preflight import Targets, preflight, readable
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain, failure_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+
+SECONDS: t.Final = 30
+
+
+def proxmox(
+    settings: Mapping[str, t.Any], cluster: str, machines: Sequence[Mapping[str, t.Any]], token: tuple[str, str]
+) -> str:
+    """The token may do all that site.yml needs."""
+    if not settings.get("url"):
+        raise Untried("tazlab_proxmox has no url")
+    connection = Connection.from_params(
+        {
+            "url": settings["url"],
+            "token_id": token[0],
+            "token_secret": token[1],
+            "ca_cert": settings.get("ca_cert") or None,
+            "validate_certs": True,
+            "timeout": SECONDS,
+        }
+    )
+    targets = Targets(
+        cluster=cluster,
+        storage=str(settings.get("storage") or ""),
+        image_storage=str(settings.get("image_storage") or ""),
+        bridge=str(settings.get("bridge") or "vmbr0"),
+        places=readable(machines),
+    )
+    problems, _absent = preflight(ProxmoxClient(connection), targets)
+    if problems:
+        raise BootstrapError(" ".join(problems))
+    if not targets.places:
+        return "serves; no VM in the inventory, so no VM's privileges were looked at"
+    count = len(targets.places)
+    return f"every privilege for {count} VM{'s' if count > 1 else ''}"
+
+
+def git(settings: Mapping[str, t.Any], password: str) -> str:
+    """The token reads the branch that Flux follows."""
+    if not settings.get("url"):
+        raise Untried("tazlab_flux has no url")
+    remote = Remote(
+        url=str(settings["url"]),
+        branch=str(settings.get("branch") or "main"),
+        username=str(settings.get("username") or "git"),
+        password=password,
+        ca_pem=_pem(settings.get("ca_cert")),
+    )
+    with Glance(remote, Deadline(SECONDS)) as seen:
+        return f"branch {remote.branch} is at {seen.commit[:10]}"
+
+
+def _pem(given: t.Any) -> str:
+    """The option holds the CA, or names the file that does."""
+    text = str(given or "")
+    if not text or "-----BEGIN" in text:
+        return text
+    content = read_text(Path(text).expanduser())
+    if content.text is None:
+        raise BootstrapError(f"tazlab_flux.ca_cert: {text} {content.problem or 'does not exist'}.")
+    return content.text
+
+
+def tailscale(token_url: str, ca_cert: str, login: tuple[str, str]) -> str:
+    """Tailscale gives a short-lived token for the pair; it is not used."""
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import bounded_session, tls_context
+
+    host = urlsplit(token_url).hostname or token_url
+    context = tls_context(_pem(ca_cert) or None, validate=True)
+    form = {"grant_type": "client_credentials", "client_id": login[0], "client_secret": login[1]}
+    try:
+        with bounded_session(token_url, time.monotonic() + SECONDS, context) as session:
+            answer = session.post(token_url, data=form, allow_redirects=False)
+    except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the secret
+        reason = failure_of(error).reason.replace("_", " ")
+        raise BootstrapError(f"{host} was not reached ({reason}). Check this machine's network.") from None
+    if answer.status_code == 200 and "access_token" in answer.text:
+        return "a token was granted"
+    if answer.status_code in (400, 401, 403):
+        raise BootstrapError(
+            f"{host} refused the OAuth client ({answer.status_code}). Make a new one in the admin console, then rotate "
+            "both of its fields."
+        )
+    raise BootstrapError(f"{host} answered with HTTP {answer.status_code}, which says nothing of the OAuth client.")
+
+
+def secretbox(state_dir: Path, key: str) -> str:
+    """The key is the one with which the cluster was born."""
+    path = state_dir / "secrets.yaml"
+    content = read_text(path)
+    if content.problem:
+        raise BootstrapError(f"{path} {content.problem}.")
+    if content.text is None:
+        return "well formed; no cluster was born yet"
+    problem = difference(content.text.encode(), path, key)
+    if problem:
+        raise BootstrapError(problem)
+    return "the one of secrets.yaml"
+
+
+def authority(settings: VaultSettings, ca_pem: str) -> str:
+    """The CA verifies the very server that the bundle comes from."""
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import tls_context
+
+    parts = urlsplit(settings.url)
+    if parts.scheme != "https":
+        raise Untried("Vault's url is http")
+    try:
+        context = tls_context(ca_pem, validate=True)
+    except ssl.SSLError:
+        raise BootstrapError("The TLS library cannot read these certificates.") from None
+    try:
+        with (
+            socket.create_connection((settings.host, parts.port or 443), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname=settings.host),
+        ):
+            return f"verifies {settings.address}"
+    except OSError as error:
+        failure = failure_of(error)
+        if not failure.reason.startswith("tls"):
+            raise Untried(f"{settings.address} does not answer") from None
+        if failure.reason == "tls_unknown_ca":
+            raise BootstrapError(
+                f"It did not sign the certificate of {settings.address}. Put the CA that did into the bundle and the "
+                "anchor."
+            ) from None
+        raise BootstrapError(explain(failure.reason, settings)) from None

@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a Kubernetes API: one connection, every request with a bound, every failure in our own words.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import ssl
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+
+# No single request may take longer, whatever the deadline leaves: a restarting API server accepts and never answers.
+REQUEST_SECONDS = 10.0
+
+# What an API server answers while it starts, restarts or is busy.
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+# urllib3's exception -> our words. The first that fits wins, so subclasses stand first.
+UNANSWERED = (
+    ("NameResolutionError", "its name does not resolve"),
+    ("ConnectTimeoutError", "it did not accept the connection in time"),
+    ("NewConnectionError", "it refused the connection or cannot be reached"),
+    ("ReadTimeoutError", "it accepted and did not answer in time"),
+    ("SSLError", "TLS failed: the kubeconfig's CA does not fit, or the server is restarting"),
+    ("ProxyError", "the proxy did not let us through"),
+    ("ProtocolError", "it closed the connection"),
+)
+
+
+class Unanswered(BootstrapError):
+    """No answer came, or one that says: not now. Asking again may help."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def reason(self) -> str:
+        return str(self.body.get("reason") or f"HTTP {self.status}")
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message") or "")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind as the API serves it."""
+
+    api_version: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str | None, name: str | None) -> str:
+        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        words = [root]
+        if self.namespaced and namespace:
+            words += ["namespaces", quote(namespace, safe="")]
+        words.append(self.plural)
+        if name:
+            words.append(quote(name, safe=""))
+        return "/".join(words)
+
+
+class Api:
+    """A Kubernetes API, reached as a kubeconfig says. Use it as a context manager.
+
+    TLS reads a client's key from files only. The kubeconfig's is in one for as long as that takes, in a private
+    directory, and then in memory alone.
+    """
+
+    def __init__(self, kubeconfig: str) -> None:
+        self._kubeconfig = Path(kubeconfig).expanduser()
+        self._kinds: dict[tuple[str, str], Kind] = {}
+        self.server = ""
+
+    def __enter__(self) -> Api:
+        if not self._kubeconfig.is_file():
+            raise BootstrapError(
+                f"kubeconfig {self._kubeconfig} is not there. The phase talos writes it: run that phase first, or name "
+                "the file of the cluster that you mean."
+            )
+        try:
+            import urllib3
+            from kubernetes import client, config
+        except ImportError as error:
+            raise BootstrapError(
+                "The Python package kubernetes is not installed for the Python that runs ansible-playbook. "
+                "Install it there: pip install kubernetes"
+            ) from error
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig's author chose that
+        self._urllib3 = urllib3
+        configuration = client.Configuration()
+        private = tempfile.mkdtemp(prefix="tazlab-kube-")
+        try:
+            config.load_kube_config(
+                str(self._kubeconfig),
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=private,
+            )
+            configuration.retries = False
+            self._pool = client.ApiClient(configuration).rest_client.pool_manager
+            self._pool.connection_pool_kw |= {
+                "ssl_context": _context(configuration),
+                **dict.fromkeys(("ca_certs", "ca_cert_data", "cert_file", "key_file")),
+            }
+        except Exception:  # noqa: BLE001 - its text quotes the file, which holds keys
+            raise BootstrapError(
+                f"kubeconfig {self._kubeconfig} cannot be used: it is no kubeconfig, or its current context is "
+                f"incomplete. Look at it with: kubectl --kubeconfig {shlex.quote(str(self._kubeconfig))} config view"
+            ) from None
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+        self.server = str(configuration.host).rstrip("/")
+        self._headers = {
+            str(setting["key"]): str(setting["value"])
+            for setting in configuration.auth_settings().values()
+            if setting.get("in") == "header" and setting.get("value")
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        seconds: float = REQUEST_SECONDS,
+    ) -> Answer:
+        """Ask once. Raise L{Unanswered} where no answer came; an answer of any status is an answer."""
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers={"Accept": "application/json", "Content-Type": content_type, **self._headers},
+                timeout=self._urllib3.Timeout(total=max(0.1, min(seconds, REQUEST_SECONDS))),
+                retries=False,
+                redirect=False,
+            )
+        except self._urllib3.exceptions.HTTPError as error:
+            raise Unanswered(f"Kubernetes API {self.server}: {self._words(error)}.") from None
+        except OSError:
+            raise Unanswered(f"Kubernetes API {self.server}: the connection broke.") from None
+        try:
+            decoded = json.loads(response.data)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            decoded = {}
+        return Answer(int(response.status), decoded)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, seconds: float = REQUEST_SECONDS) -> Answer:
+        return self.request("GET", path, query=query, seconds=seconds)
+
+    def kind(self, api_version: str, kind: str, seconds: float = REQUEST_SECONDS) -> Kind | None:
+        """How the API serves this kind; None when it does not, which a later question may change."""
+        known = self._kinds.get((api_version, kind))
+        if known:
+            return known
+        answer = self.get(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}", seconds=seconds)
+        if answer.status == 404:
+            return None
+        require(answer, self.server, f"what {api_version} offers")
+        for resource in answer.body.get("resources") or []:
+            if "/" not in resource["name"]:
+                self._kinds[api_version, resource["kind"]] = Kind(
+                    api_version, resource["name"], bool(resource["namespaced"])
+                )
+        return self._kinds.get((api_version, kind))
+
+    def _words(self, error: Exception) -> str:
+        for name, words in UNANSWERED:
+            if isinstance(error, getattr(self._urllib3.exceptions, name, ())):
+                return words
+        return "the connection failed"
+
+
+def _context(configuration: Any) -> ssl.SSLContext:
+    """TLS as the kubeconfig says, with everything read from its files."""
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
+
+
+def require(answer: Answer, server: str, what: str) -> None:
+    """Raise L{Unanswered} for an answer that may pass, and L{BootstrapError} for one that will not."""
+    if answer.ok:
+        return
+    if answer.status == 401:
+        raise BootstrapError(
+            f"Kubernetes API {server}: the kubeconfig's credentials were refused (401). Fetch a new kubeconfig of this "
+            "cluster; this one is expired or belongs to another."
+        )
+    if answer.status in PASSING:
+        raise Unanswered(f"Kubernetes API {server}: asked for {what}, it answered {answer.status}.")
+    if answer.status == 403:
+        # Until its own roles are written, a new API server forbids everything.
+        raise Unanswered(f"Kubernetes API {server}: it forbids this kubeconfig's user to ask for {what} (403).")
+    raise BootstrapError(f"Kubernetes API {server}: asked for {what}, it answered {answer.status} ({answer.reason}).")
+
+
+def label(kind: str, namespace: str | None, name: str) -> str:
+    """An object as we write it for people: Secret tailscale/oauth."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings Kubernetes objects about by server-side apply, and tells what became of each without showing a Secret.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
+    PASSING,
+    Answer,
+    Api,
+    Kind,
+    Unanswered,
+    label,
+    require,
+)
+
+PAUSE_SECONDS = 1.0  # between two attempts while the API gives no answer
+
+# What an API server says of a Secret with these codes speaks of names alone. Any other text could quote its values.
+NAMES_ALONE = frozenset({401, 403, 404})
+
+# An object of a wrong shape is answered with 500, like trouble that passes. Only the text tells them apart.
+WRONG_SHAPE = "failed to create typed patch object"
+
+MADE, CHANGED, UNCHANGED, FAILED = "made", "changed", "unchanged", "failed"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How objects are applied."""
+
+    manager: str
+    keep_existing: bool = False  # an object that is there already is left alone
+    exact_data: bool = False  # keys of data that the definition lacks are taken away, whoever set them
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one object."""
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+    change: str
+    problem: str = ""
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        return label(self.kind, self.namespace, self.name)
+
+
+def check(definitions: Sequence[Mapping[str, Any]]) -> None:
+    """Raise for what is no object, before anything is sent."""
+    for number, each in enumerate(definitions, 1):
+        metadata = each.get("metadata")
+        if not each.get("apiVersion") or not each.get("kind") or not isinstance(metadata, Mapping):
+            raise BootstrapError(
+                f"objects: number {number} is no Kubernetes object: it lacks apiVersion, kind or metadata."
+            )
+        if not metadata.get("name"):
+            raise BootstrapError(f"objects: number {number}, a {each['kind']}, has no name in its metadata.")
+
+
+def plan(definitions: Sequence[Mapping[str, Any]]) -> list[Applied]:
+    """What would become of the objects in a cluster that is still to be made."""
+    return [_applied(each, MADE) for each in definitions]
+
+
+def apply_all(
+    api: Api,
+    definitions: Sequence[Mapping[str, Any]],
+    rules: Rules,
+    deadline: Deadline,
+    say: Callable[[str], None],
+) -> list[Applied]:
+    """Apply each in the given order. What the API refuses is reported with the rest, and does not keep them back."""
+    return [_patiently(api, each, rules, deadline, say) for each in definitions]
+
+
+def _patiently(
+    api: Api, definition: Mapping[str, Any], rules: Rules, deadline: Deadline, say: Callable[[str], None]
+) -> Applied:
+    """Server-side apply may be repeated, so an API server that gives no answer is asked again until the deadline."""
+    said = ""
+    while True:
+        try:
+            return apply(api, definition, rules, max(1.0, deadline.left))
+        except Unanswered as error:
+            if not deadline.left:
+                return _applied(definition, FAILED, f"{error} It was asked for {deadline.seconds:.0f} s.")
+            if str(error) != said:
+                said = str(error)
+                say(f"{_label(definition)}: {said} It is asked again until {deadline.seconds:.0f} s are over.")
+            time.sleep(min(PAUSE_SECONDS, deadline.left))
+
+
+def apply(api: Api, definition: Mapping[str, Any], rules: Rules, seconds: float) -> Applied:
+    """Apply one object. Raise L{Unanswered} where asking again may help."""
+    kind = api.kind(definition["apiVersion"], definition["kind"], seconds)
+    if kind is None:
+        if rules.dry_run:  # its CustomResourceDefinition would have been made before it
+            return _applied(definition, MADE)
+        return _applied(
+            definition, FAILED, f"the API does not serve {definition['kind']} of {definition['apiVersion']}"
+        )
+    path = kind.path(_namespace(definition, kind), definition["metadata"]["name"])
+    found = api.get(path, seconds=seconds)
+    if found.status != 404:
+        require(found, api.server, _label(definition))
+    before = found.body if found.ok else None
+    if before is not None and rules.keep_existing:
+        return _applied(definition, UNCHANGED)
+    answer = api.request(
+        "PATCH",
+        path,
+        query={"fieldManager": rules.manager, "force": "true", **_dry(rules)},
+        body=definition,
+        content_type="application/apply-patch+yaml",
+        seconds=seconds,
+    )
+    if not answer.ok:
+        return _refused(definition, answer, rules)
+    after = answer.body
+    stale = _stale_keys(definition, after) if rules.exact_data else []
+    if stale:
+        answer = api.request(
+            "PATCH",
+            path,
+            query={"fieldManager": rules.manager, **_dry(rules)},
+            body={"data": dict.fromkeys(stale)},
+            content_type="application/merge-patch+json",
+            seconds=seconds,
+        )
+        if not answer.ok:
+            return _refused(definition, answer, rules)
+        after = answer.body
+    if before is None:
+        return _applied(definition, MADE, after=after)
+    if _essence(before) == _essence(after):
+        return _applied(definition, UNCHANGED)
+    return _applied(definition, CHANGED, before=before, after=after)
+
+
+def _refused(definition: Mapping[str, Any], answer: Answer, rules: Rules) -> Applied:
+    if answer.status in PASSING and WRONG_SHAPE not in answer.message:
+        raise Unanswered(f"{_words(definition, answer)}.")
+    if answer.status == 404 and rules.dry_run:  # its namespace would have been made before it
+        return _applied(definition, MADE)
+    return _applied(definition, FAILED, _words(definition, answer))
+
+
+def _words(definition: Mapping[str, Any], answer: Answer) -> str:
+    words = f"the API answered {answer.status} ({answer.reason})"
+    if definition["kind"] == "Secret" and answer.status not in NAMES_ALONE:
+        causes = (answer.body.get("details") or {}).get("causes") or []
+        fields = ", ".join(str(each["field"]) for each in causes if each.get("field"))
+        return (
+            f"{words}{f' because of {fields}' if fields else ''}; its text is withheld, since it could quote the Secret"
+        )
+    return f"{words}: {answer.message}" if answer.message else words
+
+
+def _applied(
+    definition: Mapping[str, Any],
+    change: str,
+    problem: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Applied:
+    metadata = definition["metadata"]
+    return Applied(
+        api_version=str(definition["apiVersion"]),
+        kind=str(definition["kind"]),
+        namespace=str(metadata["namespace"]) if metadata.get("namespace") else None,
+        name=str(metadata["name"]),
+        change=change,
+        problem=problem,
+        before=before,
+        after=after,
+    )
+
+
+def _label(definition: Mapping[str, Any]) -> str:
+    return _applied(definition, "").label
+
+
+def _namespace(definition: Mapping[str, Any], kind: Kind) -> str | None:
+    if not kind.namespaced:
+        return None
+    return str(definition["metadata"].get("namespace") or "default")
+
+
+def _dry(rules: Rules) -> dict[str, str]:
+    return {"dryRun": "All"} if rules.dry_run else {}
+
+
+def _stale_keys(definition: Mapping[str, Any], item: Mapping[str, Any]) -> list[str]:
+    return sorted(set(item.get("data") or {}) - set(definition.get("data") or {}))
+
+
+def _essence(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without what the API server and the controllers move by themselves.
+
+    Of who owns its fields only the managers count: Flux' controller and we write some fields in two ways that mean the
+    same, and whoever wrote last owns them.
+    """
+    essence = copy.deepcopy(dict(item))
+    essence.pop("status", None)
+    metadata = essence.get("metadata") or {}
+    for key in ("resourceVersion", "generation"):
+        metadata.pop(key, None)
+    managers = [each for each in metadata.get("managedFields") or [] if each.get("subresource") != "status"]
+    metadata["managedFields"] = sorted({(each["manager"], each["operation"]) for each in managers})
+    return essence
+
+
+def shown(item: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a diff may show of an object: a Secret's keys without their values, and nothing that only the API moves."""
+    if item is None:
+        return {}
+    visible = _essence(item)
+    visible["metadata"] = {
+        key: value
+        for key, value in visible["metadata"].items()
+        if key in ("name", "namespace", "labels", "annotations")
+    }
+    if visible.get("kind") == "Secret":
+        for key in ("data", "stringData"):
+            if key in visible:
+                visible[key] = dict.fromkeys(visible[key], "(hidden)")
+        visible["metadata"].pop("annotations", None)  # kubectl keeps a copy of the whole Secret there
+    return visible

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges whether Kubernetes objects are ready, and waits for it with a bound.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
+    Api,
+    Unanswered,
+    label,
+    require,
+)
+
+POLL_SECONDS = (0.25, 2.0)  # the first pause between two looks, and the longest
+SAY_EVERY_SECONDS = 10.0
+SHOWN = 4  # objects named in one line of progress
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object, or all objects that a selector finds, and the condition that each must show (none: it exists)."""
+
+    api_version: str
+    kind: str
+    namespace: str | None = None
+    name: str | None = None
+    selector: str | None = None
+    condition: str | None = "Ready"
+
+    @property
+    def label(self) -> str:
+        return label(self.kind, self.namespace, self.name or f"with {self.selector}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look found."""
+
+    wanted: Wanted
+    name: str
+    exists: bool
+    ready: bool
+    why: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+    source: str = ""  # of Flux' Kustomization: the name of what it applies
+
+    @property
+    def label(self) -> str:
+        return label(self.wanted.kind, self.wanted.namespace, self.name) if self.name else self.wanted.label
+
+
+def judge(item: Mapping[str, Any], condition: str | None) -> tuple[bool, str]:
+    """Whether this object shows the condition for what it is now, and if not, why."""
+    metadata = item.get("metadata") or {}
+    if metadata.get("deletionTimestamp"):
+        return False, "it is being deleted"
+    if condition is None:
+        return True, ""
+    status = item.get("status") or {}
+    found = next((each for each in status.get("conditions") or [] if each.get("type") == condition), None)
+    if found is None:
+        return False, f"nothing has set its condition {condition} yet"
+    generation = metadata.get("generation")
+    observed = [each["observedGeneration"] for each in (status, found) if each.get("observedGeneration") is not None]
+    if generation is not None and any(each < generation for each in observed):
+        return False, f"its controller has not looked at its newest form yet (condition {condition} is of an older one)"
+    if found.get("status") == "True":
+        return True, ""
+    words = ": ".join(str(found[key]).strip() for key in ("reason", "message") if found.get(key))
+    return False, f"{condition} is {found.get('status')}" + (f" ({words})" if words else "")
+
+
+def look(api: Api, wanted: Wanted, seconds: float) -> list[Seen]:
+    """Look at one object, or at all that its selector finds. Raise L{Unanswered} where the API gave no answer."""
+    kind = api.kind(wanted.api_version, wanted.kind, seconds)
+    if kind is None:
+        return [_missing(wanted, f"the API does not serve {wanted.kind} of {wanted.api_version}")]
+    query = {"labelSelector": wanted.selector} if wanted.selector else None
+    answer = api.get(kind.path(wanted.namespace, wanted.name), query, seconds)
+    if answer.status == 404:
+        return [_missing(wanted, "it does not exist")]
+    require(answer, api.server, wanted.label)
+    items = [answer.body] if wanted.name else answer.body.get("items") or []
+    if not items:
+        return [_missing(wanted, "no object matches")]
+    found = []
+    for item in items:
+        ready, why = judge(item, wanted.condition)
+        source = str(((item.get("spec") or {}).get("sourceRef") or {}).get("name") or "")
+        found.append(Seen(wanted, item["metadata"]["name"], True, ready, why, item.get("status") or {}, source))
+    return found
+
+
+def behind(seen: Sequence[Seen]) -> list[Seen]:
+    """The same, but a Kustomization of Flux is ready only when it has applied what its GitRepository has fetched.
+
+    It counts where both are waited for. Until Flux tells it of a new revision, it says Ready of the one before.
+    """
+    fetched = {
+        (each.wanted.namespace, each.name): str((each.status.get("artifact") or {}).get("revision") or "")
+        for each in seen
+        if each.wanted.kind == "GitRepository"
+    }
+    return [_not_behind(each, fetched.get((each.wanted.namespace, each.source), "")) for each in seen]
+
+
+def _not_behind(seen: Seen, fetched: str) -> Seen:
+    applied = seen.status.get("lastAppliedRevision")
+    if seen.wanted.kind != "Kustomization" or not seen.ready or not fetched or applied == fetched:
+        return seen
+    return replace(seen, ready=False, why=f"it has applied {applied or 'nothing'}, and {fetched} is fetched")
+
+
+def _missing(wanted: Wanted, why: str) -> Seen:
+    return Seen(wanted, wanted.name or "", False, False, why)
+
+
+def look_at_all(api: Api, wanted: Sequence[Wanted], deadline: Deadline) -> list[Seen]:
+    """One look at each. Where the API gave no answer, that stands as the reason, and nothing more is asked."""
+    seen: list[Seen] = []
+    trouble = ""
+    for each in wanted:
+        if trouble:
+            seen.append(_missing(each, trouble))
+            continue
+        try:
+            seen += look(api, each, max(1.0, deadline.left))
+        except Unanswered as error:
+            trouble = str(error).rstrip(".")
+            seen.append(_missing(each, trouble))
+    return behind(seen)
+
+
+def wait(api: Api, wanted: Sequence[Wanted], deadline: Deadline, say: Callable[[str], None]) -> list[Seen]:
+    """Look until every object is ready or the deadline has come, and return the last look.
+
+    Every look is at every object: what was ready and no longer is counts as missing. C{say} gets a line when what is
+    missing changes, and now and then while it does not.
+    """
+    pause, longest = POLL_SECONDS
+    said: tuple[str, ...] | None = None
+    said_at = 0.0
+    while True:
+        seen = look_at_all(api, wanted, deadline)
+        missing = tuple(f"{each.label}: {each.why}" for each in seen if not each.ready)
+        if not missing:
+            return seen
+        if missing != said or deadline.elapsed - said_at >= SAY_EVERY_SECONDS:
+            said, said_at = missing, deadline.elapsed
+            say(_progress(missing, len(seen), deadline))
+        if not deadline.left:
+            return seen
+        time.sleep(min(pause, deadline.left))
+        pause = min(pause * 1.5, longest)
+
+
+def _progress(missing: Sequence[str], total: int, deadline: Deadline) -> str:
+    more = f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    ready = total - len(missing)
+    clock = f"{deadline.elapsed:.0f} of {deadline.seconds:.0f} s"
+    return f"{ready} of {total} ready after {clock}; waiting for {'; '.join(missing[:SHOWN])}{more}"
+
+
+def complaint(seen: Sequence[Seen], deadline: Deadline) -> str:
+    """The message when the time is up: every object that is still missing, with its condition's reason and message."""
+    missing = [f"{each.label}: {each.why}" for each in seen if not each.ready]
+    return (
+        f"{len(missing)} of {len(seen)} objects are not ready after {deadline.seconds:.0f} s:\n- "
+        + "\n- ".join(missing)
+        + "\nMend what the reasons name and run this phase again, or give it more time by raising its timeout."
+    )
+
+
+def parse(entries: Sequence[Mapping[str, Any]]) -> list[Wanted]:
+    """The option C{objects} as dataclasses. An entry names one object, or a selector, never both."""
+    wanted = []
+    for entry in entries:
+        name, selector = entry.get("name"), entry.get("label_selector")
+        if bool(name) == bool(selector):
+            raise BootstrapError(
+                f"objects: an entry of kind {entry.get('kind')} has "
+                + ("both name and label_selector" if name else "neither name nor label_selector")
+                + ". Give one of the two."
+            )
+        wanted.append(
+            Wanted(
+                api_version=str(entry["api_version"]),
+                kind=str(entry["kind"]),
+                namespace=str(entry["namespace"]) if entry.get("namespace") else None,
+                name=str(name) if name else None,
+                selector=str(selector) if selector else None,
+                condition=str(entry["condition"]) if entry.get("condition") else None,
+            )
+        )
+    return wanted

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which source wins, field by field, and where the recovery anchor disagrees with Vault. Pure but for the providers.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue, clean, same
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a value comes from. Never the value, and nothing it could be guessed from."""
+
+    source: str
+    place: str
+    label: str
+    age: int | None = None
+    version: int | None = None
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "source": self.source,
+            "place": self.place,
+            "label": self.label,
+            "age": self.age,
+            "version": self.version,
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """A cleaned value with its provenance."""
+
+    value: str = field(repr=False)
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one place had to say. C{problem}: something is there that cannot be used, and why."""
+
+    provenance: Provenance
+    raw: str | None = field(default=None, repr=False)
+    problem: str | None = None
+    note: str = "nothing there"
+    warning: str | None = None
+
+
+class Provider(t.Protocol):
+    """A fallback source."""
+
+    is_anchor: t.ClassVar[bool]
+
+    def attempts(self, field: Field) -> Iterator[Attempt]:
+        """Look into one place after the other, lazily: the next one is asked only when this one had nothing."""
+
+    def missing_anchor(self) -> str | None:
+        """The anchor's place, if that place itself does not exist."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A field that Vault gave and that the anchor has otherwise, or not; without a name, the anchor as a whole."""
+
+    name: str
+    place: str
+    state: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"field": self.name, "place": self.place, "state": self.state, "message": self.message}
+
+
+@dataclass
+class Resolution:
+    """The outcome for all fields."""
+
+    found: dict[str, Found] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mapping[str, Provenance]) -> Resolution:
+    """Clean what is known already. A blank value is missing; one that is no text, or not of its kind, is invalid.
+
+    An L{InvalidValue} in a value's place says why it cannot be had.
+    """
+    result = Resolution()
+    register(value for value in raw.values() if isinstance(value, str))
+    for known in fields:
+        value = raw.get(known.name)
+        if value is None:
+            result.missing.append(known.name)
+            continue
+        try:
+            cleaned = clean(known, _text(value))
+        except InvalidValue as error:
+            result.invalid.append(f"{known.name} from {provenance[known.name].label} {error}")
+            continue
+        if cleaned is None:
+            result.missing.append(known.name)
+        else:
+            result.found[known.name] = Found(cleaned, provenance[known.name])
+    return result
+
+
+def _text(value: t.Any) -> str:
+    if isinstance(value, InvalidValue):
+        raise value
+    if not isinstance(value, str):
+        raise InvalidValue("is not a text")
+    return value
+
+
+def resolve(fields: Sequence[Field], known: Mapping[str, Found], providers: Sequence[Provider]) -> Resolution:
+    """Give each field the first value that a source has. What is known wins and is only compared with the anchor."""
+    result = Resolution()
+    tried: dict[str, list[str]] = {}
+    for wanted in fields:
+        if wanted.name in known:
+            result.found[wanted.name] = known[wanted.name]
+            continue
+        places = tried[wanted.name] = []
+        _ask(wanted, providers, result, places)
+    given = [wanted for wanted in fields if wanted.name in known and known[wanted.name].provenance.source == "vault"]
+    for anchor in (provider for provider in providers if provider.is_anchor and given):
+        gone = anchor.missing_anchor()
+        if gone:
+            message = f"no anchor can be read at {gone}; make it, or declare providers without type file"
+            result.drift.append(Drift("", gone, "absent", message))
+            continue
+        for wanted in given:
+            result.drift += _anchor_drift(wanted, known[wanted.name].value, anchor.attempts(wanted), result.warnings)
+    result.problems = [
+        f"{name}: no source has a value. Tried: {'; '.join(tried[name]) or 'nothing, since no provider is declared'}. "
+        f"Put it into one of these places, or set required: false for it."
+        for name in result.missing
+        if next(wanted for wanted in fields if wanted.name == name).required
+    ]
+    return result
+
+
+def _ask(wanted: Field, providers: Sequence[Provider], result: Resolution, places: list[str]) -> None:
+    for provider in providers:
+        for attempt in provider.attempts(wanted):
+            label = attempt.provenance.label
+            try:
+                value = _usable(wanted, attempt)
+            except InvalidValue as error:
+                result.invalid.append(f"{wanted.name} from {label} {error}")
+                return
+            if value is None:
+                places.append(f"{label} ({attempt.note if attempt.raw is None else 'empty'})")
+                continue
+            if attempt.warning and not is_public(wanted, value):
+                result.warnings.append(attempt.warning)
+            result.found[wanted.name] = Found(value, attempt.provenance)
+            return
+    result.missing.append(wanted.name)
+
+
+def _usable(wanted: Field, attempt: Attempt) -> str | None:
+    """The cleaned value of an attempt, None if there is none; raises InvalidValue for one that cannot be used."""
+    if attempt.problem:
+        raise InvalidValue(attempt.problem)
+    if attempt.raw is None:
+        return None
+    register([attempt.raw])
+    return clean(wanted, attempt.raw)
+
+
+def is_public(wanted: Field, value: str) -> bool:
+    """Whether nothing needs to hide the value: certificates without a key."""
+    return wanted.kind == "pem" and "PRIVATE KEY-----" not in value
+
+
+def _anchor_drift(wanted: Field, value: str, attempts: Iterable[Attempt], warnings: list[str]) -> Iterator[Drift]:
+    name = wanted.name
+    for attempt in attempts:
+        place, label = attempt.provenance.place, attempt.provenance.label
+        try:
+            other = _usable(wanted, attempt)
+        except InvalidValue as error:
+            yield Drift(name, place, "invalid", f"{name}: {label} {error}")
+            return
+        if other is None:
+            continue
+        if attempt.warning and not is_public(wanted, other):
+            warnings.append(attempt.warning)
+        if not same(wanted, value, other):
+            yield Drift(name, place, "differs", f"{name}: {label} holds another value than Vault")
+        return
+    yield Drift(name, wanted.file_names[0], "absent", f"{name}: the anchor has no value for it")
+
+
+NEVER_SKIPPED: t.Final = (
+    "A value that is there but wrong is never skipped: correct it, or empty it so that the next source is asked."
+)
+
+
+def refuse_invalid(invalid: Sequence[str]) -> None:
+    """Raise one error for all values that are there and cannot be used: they are never skipped."""
+    if invalid:
+        raise BootstrapError(f"{'; '.join(invalid)}. {NEVER_SKIPPED}")
+
+
+def by_field(invalid: Iterable[str]) -> dict[str, str]:
+    """What is there and wrong, by the field's name, with which each of these texts begins."""
+    return {text.partition(" ")[0]: text for text in invalid}

@@ -1,0 +1,356 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talos nodes as they answer: in which state they are, what configuration they have, and giving them theirs.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.probe import asks_for_certificate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
+    CALL_SECONDS,
+    Failure,
+    Private,
+    Talosctl,
+    TalosctlError,
+)
+
+Progress = Callable[[str], None]
+
+PAUSE_SECONDS = 1.0
+TELL_SECONDS = 15.0
+AT_ONCE = 8  # nodes asked side by side
+
+# What a node may answer while its API or etcd starts. Anything else is an error at once.
+PASSING = frozenset({Failure.UNREACHABLE, Failure.CUT, Failure.NOT_YET, Failure.UNKNOWN, Failure.CLOCK})
+
+
+class Standing(Enum):
+    """How a node stands towards us."""
+
+    MAINTENANCE = "in maintenance mode"
+    OURS = "configured by these secrets"
+    FOREIGN = "configured by other secrets"
+    SILENT = "not answering"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a node showed."""
+
+    standing: Standing
+    why: str = ""
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A node as one look found it, with its configuration where it is ours."""
+
+    look: Look
+    persistent: bytes = field(default=b"", repr=False)  # with which it will boot
+    active: bytes = field(default=b"", repr=False)  # with which it runs
+    schematic: str | None = None  # that it runs; empty: none of the Image Factory's; None: it does not tell
+
+    @property
+    def standing(self) -> Standing:
+        return self.look.standing
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes' API, asked with the cluster's credentials where there are any."""
+
+    talosctl: Talosctl
+    talosconfig: Path | bytes | None = field(default=None, repr=False)
+    is_configured: Callable[[str, float], bool] = asks_for_certificate
+
+    def look(self, node: Node, timeout: float = CALL_SECONDS) -> Look:
+        """In which state a node is now."""
+        failure = None
+        if self.talosconfig is not None:
+            try:
+                answer = self.call(node, "version", timeout=timeout).decode(errors="replace")
+                return Look(Standing.OURS, version=_server_version(answer))
+            except TalosctlError as error:
+                failure = _passed(error)
+            if failure is not Failure.UNTRUSTED:
+                return Look(Standing.SILENT, failure.value)
+        failure = self._ask_without_credentials(node, timeout)
+        if failure is None:
+            return Look(Standing.MAINTENANCE)
+        return Look(Standing.FOREIGN if failure is Failure.CONFIGURED else Standing.SILENT, failure.value)
+
+    def _ask_without_credentials(self, node: Node, timeout: float) -> Failure | None:
+        """Why a node does not answer to whoever asks; None where it does, as it does in maintenance mode only."""
+        if self.is_configured(node.address, timeout):
+            return Failure.CONFIGURED
+        try:
+            self.call(node, "get", "machinestatus", "--output", "json", insecure=True, timeout=timeout)
+        except TalosctlError as error:
+            return _passed(error)
+        return None
+
+    def found(self, node: Node, timeout: float = CALL_SECONDS) -> Found:
+        """A node's state, and its configuration where it is ours."""
+        look = self.look(node, timeout)
+        if look.standing is not Standing.OURS:
+            return Found(look)
+        try:
+            return Found(look, *self.config(node), self.schematic(node))
+        except TalosctlError as error:
+            if error.failure not in PASSING:
+                raise
+            return Found(Look(Standing.SILENT, error.failure.value))
+
+    def schematic(self, node: Node) -> str | None:
+        """The id of the schematic that a configured node runs. The Image Factory notes it as an extension."""
+        try:
+            answer = self.call(node, "get", "extensions", "--output", "yaml")
+            told = [document["spec"]["metadata"] for document in documents(answer) if isinstance(document, Mapping)]
+            return next((str(each["version"]) for each in told if each["name"] == "schematic"), "")
+        except TalosctlError as error:
+            if error.failure is not Failure.NOT_HERE:
+                raise
+            return None
+        except (NotYaml, KeyError, TypeError):
+            return None
+
+    def config(self, node: Node) -> tuple[bytes, bytes]:
+        """A configured node's configuration: as it will boot with, and as it runs with."""
+        answer = self.call(node, "get", "machineconfig", "--output", "yaml")
+        try:
+            found = {
+                document["metadata"]["id"]: str(document["spec"]).encode()
+                for document in documents(answer)
+                if isinstance(document, Mapping)
+            }
+            active = found["v1alpha1"]
+        except (NotYaml, KeyError, TypeError):
+            raise BootstrapError(
+                f"{node.name}: talosctl get machineconfig gave no configuration. Is the node's Talos older than 1.12?"
+            ) from None
+        return found.get("persistent", active), active
+
+    def call(
+        self,
+        node: Node,
+        *arguments: str | Private,
+        insecure: bool = False,
+        timeout: float = CALL_SECONDS,
+    ) -> bytes:
+        """A call to one node, by its own address: a virtual one needs etcd, which may not run yet."""
+        if insecure:
+            reach: list[str | Private] = ["--nodes", node.address, "--insecure"]
+        else:
+            given = self.talosconfig
+            credentials = Private(given) if isinstance(given, bytes) else str(given)
+            reach = ["--nodes", node.address, "--endpoints", node.address, "--talosconfig", credentials]
+        return self.talosctl.run(*arguments, *reach, timeout=timeout, target=f"{node.name} ({node.address})")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done, or in check mode would be done, to a node's configuration."""
+
+    node: Node
+    state: str
+    changed: bool = False
+    paths: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+# What a Change's state says.
+APPLIED = "configured"
+UPDATED = "updated"
+STAGED = "updated at its next reboot"
+SAME = "unchanged"
+DEFERRED = "not answering yet"
+
+
+def survey(nodes: Nodes, wanted: Sequence[Node], timeout: float = CALL_SECONDS) -> dict[Node, Found]:
+    """One look at each node, side by side."""
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(lambda node: nodes.found(node, timeout), wanted), strict=True))
+
+
+def survey_until(
+    nodes: Nodes,
+    wanted: Sequence[Node],
+    deadline: Deadline,
+    progress: Progress,
+    awaited: Callable[[Node], bool],
+    advice: str = "",
+) -> dict[Node, Found]:
+    """Look at each node until those that are awaited answer. C{advice} is given when the time is up."""
+    waiting = Waiting(deadline, progress)
+    found = survey(nodes, wanted)
+    while True:
+        silent = {node: each.look.why for node, each in found.items() if each.standing is Standing.SILENT}
+        late = {node: why for node, why in silent.items() if awaited(node)}
+        if not late:
+            return found
+        waiting.pause("answer", late, advice)
+        found |= survey(nodes, list(silent))
+
+
+def configure(
+    nodes: Nodes,
+    wanted: Mapping[Node, bytes],
+    seen: Mapping[Node, Found],
+    deadline: Deadline,
+    progress: Progress,
+    *,
+    permit: Callable[[Mapping[Node, Found]], None],
+    wait_for_workers: bool,
+    check: bool,
+) -> list[Change]:
+    """Give each node its configuration, beginning from what was C{seen}. Those that do not answer yet are waited for.
+
+    C{permit} raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
+
+    A worker that an interrupted run has configured answers only when the control plane runs, so it may have to be
+    deferred: asked again by a later call.
+    """
+    done: dict[Node, Change] = {}
+    waiting = Waiting(deadline, progress)
+    found = {node: seen[node] for node in wanted}
+    while True:
+        permit(found)
+        for node, each in found.items():
+            if each.standing is not Standing.SILENT:
+                done[node] = _settle(nodes, node, each, wanted[node], check)
+                progress(f"{node.name}: {done[node].state}")
+        silent = {node: found[node].look for node in found if node not in done}
+        late = [node for node in silent if node.is_control_plane or wait_for_workers]
+        if check or not late:
+            for node in silent:
+                progress(f"{node.name}: {DEFERRED}")
+            done |= {node: Change(node, DEFERRED, changed=check) for node in silent}
+            return [done[node] for node in wanted]
+        waiting.pause("answer", {node: silent[node].why for node in late})
+        found = survey(nodes, list(silent))
+
+
+def _settle(nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool) -> Change:
+    if found.standing is Standing.FOREIGN:
+        raise BootstrapError(foreign(node, nodes.talosconfig is not None))
+    if found.standing is Standing.MAINTENANCE:
+        if not check:
+            nodes.call(node, "apply-config", "--file", Private(wanted), insecure=True)
+        return Change(node, APPLIED, changed=True)
+    paths = tuple(differences(found.persistent, wanted))
+    if not paths:
+        waits = differences(found.active, found.persistent)
+        warning = (
+            f"{node.name} runs with an older configuration until its next reboot ({', '.join(waits)})."
+            if waits
+            else None
+        )
+        return Change(node, SAME, warning=warning)
+    state = UPDATED if check else _update(nodes, node, wanted)
+    warning = None
+    if state is STAGED:
+        warning = (
+            f"{node.name} takes its new configuration at its next reboot, which is yours to choose: "
+            f"{by_hand(nodes.talosconfig, node, 'reboot')} ({', '.join(paths)})."
+        )
+    return Change(node, state, changed=True, paths=paths, warning=warning)
+
+
+def _update(nodes: Nodes, node: Node, wanted: bytes) -> str:
+    """Change a running node's configuration, never rebooting it: what needs that waits for the next one."""
+    try:
+        nodes.call(node, "apply-config", "--file", Private(wanted), "--mode", "no-reboot")
+    except TalosctlError as error:
+        if error.failure is not Failure.REBOOT:
+            raise
+        nodes.call(node, "apply-config", "--file", Private(wanted), "--mode", "staged")
+        return STAGED
+    return UPDATED
+
+
+def by_hand(talosconfig: Path | bytes | None, node: Node, *words: str) -> str:
+    """A command of talosctl for a person to run, which needs nothing from elsewhere."""
+    reach = ["--talosconfig", str(talosconfig)] if isinstance(talosconfig, Path) else []
+    return shlex.join(["talosctl", *reach, "--endpoints", node.address, "--nodes", node.address, *words])
+
+
+def foreign(node: Node, have_secrets: bool) -> str:
+    """What to say of a node that is configured, and not by the secrets at hand."""
+    found = "with other secrets than those in the state directory" if have_secrets else "while its secrets are gone"
+    return (
+        f"{node.name} ({node.address}) is configured {found}. Nothing was changed: new secrets would lock you out of "
+        "it. Restore the state directory (secrets.yaml above all) from your backup; or, where the node may be lost, "
+        "delete its VM with destroy.yml and run again."
+    )
+
+
+@dataclass
+class Waiting:
+    """Waits in small steps with a bound, and says now and then for what."""
+
+    deadline: Deadline
+    progress: Progress
+    _told: float | None = None
+
+    def pause(self, what: str, missing: Mapping[Node, str], advice: str = "") -> None:
+        """Wait a moment; raise with C{advice} when the time is up. C{missing} tells why each node is waited for."""
+        listed = "; ".join(f"{node.name} ({node.address}): {why}" for node, why in missing.items())
+        if self.deadline.left <= 0:
+            raise BootstrapError(
+                f"Waited {self.deadline.seconds:g} s for nodes to {what}. {listed}. Look at their consoles in Proxmox: "
+                f"is the address the one in the inventory, and is Talos running?{f' {advice}' if advice else ''}"
+            )
+        now = time.monotonic()
+        if self._told is None or now - self._told >= TELL_SECONDS:
+            self._told = now
+            self.progress(f"waiting for nodes to {what} ({self.deadline.left:.0f} s left): {listed}")
+        time.sleep(min(PAUSE_SECONDS, max(self.deadline.left, 0.05)))
+
+
+def refuse_foreign(looks: Mapping[Node, Look], have_secrets: bool) -> list[str]:
+    """What to say of every node that is configured by somebody else."""
+    return [foreign(node, have_secrets) for node, look in looks.items() if look.standing is Standing.FOREIGN]
+
+
+def wait_for_maintenance(nodes: Nodes, wanted: Sequence[Node], deadline: Deadline, progress: Progress) -> None:
+    """Wait until every node answers and none is configured: only then may secrets be generated."""
+    waiting = Waiting(deadline, progress)
+    while True:
+        looks = {node: nodes.look(node) for node in wanted}
+        problems = refuse_foreign(looks, have_secrets=False)
+        if problems:
+            raise BootstrapError(" ".join(problems))
+        silent = {node: look.why for node, look in looks.items() if look.standing is Standing.SILENT}
+        if not silent:
+            return
+        waiting.pause("answer", silent)
+
+
+def _passed(error: TalosctlError) -> Failure:
+    """The failure of a look at a node. What is not the node's doing is no answer, but an error."""
+    if error.failure in (Failure.MISSING, Failure.DENIED):
+        raise error
+    return error.failure
+
+
+def _server_version(answer: str) -> str | None:
+    found = re.search(r"Tag:\s+(v\d+\.\d+\.\d+\S*)", answer.partition("Server:")[2])
+    return found[1] if found else None

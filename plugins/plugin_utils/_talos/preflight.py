@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that would keep Talos from coming up, found before anything is made: inputs, patches, state and nodes.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import VERSION
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
+    Cluster,
+    InvalidConfig,
+    Node,
+    client_problem,
+    cluster_of,
+    form_problems,
+    node_of,
+    option_problems,
+    secretbox_problem,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
+    Generator,
+    allows_scheduling,
+    cluster_name,
+    credentials_problem,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
+    Found,
+    Nodes,
+    Standing,
+    refuse_foreign,
+    survey,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import Wanted, change_problems, living
+
+# A node that does not answer may not have been made yet. It is not waited for.
+LOOK_SECONDS = 5.0
+
+# Encrypts nothing: stands in throw-away secrets, from which a configuration is made only to see whether it is valid.
+NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[str]:
+    """All problems, each with the next step. With C{look}, the nodes are asked once.
+
+    The form of versions and ids is not among them: the inventory's own check reports that.
+    """
+    state = State(Path(params["state_dir"]))
+    stored, kept = _state(params, state)
+    given = [*_patch_problems(params), *_client_problem(params, talosctl), *option_problems(params)]
+    found = [*given, *_key_problem(params), *kept]
+    if given or any(form_problems(params)):
+        return found
+    cluster = cluster_of(params)
+    generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
+    configs, invalid = _configs(generator)
+    found += invalid
+    if look and not kept:
+        nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
+        seen = survey(nodes, cluster.nodes, LOOK_SECONDS)
+        found += living_problems(nodes, cluster, configs, seen, state)
+        found += _etcd_problem(params, cluster, seen, state)
+    return found
+
+
+def living_problems(
+    nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
+) -> list[str]:
+    """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
+    file = state.path(TALOSCONFIG)
+    versions = Wanted(cluster.version, cluster.schematic, file, usable=nodes.talosconfig == file)
+    return [
+        *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
+        *_name_problem(cluster, seen),
+        *change_problems(living(seen, wanted), versions),
+    ]
+
+
+def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[str]:
+    """Machines that are configured as a cluster of another name: the state directory is that cluster's."""
+    names = {node: cluster_name(found.persistent) for node, found in seen.items() if found.standing is Standing.OURS}
+    for name in dict.fromkeys(names.values()):
+        if name != cluster.name:
+            theirs = ", ".join(node.name for node, found in names.items() if found == name)
+            yield (
+                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. Nothing is changed there. "
+                "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own."
+            )
+
+
+def _etcd_problem(params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State) -> list[str]:
+    """A new etcd that would be made beside a living cluster. A machine that has still to be made is a new one."""
+    standings = {
+        node: Standing.MAINTENANCE
+        if node.name in params["unmade"] and found.standing is Standing.SILENT
+        else found.standing
+        for node, found in seen.items()
+    }
+    try:
+        Etcd(cluster.name, Note(state), params["etcd_lost"]).decide(standings)
+    except BootstrapError as error:
+        return [str(error)]
+    return []
+
+
+def _patch_problems(params: Mapping[str, Any]) -> Iterator[str]:
+    why: dict[str, list[str]] = {}
+    for node in params["nodes"]:
+        try:
+            node_of(node)
+        except InvalidConfig as error:
+            why.setdefault(error.why, []).append(error.node)
+    yield from _grouped(why)
+
+
+def _key_problem(params: Mapping[str, Any]) -> list[str]:
+    problem = secretbox_problem(params["secretbox_key"]) if params["secretbox_key"] else None
+    return [problem] if problem else []
+
+
+def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[str]]:
+    """The stored secrets, and what is wrong with the state directory."""
+    problem = state.problem(params["anchor"])
+    if problem:
+        return None, [problem]
+    try:
+        stored = state.read(SECRETS)
+        if stored is not None and params["secretbox_key"]:
+            problem = difference(stored, state.path(SECRETS), params["secretbox_key"])
+    except BootstrapError as error:
+        return None, [str(error)]
+    return stored, [problem] if problem else []
+
+
+def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[str]:
+    try:
+        client = talosctl.version()
+        problem = client_problem(client, params["version"]) if VERSION.fullmatch(params["version"]) else None
+    except BootstrapError as error:
+        return [str(error)]
+    return [problem] if problem else []
+
+
+def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[str]]:
+    """The nodes' configurations, and what is wrong with those that cannot be made."""
+    why: dict[str, list[str]] = {}
+    configs = {}
+    for node in generator.cluster.nodes:
+        try:
+            configs[node] = generator.machine_config(node)
+        except InvalidConfig as error:
+            why.setdefault(error.why, []).append(error.node)
+    problems = list(_grouped(why))
+    workers = [node for node in generator.cluster.nodes if not node.is_control_plane]
+    scheduling = [config for node, config in configs.items() if node.is_control_plane and allows_scheduling(config)]
+    if not workers and configs and not scheduling:
+        problems.append(
+            "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on it. "
+            "Add a host to the group talos_workers, or a patch for the control planes: "
+            "cluster: {allowSchedulingOnControlPlanes: true}."
+        )
+    return configs, problems
+
+
+def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """One line for what is wrong with several nodes alike: a patch for all of them stands in one place."""
+    for problem, names in why.items():
+        yield f"{', '.join(names)}: {problem}"
+
+
+def usable_talosconfig(state: State, generator: Generator) -> Path | bytes:
+    """The talosconfig in the state directory where it serves, else a new one in memory."""
+    stored = state.read(TALOSCONFIG)
+    expected = authority(generator.secrets, state.path(SECRETS))
+    now = datetime.datetime.now(datetime.UTC)
+    if stored is None or credentials_problem(stored, generator.cluster, expected, now):
+        return generator.talosconfig()
+    return state.path(TALOSCONFIG)

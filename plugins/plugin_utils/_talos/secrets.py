@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talos' secrets: generated once, with the bundle's secretbox key in them, and never again.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
+
+# A client certificate of Talos and Kubernetes lives a year. It is replaced when no more than this is left.
+RENEW_BEFORE = datetime.timedelta(days=30)
+
+_SECRETBOX = re.compile(rb"(?m)^(\s+secretboxencryptionsecret:)[ \t]+\S+[ \t]*$")
+
+
+def generate(talosctl: Talosctl, contract: str, secretbox_key: str) -> bytes:
+    """A new cluster's secrets, in the form of C{talosctl gen secrets}, with this secretbox key."""
+    generated = talosctl.run("gen", "secrets", "--talos-version", contract, "--output-file", "-")
+    secrets, count = _SECRETBOX.subn(lambda found: found[1] + b" " + secretbox_key.encode(), generated)
+    if count != 1:
+        raise BootstrapError(
+            "talosctl gen secrets printed no secretbox key to replace. Install a talosctl of the cluster's version."
+        )
+    return secrets
+
+
+def read(content: bytes, path: Path) -> dict[str, Any]:
+    """The content of a secrets.yaml, as far as it can be told to be whole."""
+    try:
+        secrets = mapping(content)
+        for part in (secrets["certs"]["os"]["crt"], secrets["certs"]["k8s"]["key"], secrets["cluster"]["secret"]):
+            base64.b64decode(part, validate=True)
+    except (NotYaml, KeyError, TypeError, ValueError):
+        raise BootstrapError(
+            f"{path} is not whole: it is no output of talosctl gen secrets. It holds the cluster's identity and is "
+            "never made anew; restore it from your backup."
+        ) from None
+    return secrets
+
+
+def difference(content: bytes, path: Path, secretbox_key: str) -> str | None:
+    """Why this secretbox key must not be used with these secrets, if it must not."""
+    stored = read(content, path).get("secrets", {}).get("secretboxencryptionsecret")
+    if stored == secretbox_key:
+        return None
+    return (
+        f"The bundle's secretbox key is not the one in {path}, with which the cluster was born. What etcd holds is "
+        "encrypted with the first, and another key on a running cluster destroys it. Put the old key back into the "
+        f"bundle; or, where the cluster is to be born anew, delete its VMs and then {path}."
+    )
+
+
+def authority(content: bytes, path: Path) -> str:
+    """The CA of the Talos API, as talosconfig carries it."""
+    return str(read(content, path)["certs"]["os"]["crt"])
+
+
+def expires_soon(certificate: str, now: datetime.datetime) -> bool:
+    """Whether a certificate (base64 of PEM) is worth replacing, since it ends soon or cannot be read."""
+    try:
+        from cryptography import x509
+    except ImportError:
+        raise BootstrapError(
+            "The Python package cryptography is not installed for the Python that runs ansible-playbook. "
+            "Install it there: pip install cryptography"
+        ) from None
+    try:
+        end = x509.load_pem_x509_certificate(base64.b64decode(certificate, validate=True)).not_valid_after_utc
+    except ValueError:
+        return True
+    return end - now < RENEW_BEFORE

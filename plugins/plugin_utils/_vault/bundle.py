@@ -1,0 +1,331 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks Vault for the bundle, over hvac: one read, the token's health, and what a failure means. Private.
+
+Import it only when Vault is really asked: it loads hvac and requests, which takes longer than everything else here.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+try:
+    import hvac
+    from hvac.adapters import RawAdapter
+
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import bounded_session, tls_context
+except ImportError:
+    HAS_HVAC = False
+else:
+    HAS_HVAC = True
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import (
+    PAUSE,
+    RETRIED,
+    VaultFailure,
+    answer_failure,
+    explain,
+    failure_of,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import undelete, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK, Outcome, TokenReport
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import (
+    TokenHealth,
+    health_warnings,
+    iso,
+    renewed,
+    token_health,
+    vault_time,
+)
+
+PAUSES: t.Final = (PAUSE, 3 * PAUSE)
+CLOCK_GRAIN: t.Final = 2.0  # seconds
+# Paths elsewhere whose capabilities tell that a token may do more than read the bundle.
+_TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/create", "sys/auth")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is Vault's: its status, and its JSON."""
+
+    status: int
+    json: Mapping[str, t.Any]
+
+    @property
+    def data(self) -> Mapping[str, t.Any]:
+        data = self.json.get("data")
+        return data if isinstance(data, dict) else {}
+
+
+class VaultConnection:
+    """hvac's client on one connection with one deadline. C{call} turns whatever happens into an answer or a failure."""
+
+    def __init__(self, settings: VaultSettings, deadline: float) -> None:
+        if not HAS_HVAC:
+            raise BootstrapError("Asking Vault needs the Python package hvac on the controller: pip install hvac.")
+        self.settings = settings
+        self.deadline = deadline
+        self.clock_off = 0.0  # seconds by which the server's clock is ahead, as its answers tell
+        try:
+            context = tls_context(settings.ca_pem, settings.validate_certs)
+        except ssl.SSLError:
+            raise BootstrapError(f"{settings.ca_source}: the TLS library cannot read its certificates.") from None
+        self._session = bounded_session(settings.url, deadline, context)
+        self.client = hvac.Client(
+            url=settings.url,
+            token=settings.token,
+            verify=self._session.verify,
+            session=self._session,
+            adapter=RawAdapter,
+            namespace=settings.namespace,
+            allow_redirects=False,
+            ignore_exceptions=True,
+        )
+
+    def __enter__(self) -> VaultConnection:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._session.close()
+
+    def call(self, request: Callable[[hvac.Client], t.Any]) -> Answer:
+        """Make one request; again when nothing was sent or when the server says so, as long as the deadline allows."""
+        tries = 0
+        while True:
+            try:
+                return self._once(request)
+            except VaultFailure as failure:
+                pause = _pause(failure, tries)
+                if pause is None or time.monotonic() + pause >= self.deadline:
+                    raise
+                tries += 1
+                time.sleep(pause)
+
+    def _once(self, request: Callable[[hvac.Client], t.Any]) -> Answer:
+        try:
+            response = request(self.client)
+        except VaultFailure:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the token
+            raise failure_of(error) from None
+        self.clock_off = _clock_off(response.headers.get("Date"), time.time())
+        failure = answer_failure(response.status_code, response.headers, response.content)
+        if failure:
+            raise failure
+        return Answer(response.status_code, response.json())
+
+
+def _clock_off(date: str | None, now: float) -> float:
+    """How far a server's clock is ahead; 0 where it does not tell, or where it tells no more than its whole seconds."""
+    try:
+        off = parsedate_to_datetime(date or "").timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return off if abs(off) > CLOCK_GRAIN else 0.0
+
+
+def _pause(failure: VaultFailure, tries: int) -> float | None:
+    """The seconds until the next try, if there is one. Who asks for none at all is asked less and less often."""
+    if failure.retry_after is not None:
+        return max(failure.retry_after, PAUSE * float(2**tries))
+    return PAUSES[tries] if failure.reason in RETRIED and tries < len(PAUSES) else None
+
+
+def fetch(settings: VaultSettings, *, timeout: float, renew: str = "auto", check_token: bool = False) -> Outcome:
+    """Read the bundle within C{timeout} seconds, whatever the network does. Never raises for what Vault did."""
+    question = _Question(settings, timeout, renew, check_token)
+    thread = threading.Thread(target=question.ask, name="tazlab-vault", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    outcome, error = question.outcome, question.error
+    if outcome is None:
+        if error is not None:
+            raise error
+        outcome = Outcome("timeout", explain("timeout", settings, timeout=timeout))
+    late = () if error is None else (str(error),)  # what is known stands, whatever went wrong afterwards
+    return replace(outcome, warnings=(*settings.warnings, *outcome.warnings, *late))
+
+
+class _Question:
+    """What is asked of Vault, step by step. C{outcome} is what is known so far; the rest may never come."""
+
+    def __init__(self, settings: VaultSettings, timeout: float, renew: str, check_token: bool) -> None:
+        self.settings = settings
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
+        self.renew = renew
+        self.check_token = check_token
+        self.outcome: Outcome | None = None
+        self.error: BootstrapError | None = None
+
+    def ask(self) -> None:
+        try:
+            with VaultConnection(self.settings, self.deadline) as vault:
+                self._read(vault)
+        except BootstrapError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001  # the thread's outermost edge: no traceback may quote a secret
+            self.error = BootstrapError(
+                f"Unexpected {type(error).__name__} while asking Vault. Please report this bug."
+            )
+
+    def _read(self, vault: VaultConnection) -> None:
+        settings = self.settings
+        unknown = TokenReport(settings.token_source)
+        try:
+            answer = vault.call(
+                lambda client: client.secrets.kv.v2.read_secret_version(
+                    settings.path,
+                    version=settings.version,
+                    mount_point=settings.mount_point,
+                    raise_on_deleted_version=False,
+                )
+            )
+        except VaultFailure as failure:
+            self._failed(failure, failure.reason, unknown)
+            if failure.reason == "unavailable":
+                self._failed(failure, self._why_unavailable(vault), unknown)
+            elif failure.bad_token:
+                self._failed(failure, "forbidden_token", unknown)
+            elif failure.reason == "forbidden" and self.renew != "never":
+                token = self._health(vault)
+                self._failed(failure, "forbidden_path" if token.known else "forbidden", token)
+            return
+        self.outcome = replace(bundle_outcome(answer, settings), token=unknown)
+        if self.renew != "never":
+            self.outcome = replace(self.outcome, token=self._health(vault))
+
+    def _failed(self, failure: VaultFailure, reason: str, token: TokenReport) -> None:
+        message = explain(reason, self.settings, status=failure.status, timeout=self.timeout)
+        self.outcome = Outcome(reason, message, reachable=failure.answered, token=token)
+
+    def _why_unavailable(self, vault: VaultConnection) -> str:
+        """Ask, without a token, whether the server is sealed, or not even initialised."""
+        vault.client.token = None
+        try:
+            status = vault.call(lambda client: client.sys.read_seal_status()).json
+        except VaultFailure:
+            return "unavailable"
+        if status.get("initialized") is False:
+            return "not_initialised"
+        return "sealed" if status.get("sealed") is True else "unavailable"
+
+    def _health(self, vault: VaultConnection) -> TokenReport:
+        """The token's health, renewed when that is due. Where it cannot be told, a warning says why."""
+        unknown = TokenReport(self.settings.token_source)
+        try:
+            data = vault.call(lambda client: client.auth.token.lookup_self()).data
+        except VaultFailure as failure:
+            return replace(unknown, warnings=(f"{_why_unknown(failure)}, so nobody knows how long it lives.",))
+        now = datetime.now(UTC)
+        health = token_health(data, now)
+        if health is None:
+            return unknown
+        warnings = []
+        if (self.renew == "always" and health.renewable) or (self.renew == "auto" and health.renewal_due):
+            try:
+                auth = vault.call(lambda client: client.auth.token.renew_self()).json.get("auth")
+                health = renewed(health, auth if isinstance(auth, dict) else {}, datetime.now(UTC))
+            except VaultFailure:
+                warnings.append("Vault's token could not be renewed.")
+        warnings += health_warnings(health, now)
+        if self.check_token:
+            warnings += self._powers(vault)
+        return _report(self.settings.token_source, health, warnings)
+
+    def _powers(self, vault: VaultConnection) -> list[str]:
+        """What the token may do beside reading the bundle."""
+        paths = telling_paths(self.settings)
+        try:
+            data = vault.call(lambda client: client.sys.get_capabilities(paths)).data
+        except VaultFailure:
+            return ["Vault's token may not ask what it may do."]
+        more = excess(self.settings, data)
+        return [f"Vault's token may do more than read the bundle: {power}." for power in more]
+
+
+def _why_unknown(failure: VaultFailure) -> str:
+    if failure.bad_token:
+        return "Vault does not accept its token any more"
+    if failure.reason == "forbidden":
+        return "Vault's token may not look itself up"
+    return f"Vault did not tell about its token ({failure.reason})"
+
+
+_KNOWN_CAPABILITIES: t.Final = ("create", "delete", "list", "patch", "read", "root", "subscribe", "sudo", "update")
+
+
+def telling_paths(settings: VaultSettings) -> list[str]:
+    """Where to ask what a token may do beside reading the bundle."""
+    of_bundle = [f"{settings.mount_point}/{what}/{settings.path}" for what in ("metadata", "destroy")]
+    return [settings.secret_path, f"{settings.secret_path}-other", *of_bundle, *_TELLING_PATHS]
+
+
+def excess(settings: VaultSettings, granted: Mapping[str, t.Any]) -> list[str]:
+    """What a token may do beside reading the bundle, path by path, from the capabilities that it was granted."""
+    found = []
+    for path in telling_paths(settings):
+        names = granted.get(path)
+        names = names if isinstance(names, (list, frozenset)) else []
+        more = [
+            name
+            for name in _KNOWN_CAPABILITIES
+            if name in names and not (name == "read" and path == settings.secret_path)
+        ]
+        found += [f"{', '.join(more)} on {path}"] if more else []
+    return found
+
+
+def _report(source: str, health: TokenHealth, warnings: list[str]) -> TokenReport:
+    return TokenReport(
+        source=source,
+        known=True,
+        ttl=health.ttl,
+        expires_at=iso(health.expires_at),
+        dies_at=iso(health.dies_at),
+        renewable=health.renewable,
+        period=health.period,
+        policies=health.policies,
+        renewed=health.renewed,
+        warnings=tuple(warnings),
+    )
+
+
+def bundle_outcome(answer: Answer, settings: VaultSettings) -> Outcome:
+    """Read the answer of KV v2. A version that was deleted or destroyed answers, too: without data."""
+    data, metadata = answer.data.get("data"), answer.data.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(data, (dict, type(None))):
+        return Outcome("not_kv2", explain("not_kv2", settings), reachable=True)
+    version = metadata.get("version")
+    version = version if isinstance(version, int) else None
+    deletion = iso(vault_time(metadata.get("deletion_time")))
+    command = undelete(vault_tool(), settings, version or 0)
+    if data is None:
+        reason = "destroyed" if metadata.get("destroyed") is True else "deleted"
+        message = explain(reason, settings, version=version, when=deletion, undelete=command)
+        return Outcome(reason, message, reachable=True, version=version)
+    created = vault_time(metadata.get("created_time"))
+    warning = (
+        f"Vault will delete version {version} of {settings.secret_path} by itself on {deletion}, since "
+        "delete_version_after is set on it or on its mount. To keep it, set that to 0s there, and then, with a token "
+        f"that may: {command}"
+    )
+    return Outcome(
+        OK,
+        reachable=True,
+        data=data,
+        version=version,
+        created=int(created.timestamp()) if created else None,
+        deletion_time=deletion,
+        warnings=(warning,) if deletion else (),
+    )

@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells causes apart by exception types, error numbers and HTTP status, and says each in our own words. Private.
+
+No text of a library or server gets into a message: it may quote what we sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import ssl
+import typing as t
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+
+
+class VaultFailure(Exception):
+    """Why a request to Vault gave nothing.
+
+    C{answered}: something did answer on that address. C{bad_token}: the answer proves that the token is not accepted.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        answered: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+        bad_token: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.answered = answered
+        self.status = status
+        self.retry_after = retry_after
+        self.bad_token = bad_token
+
+
+# Nothing was sent, and the next moment may be better: a server that restarts, a tailnet that comes up.
+RETRIED: t.Final = frozenset({"refused", "no_route", "unresolved_now"})
+PAUSE: t.Final = 0.2
+
+MESSAGES: t.Final[dict[str, str]] = {
+    "unresolved": "The name {host} does not resolve.{tailnet} Check url and DNS.",
+    "unresolved_now": "No name server answered for {host}.{tailnet} Check this machine's DNS and network.",
+    "no_route": "There is no route to {address}.{tailnet} Check this machine's network and any VPN.",
+    "refused": "{address} refused the connection: nothing listens there. Is Vault running, and is the port right?",
+    "closed": "{address} closed the connection without an answer. Is it Vault, and does it expect TLS on that port?",
+    "timeout": "{address} gave no answer within {timeout:g} s.{tailnet} Is Vault overloaded, or does a firewall "
+    "swallow the packets? A longer timeout helps only if it is slow.",
+    "proxy": "The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) does not lead to {address}. Correct it, "
+    "or add {host} to NO_PROXY.",
+    "tls_unknown_ca": "The certificate of {address} is not signed by a CA that is trusted here ({ca}). Give Vault's CA "
+    "as ca_cert, or keep its copy in the anchor.",
+    "tls_wrong_name": "The certificate of {address} is for another name than {host}. Use a name from the certificate "
+    "in url.",
+    "tls_expired": "The certificate of {address}, or its CA's, has expired or is not valid yet. Renew it, and check "
+    "the clock here.",
+    "tls_not_tls": "{address} does not speak TLS. Is the port right, and does the url have to begin with http?",
+    "tls": "TLS with {address} failed. Does the server offer TLS 1.2 or newer?",
+    "needs_tls": "{address} expects TLS, and url begins with http. Write https.",
+    "sealed": "Vault at {address} is sealed. Unseal it.",
+    "not_initialised": "Vault at {address} is not initialised: it is a new server, or it has lost its storage.",
+    "unavailable": "Vault at {address} answered with HTTP {status}: it is not able to serve. Look into its log.",
+    "quota": "Vault at {address} refuses more requests for now (HTTP 429, a quota), also after the waiting time it "
+    "asked for, as far as timeout allows. Raise the quota or the timeout.",
+    "forbidden": "Vault at {address} answered permission denied (HTTP 403). Either the token ({token}) is wrong, "
+    "expired or revoked, or its policy does not allow to read {secret_path}{namespace}, or path begins with data/ by "
+    "mistake.",
+    "forbidden_token": "Vault at {address} does not accept the token ({token}) (HTTP 403): it is wrong, "
+    "expired or revoked, or belongs to another namespace or server{namespace}. Make a new one.",
+    "forbidden_path": "Vault at {address} knows the token ({token}) but does not let it read {secret_path}{namespace} "
+    "(HTTP 403). Either its policy lacks that path, or mount_point or path is wrong (path must not begin with data/).",
+    "not_found": "Vault at {address} has nothing at {secret_path}{namespace} (HTTP 404). Either path or mount_point is "
+    "wrong, or nothing was written there yet, or that version never existed, or the mount is KV version 1, not 2.",
+    "no_mount": "Vault at {address} has nothing mounted at {mount}{namespace} (HTTP 404). Correct mount_point or "
+    "namespace.",
+    "not_kv2": "What Vault at {address} has at {secret_path}{namespace} is no secret of KV version 2. Is the mount KV "
+    "version 1?",
+    "deleted": "Version {version} of {secret_path} was deleted in Vault on {when}. Name an older version, or undelete "
+    "it with a token that may: {undelete}",
+    "destroyed": "Version {version} of {secret_path} is destroyed in Vault: its data is gone. Write it anew, or name "
+    "another version.",
+    "redirected": "{address} redirects elsewhere (HTTP {status}), which is not followed since the token would go "
+    "along. It is a standby that does not forward, or a login page. Give the address of the active server as url.",
+    "secondary": "{address} is a standby or disaster recovery server of Vault (HTTP {status}), which does not serve "
+    "this. Give the address of the active server as url.",
+    "too_large": "The answer of {address} is larger than 1 MiB, which no bundle is. Is it Vault?",
+    "not_vault": "{address} answered with something that is not Vault's (HTTP {status}). A proxy or another service "
+    "may stand in between: check url.",
+    "rejected": "Vault at {address} does not accept the request (HTTP {status}). Check namespace, mount_point, path "
+    "and version.",
+    "unknown": "Asking {address} failed in a way that is not known here.",
+}
+
+
+def explain(reason: str, settings: VaultSettings, **details: t.Any) -> str:
+    """The message for a reason: what was tried, what came back, and the next step."""
+    host = settings.host
+    return MESSAGES[reason].format_map(
+        {
+            "address": settings.address,
+            "host": host,
+            "tailnet": " Is this machine on the tailnet (tailscale status)?" if host.endswith(".ts.net") else "",
+            "secret_path": settings.secret_path,
+            "mount": f"{settings.mount_point}/",
+            "namespace": f" in namespace {settings.namespace}" if settings.namespace else "",
+            "token": settings.token_source,
+            "ca": settings.ca_source,
+            "status": "?",
+            "version": "?",
+            "when": "?",
+            "undelete": "?",
+            "timeout": 0,
+            **{key: value for key, value in details.items() if value is not None},
+        }
+    )
+
+
+def failure_of(error: BaseException) -> VaultFailure:
+    """Find the cause in what a library raised, by types and numbers."""
+    chain = list(_chain(error))
+    for find in (_own_cause, _tls_cause, _network_cause):
+        for link in chain:
+            reason = find(link)
+            if reason:
+                return VaultFailure(reason, answered=reason in ("too_large", "closed") or reason.startswith("tls"))
+    return VaultFailure("unknown")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and every exception that it wraps in one way or another."""
+    pending, seen = [error], set()
+    while pending:
+        link = pending.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        inner = (getattr(link, "reason", None), link.__cause__, link.__context__, *link.args)
+        pending += [candidate for candidate in inner if isinstance(candidate, BaseException)]
+
+
+def _own_cause(link: BaseException) -> str | None:
+    names = {"DeadlineReached": "timeout", "AnswerTooLarge": "too_large", "ProxyError": "proxy"}
+    return names.get(type(link).__name__)
+
+
+# X.509 verification errors, as OpenSSL numbers them.
+_VERIFY_CODES: t.Final = {9: "tls_expired", 10: "tls_expired", 62: "tls_wrong_name", 64: "tls_wrong_name"}
+_NOT_TLS: t.Final = (
+    "WRONG_VERSION_NUMBER",
+    "HTTP_REQUEST",
+    "UNKNOWN_PROTOCOL",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "UNEXPECTED_MESSAGE",
+)
+
+
+def _tls_cause(link: BaseException) -> str | None:
+    if isinstance(link, ssl.SSLCertVerificationError):
+        return _VERIFY_CODES.get(link.verify_code, "tls_unknown_ca")
+    if isinstance(link, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "closed"
+    if isinstance(link, ssl.SSLError):
+        return "tls_not_tls" if link.reason in _NOT_TLS else "tls"
+    return None
+
+
+_ERRNOS: t.Final = {
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "no_route",
+    errno.ENETUNREACH: "no_route",
+    errno.EHOSTDOWN: "no_route",
+    errno.ENETDOWN: "no_route",
+    errno.EADDRNOTAVAIL: "no_route",
+    errno.ETIMEDOUT: "timeout",
+    errno.ECONNRESET: "closed",
+    errno.EPIPE: "closed",
+    errno.ECONNABORTED: "closed",
+}
+_NAMES: t.Final = {
+    "LocationParseError": "unresolved",
+    "RemoteDisconnected": "closed",
+    "IncompleteRead": "closed",
+    "InvalidChunkLength": "closed",
+    "BadStatusLine": "not_vault",
+    "LineTooLong": "not_vault",
+    "ContentDecodingError": "not_vault",
+}
+
+
+def _network_cause(link: BaseException) -> str | None:
+    if isinstance(link, socket.gaierror):
+        return "unresolved_now" if link.errno == socket.EAI_AGAIN else "unresolved"
+    if isinstance(link, UnicodeError):
+        return "unresolved"
+    if isinstance(link, TimeoutError):
+        return "timeout"
+    if isinstance(link, OSError) and link.errno in _ERRNOS:
+        return _ERRNOS[link.errno]
+    return _NAMES.get(type(link).__name__)
+
+
+_STATUS: t.Final[dict[int, str]] = {
+    400: "rejected",
+    403: "forbidden",
+    404: "not_found",
+    405: "rejected",
+    429: "quota",
+    472: "secondary",
+    473: "secondary",
+    500: "unavailable",
+    501: "not_initialised",
+    502: "unavailable",
+    503: "unavailable",
+    504: "unavailable",
+}
+
+
+def answer_failure(status: int, headers: Mapping[str, str], body: bytes) -> VaultFailure | None:
+    """What an answer means that is no success. Only JSON as Vault writes it is believed to be Vault's."""
+    if 300 <= status < 400:
+        return VaultFailure("redirected", answered=True, status=status)
+    if status == 400 and b"HTTP request to an HTTPS server" in body[:200]:
+        return VaultFailure("needs_tls", answered=True, status=status)
+    answer = _vault_json(body)
+    retry_after = _retry_after(headers.get("Retry-After")) if status in (429, 503) else None
+    if answer is None:
+        return VaultFailure("not_vault", answered=True, status=status)
+    if status == 200 or (status == 404 and _has_metadata(answer)):
+        return None
+    if status == 404 and answer.get("errors"):
+        return VaultFailure("no_mount", answered=True, status=status)
+    return VaultFailure(
+        _STATUS.get(status, "rejected"),
+        answered=True,
+        status=status,
+        retry_after=retry_after,
+        bad_token=status == 403 and _refuses_the_token(answer.get("errors")),
+    )
+
+
+def _refuses_the_token(errors: t.Any) -> bool:
+    """Whether a 403 is about the token itself. Vault adds "invalid token" then, since 1.17; OpenBao answers before it
+    looks at any policy, and only what a policy denies is counted ("1 error occurred: ..."). No proof: it may be either.
+    """
+    return isinstance(errors, list) and any(
+        isinstance(error, str) and (error == "permission denied" or "invalid token" in error) for error in errors
+    )
+
+
+def _vault_json(body: bytes) -> dict[str, t.Any] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    known = ("data", "errors", "auth", "sealed")
+    return answer if isinstance(answer, dict) and any(key in answer for key in known) else None
+
+
+def _has_metadata(answer: Mapping[str, t.Any]) -> bool:
+    """KV v2 answers 404 for a deleted version, too, with what it knows of it."""
+    data = answer.get("data")
+    return isinstance(data, dict) and isinstance(data.get("metadata"), dict)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """The seconds a server asks us to wait. A date instead of a number is not used: clocks differ."""
+    return float(value) if value is not None and value.strip().isdecimal() else None

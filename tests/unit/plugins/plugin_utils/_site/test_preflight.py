@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the chosen phases lack, and nothing that the others lack."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
+    Fields,
+    Use,
+    field_problems,
+    kubeconfig_problems,
+    package_problems,
+)
+
+FIELDS = Fields(
+    declared=("ID", "GIT", "KEY", "AGE"),
+    invalid=("ID",),
+    problems=("ID: from vault v1 is wrong", "GIT: no source has a value", "AGE: no source has a value"),
+    uses=(Use("vms", ("ID",)), Use("seed", ("KEY",), ("AGE",)), Use("flux", ("GIT",))),
+)
+
+
+@pytest.mark.parametrize(
+    ("phases", "named"),
+    [
+        (["secrets"], ["ID", "GIT", "AGE"]),
+        (["secrets", "vms"], ["ID"]),
+        (["secrets", "flux"], ["GIT"]),
+        (["secrets", "seed"], []),
+        (["secrets", "vms", "seed", "flux"], ["ID", "GIT"]),
+    ],
+)
+def test_only_fields_that_a_chosen_phase_cannot_do_without_count(phases: list[str], named: list[str]) -> None:
+    assert [problem.partition(":")[0] for problem in field_problems(FIELDS, phases)] == named
+
+
+def test_a_wrong_value_counts_for_an_optional_use_too() -> None:
+    fields = Fields(("AGE",), ("AGE",), (), ("AGE: from file age is wrong",), (Use("seed", (), ("AGE",)),))
+    assert field_problems(fields, ["seed"]) == ["AGE: from file age is wrong"]
+
+
+def test_a_field_that_may_be_missing_is_missed_all_the_same_by_a_phase_that_needs_it() -> None:
+    fields = Fields(("KEY",), missing=("KEY",), uses=(Use("seed", ("KEY",)), Use("talos", (), ("KEY",))))
+    [problem] = field_problems(fields, ["seed", "talos"])
+    assert problem.startswith("KEY: phase seed needs this field, and no source has a value.")
+    assert field_problems(fields, ["talos"]) == []
+
+
+@pytest.mark.parametrize("use", [Use("seed", ("SOPS",)), Use("seed", (), ("SOPS",))])
+def test_a_field_that_nobody_declared_is_told_from_one_without_a_value(use: Use) -> None:
+    [problem] = field_problems(Fields(("ID",), uses=(use,)), ["seed"])
+    assert problem.startswith("SOPS: phase seed uses this field, and tazlab_fields does not declare it.")
+
+
+def test_packages_are_told_together_and_only_those_of_the_chosen_phases() -> None:
+    [problem] = package_problems(["secrets", "vms", "talos"], lambda package: package == "requests", "/py")
+    assert "ansible-playbook: kubernetes, proxmoxer." in problem
+    assert problem.endswith("/py -m pip install kubernetes proxmoxer")
+    assert list(package_problems(["secrets"], lambda package: False, "/py")) == []
+
+
+@pytest.mark.parametrize(
+    ("phases", "is_file", "check_mode", "count"),
+    [
+        (["secrets", "seed"], False, False, 1),
+        (["secrets", "flux"], False, False, 1),
+        (["secrets", "seed", "flux"], True, False, 0),
+        (["secrets", "seed"], False, True, 0),
+        (["secrets", "talos", "seed"], False, False, 0),
+        (["secrets", "vms"], False, False, 0),
+    ],
+)
+def test_a_phase_that_needs_a_cluster_is_told_when_there_is_none(
+    phases: list[str], is_file: bool, check_mode: bool, count: int
+) -> None:
+    assert len(list(kubeconfig_problems(phases, "/state/kubeconfig", is_file, check_mode))) == count

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a new etcd may be made: every combination of what machines and the note of a birth can say."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note, Verdict, judge
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Standing
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State
+
+CP = Node("cp-1", "192.0.2.11", "control_plane")
+CP2 = Node("cp-2", "192.0.2.12", "control_plane")
+WORKER = Node("worker-1", "192.0.2.21", "worker")
+NEW, OURS, SILENT = Standing.MAINTENANCE, Standing.OURS, Standing.SILENT
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "birth", "signs", "verdict"),
+    [
+        (NEW, NEW, Birth.NONE, [], Verdict.BIRTH),
+        (NEW, NEW, Birth.NONE, ["a worker"], Verdict.LOST),
+        (NEW, NEW, Birth.BEGUN, ["a worker"], Verdict.GOING_ON),
+        (OURS, NEW, Birth.BEGUN, ["a worker"], Verdict.GOING_ON),
+        (OURS, NEW, Birth.ASKED, ["a worker"], Verdict.GOING_ON),
+        # The first control plane was asked and is another machine now.
+        (NEW, NEW, Birth.ASKED, ["a worker"], Verdict.LOST),
+        (NEW, NEW, Birth.ASKED, [], Verdict.BIRTH),
+        (NEW, OURS, Birth.ASKED, [], Verdict.LIVING),
+        (NEW, OURS, Birth.NONE, [], Verdict.LIVING),
+        (OURS, OURS, Birth.NONE, ["a worker"], Verdict.LIVING),
+        (SILENT, OURS, Birth.NONE, [], Verdict.LIVING),
+        (SILENT, NEW, Birth.NONE, ["a worker"], Verdict.UNKNOWN),
+    ],
+)
+def test_the_machines_and_the_note_decide_together(
+    first: Standing, second: Standing, birth: Birth, signs: list[str], verdict: Verdict
+) -> None:
+    assert judge({WORKER: OURS, CP: first, CP2: second}, birth, lambda: signs) is verdict
+
+
+@pytest.mark.parametrize(
+    ("birth", "signs", "verdict"),
+    [
+        # A worker that has lost its control plane and rebooted answers nobody.
+        (Birth.NONE, [], Verdict.UNKNOWN),
+        (Birth.ASKED, [], Verdict.UNKNOWN),
+        (Birth.NONE, ["its API"], Verdict.LOST),
+        (Birth.BEGUN, [], Verdict.GOING_ON),
+    ],
+)
+def test_a_silent_worker_is_no_birth(birth: Birth, signs: list[str], verdict: Verdict) -> None:
+    assert judge({WORKER: SILENT, CP: NEW}, birth, lambda: signs) is verdict
+
+
+@pytest.mark.parametrize("content", ["", "beg", "nonsense"])
+def test_a_note_that_is_not_whole_counts_as_an_etcd_that_was_asked(tmp_path: Path, content: str) -> None:
+    note = Note(State(tmp_path))
+    (tmp_path / "birth").write_text(content)
+    assert note.read() is Birth.ASKED
+
+
+def test_a_note_is_private_and_goes(tmp_path: Path) -> None:
+    note = Note(State(tmp_path))
+    assert note.read() is Birth.NONE
+    for birth in (Birth.BEGUN, Birth.ASKED):
+        note.write(birth)
+        assert note.read() is birth
+        assert stat.S_IMODE((tmp_path / "birth").stat().st_mode) == 0o600
+    note.write(Birth.NONE)
+    assert list(tmp_path.iterdir()) == []
+    note.write(Birth.NONE)
