@@ -181,7 +181,7 @@ class ActionModule(SecretAction):
             Check(
                 name,
                 tuple(declared[field] for field in names),
-                lambda values, _source, use=use, names=names: use(*(values[field] for field in names)),
+                _using(names, use),
             )
             for name, names, use in table
         ]
@@ -325,6 +325,11 @@ def _json_file(params: Mapping[str, t.Any]) -> Path | None:
             f"json_file: {path} is inside the recovery anchor {anchor}, which is never written. Name another place."
         )
     return path
+
+
+def _using(names: t.Sequence[str], use: t.Callable[..., str]) -> t.Callable[[t.Mapping[str, str], str], str]:
+    """What uses these fields, as a check wants it: with all values and their source."""
+    return lambda values, _source: use(*(values[name] for name in names))
 
 
 def _authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:

@@ -20,7 +20,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight i
     kubeconfig_problems,
     package_problems,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import machine_problems, setting_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machine_problems
 
 NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
 

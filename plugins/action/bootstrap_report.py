@@ -13,6 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary as _report
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, timings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
 
 class ActionModule(ControllerAction):
@@ -41,8 +42,9 @@ class ActionModule(ControllerAction):
         end = starts.pop()[1] if complete else time.time()
         spent = timings(starts, end)
         verdict = _report.verdict([name for name, started in starts], complete, self.check_mode)
+        told = params["secrets"] or {}
         sections = {
-            "Secrets": _report.secrets(**(params["secrets"] or {})),
+            "Secrets": _report.secrets(**told, given=(told.get("vault") or {}).get("reason") == OK),
             "VMs": _report.vms(params["vms"]),
             "Nodes": _report.nodes(params["talos"]),
             "Seeded": _report.seeds(params["seeds"], self.check_mode),

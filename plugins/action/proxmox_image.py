@@ -14,8 +14,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client i
     Connection,
     ProxmoxClient,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import Image, ImageStore
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import ImageStore
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import Image
 
 
 class ActionModule(ControllerAction):

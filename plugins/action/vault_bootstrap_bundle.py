@@ -16,7 +16,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.report import vault_lines, vault_report
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import by_field, refuse_invalid
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import (
     BUNDLE_OPTIONS,
@@ -24,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options im
     VAULT_OPTIONS,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.report import vault_lines, vault_report
 
 
 class ActionModule(SecretAction):

@@ -9,8 +9,8 @@ import os
 import typing as t
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import BOOTSTRAP_TOKEN, OperatorAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import from_variables
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import FileKeeper, Keeper

@@ -83,7 +83,7 @@ class ActionModule(OperatorAction):
         if params["max_versions"] is not None and params["max_versions"] < 1:
             raise BootstrapError("max_versions: must be at least 1. Leave it out to keep what Vault has.")
         if params["state"] == "absent":
-            return self._published(params, fields, lambda _vault, stored: plan_absent(names, stored.data), {})
+            return self._published(params, fields, lambda _vault, stored: plan_absent(names or (), stored.data), {})
         chosen = _chosen(fields, names, params["values"] or params["value_files"])
         wanted = self._wanted(params, chosen)
 
@@ -110,7 +110,7 @@ class ActionModule(OperatorAction):
         self, params: Mapping[str, t.Any], fields: Sequence[Field], found: Mapping[str, Found]
     ) -> dict[str, Keeper]:
         """Where the anchor's owner keeps each value: the file that it was read from, else where it is looked for."""
-        keepers = {}
+        keepers: dict[str, Keeper] = {}
         for known in fields:
             read = found[known.name].provenance if known.name in found else None
             if read is not None and read.source == "file":

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import machines
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machines
 
 
 def _machines(groups: t.Any, hostvars: t.Any, patches: bool = False) -> list[dict[str, t.Any]]:

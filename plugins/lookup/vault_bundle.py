@@ -91,7 +91,7 @@ _QUICK: t.Final = (
 )
 
 
-class LookupModule(LookupBase):
+class LookupModule(LookupBase):  # type: ignore[misc]
     """Fields of the bundle, which whoever comes first in a run resolves for all."""
 
     def run(self, terms: list[t.Any], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:

@@ -201,7 +201,7 @@ class Broker:
             argv = (process / "cmdline").read_bytes().split(b"\0") if process.name.isdecimal() else []
         except OSError:
             return False
-        return len(argv) > 4 and b"_broker import" in argv[-4] and argv[-2] == b"%d" % run
+        return len(argv) > 4 and b".broker import" in argv[-4] and argv[-2] == b"%d" % run
 
 
 def goals(found: list[Figure], renewal: int | None) -> Iterator[tuple[str, float, float]]:

@@ -22,9 +22,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client i
     ProxmoxError,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import UNFINISHED, Machine, Source
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import Image, ImageStore
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import ImageStore
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import TaskFailed, Tasks
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import VmLayer
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import Image
 from lab.pve import TOKEN_ID, TalosPve, serving
 from lab.tls import Authority
 

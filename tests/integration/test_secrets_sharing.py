@@ -228,7 +228,7 @@ def _broker(run: subprocess.Popen[bytes]) -> list[int]:
     found = []
     for process in Path("/proc").iterdir():
         argv = _read(process / "cmdline").split(b"\0") if process.name.isdecimal() else []
-        if len(argv) > 4 and b"_broker import" in argv[-4] and argv[-2] == b"%d" % run.pid:
+        if len(argv) > 4 and b".broker import" in argv[-4] and argv[-2] == b"%d" % run.pid:
             found.append(int(process.name))
     return found
 

@@ -103,4 +103,6 @@ class SecretAction(ControllerAction):
     def arguments(self) -> dict[str, t.Any]:
         given = {name: value for name, value in self._task.args.items() if value is not None}
         lacking = [name for name in self.argument_spec if name not in given and name not in self.never_from_variables]
-        return plain({**from_variables(lacking, self._templar.available_variables, self._templar.template), **given})
+        variables = from_variables(lacking, self._templar.available_variables, self._templar.template)
+        found: dict[str, t.Any] = plain({**variables, **given})
+        return found

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODE_OPTIONS, client_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State

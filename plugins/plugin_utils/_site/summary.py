@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PHASES, PREFLIGHT, Timing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
 RULE = "-" * 78
 
@@ -27,12 +26,15 @@ def table(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def secrets(
-    sources: Mapping[str, Any], vault: Mapping[str, Any], missing: Sequence[str], drift: Sequence[Any]
+    sources: Mapping[str, Any], vault: Mapping[str, Any], missing: Sequence[str], drift: Sequence[Any], *, given: bool
 ) -> list[str]:
-    """Each field with its source; then what Vault said, what is missing and where the anchor disagrees."""
+    """Each field with its source; then what Vault said, what is missing and where the anchor disagrees.
+
+    C{given} says whether Vault gave the bundle.
+    """
     lines = table([name, source.get("label", "?")] for name, source in sources.items())
     lines += [f"  {name}  MISSING" for name in missing]
-    if vault.get("reason") == OK:
+    if given:
         token = vault.get("token") or {}
         if token.get("expires_at"):
             lines.append(f"  The bootstrap token dies on {token['expires_at']} unless it is renewed.")

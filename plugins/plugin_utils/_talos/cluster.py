@@ -18,12 +18,8 @@ from urllib.parse import urlsplit
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import decoded_length
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import (
-    SCHEMATIC,
-    VERSION,
-    numbers,
-    talos_problem,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers, talos_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
 
 SECRETBOX_BYTES = 32
 FACTORY = "https://factory.talos.dev"

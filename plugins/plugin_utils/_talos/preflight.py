@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import VERSION
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     Cluster,
@@ -44,6 +43,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import Wanted, change_problems, living
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
 
 # A node that does not answer may not have been made yet. It is not waited for.
 LOOK_SECONDS = 5.0

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import VERSION, numbers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import main_document
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing, by_hand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
 
 # Where a configuration names the images of Kubernetes, whose tags carry its version.
 KUBERNETES_IMAGES = (

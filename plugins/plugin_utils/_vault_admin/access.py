@@ -49,7 +49,7 @@ class Finding:
 class Part(t.Protocol):
     """One thing in Vault that has to stand."""
 
-    kind: str
+    kind: t.ClassVar[str]
 
     @property
     def path(self) -> str:

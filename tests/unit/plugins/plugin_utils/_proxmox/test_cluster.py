@@ -17,7 +17,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
     Machine,
     Source,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.image_store import Image
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.preflight import (
     Place,
     Targets,
@@ -25,6 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.prefligh
     readable,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import plan_absent, plan_present
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import Image
 
 MACHINE = Machine("cp-1", 101, "pve", 2, 4096, 32, "", 24, "", (), "vmbr0", "", "")
 SOURCE = Source("home", "local-lvm", "local:import/i.qcow2", "", False)

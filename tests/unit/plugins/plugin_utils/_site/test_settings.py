@@ -10,11 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import (
-    machine_problems,
-    machines,
-    setting_problems,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machine_problems, machines
 
 HOST = {
     "ansible_host": "192.0.2.11",

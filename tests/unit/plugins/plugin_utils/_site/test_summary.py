@@ -15,7 +15,7 @@ def test_each_field_is_shown_with_its_source_and_what_is_missing_stands_out() ->
     sources = {"GITHUB_TOKEN": {"label": "vault v3"}, "PROXMOX_TOKEN_ID": {"label": "file proxmox-token-id"}}
     vault = {"reason": "ok", "token": {"expires_at": "2026-12-26T03:00:00Z"}}
     drift = [{"message": "github-token differs from Vault's GITHUB_TOKEN"}]
-    assert _report.secrets(sources, vault, ["VAULT_CA_CRT"], drift) == [
+    assert _report.secrets(sources, vault, ["VAULT_CA_CRT"], drift, given=True) == [
         "  GITHUB_TOKEN      vault v3",
         "  PROXMOX_TOKEN_ID  file proxmox-token-id",
         "  VAULT_CA_CRT  MISSING",
@@ -25,7 +25,8 @@ def test_each_field_is_shown_with_its_source_and_what_is_missing_stands_out() ->
 
 
 def test_a_vault_that_gave_nothing_is_loud() -> None:
-    assert _report.secrets({}, {"reachable": True, "reason": "sealed"}, [], []) == ["  VAULT GAVE NO BUNDLE: sealed"]
+    vault = {"reachable": True, "reason": "sealed"}
+    assert _report.secrets({}, vault, [], [], given=False) == ["  VAULT GAVE NO BUNDLE: sealed"]
 
 
 @pytest.mark.parametrize(("check_mode", "made"), [(False, "made"), (True, "would be made")])
