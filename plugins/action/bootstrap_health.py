@@ -22,7 +22,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import write_private_file
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses as uses
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import (
     DEAD,
     NOT_RENEWED,

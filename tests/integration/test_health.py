@@ -18,7 +18,7 @@ import yaml
 from hvac.exceptions import Forbidden
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses as uses
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import vault_time
 from lab.bundle import write_anchor
 from lab.git import GitServer

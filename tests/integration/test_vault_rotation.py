@@ -23,9 +23,9 @@ from hvac.exceptions import Forbidden
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import PrivateFile
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import BoundedAdapter
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenSpec
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import BoundedAdapter
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin import delivery as _token_delivery
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin, bounded
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings

@@ -433,7 +433,7 @@ def test_a_connection_lost_after_the_write_is_found_by_the_next_run(
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import BoundedAdapter
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import BoundedAdapter
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin, bounded
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (

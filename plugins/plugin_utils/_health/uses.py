@@ -90,7 +90,7 @@ def _pem(given: t.Any) -> str:
 
 def tailscale(token_url: str, ca_cert: str, login: tuple[str, str]) -> str:
     """Tailscale gives a short-lived token for the pair; it is not used."""
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import bounded_session, tls_context
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
 
     host = urlsplit(token_url).hostname or token_url
     context = tls_context(_pem(ca_cert) or None, validate=True)
@@ -127,7 +127,7 @@ def secretbox(state_dir: Path, key: str) -> str:
 
 def authority(settings: VaultSettings, ca_pem: str) -> str:
     """The CA verifies the very server that the bundle comes from."""
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import tls_context
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import tls_context
 
     parts = urlsplit(settings.url)
     if parts.scheme != "https":

@@ -21,7 +21,7 @@ try:
     import hvac
     from hvac.adapters import RawAdapter
 
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import bounded_session, tls_context
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
 except ImportError:
     HAS_HVAC = False
 else:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests.utils
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.http import bounded_session, tls_context
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
 from lab.tls import Authority
 
 PROXY = "http://proxy.example.net:3128"
