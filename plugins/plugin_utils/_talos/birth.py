@@ -103,7 +103,7 @@ def refusal(cluster: str, missing: Sequence[Node], found: Sequence[str]) -> str:
     return (
         f"Cluster {cluster} lives, and the machines of its control plane do not: {names} "
         f"{'has' if len(missing) == 1 else 'have'} no configuration and no etcd, but {'; '.join(found)}. A new etcd "
-        "would be another, empty cluster. Nothing was changed. Bring the old control plane back, with its disk; or, "
+        "would be another, empty cluster. No node was changed. Bring the old control plane back, with its disk; or, "
         "where it is lost, destroy the rest of the cluster first (tazlab.bootstrap.destroy), so that all of it is born "
         f"anew. To give the machines that live a new, empty etcd, say that the old one is lost: -e "
         f"tazlab_etcd_lost={cluster}"
@@ -139,7 +139,7 @@ class Etcd:
     def advice(self) -> str:
         """What to do where machines stay silent that may be a living cluster's."""
         return (
-            f"Nothing was changed. Who is silent may belong to cluster {self.cluster} as it was before, and wait for "
+            f"No node was changed. Who is silent may belong to cluster {self.cluster} as it was before, and wait for "
             "its control plane: no new etcd is made beside it. Where the cluster is lost, destroy the rest of it first "
             f"(tazlab.bootstrap.destroy), or say so: -e tazlab_etcd_lost={self.cluster}"
         )

@@ -95,7 +95,7 @@ def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[str]
         if name != cluster.name:
             theirs = ", ".join(node.name for node, found in names.items() if found == name)
             yield (
-                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. Nothing is changed there. "
+                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. No node was changed. "
                 "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own."
             )
 
