@@ -19,10 +19,9 @@ from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables, plain, run_root
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, compile_expression
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Provenance, Resolution, accept
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.client import NoBroker, shared
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import Outcome

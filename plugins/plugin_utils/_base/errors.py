@@ -1,14 +1,32 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception that this collection raises on purpose. Private: other collections must not import it."""
+"""The exceptions that this collection raises on purpose. Private: other collections must not import it."""
 
 from __future__ import annotations
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
 
 class BootstrapError(Exception):
     """Something a user can act on.
 
     The message names the field or host, what was tried, what came back and the next step. It is built from our own
-    words and from names, never from a library's text about our input, which may quote a secret.
+    words and from names, never from a library's text about our input, which may quote a secret. Who catches the error
+    decides by C(code), C(subject) (the field, host or path) and C(status) (of HTTP), never by the message.
     """
+
+    def __init__(self, message: str, *, code: str = "failed", subject: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.subject = subject
+        self.status = status
+
+    @property
+    def problem(self) -> Problem:
+        """The error as one of several problems. The message stands for itself: it names its subject where it can."""
+        return Problem(self.code, "", str(self))
+
+
+class InvalidValue(Exception):
+    """The value is there, but it is not what its field says. The text tells why and never quotes the value."""

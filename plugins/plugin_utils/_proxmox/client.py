@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue, clean_token
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token
 
 ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "url": {"type": "str", "required": True},

@@ -13,6 +13,7 @@ import binascii
 import re
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 
 # What may surround a token: quotes of every sort, and marks that an editor, a mail or a browser leaves behind.
@@ -20,10 +21,6 @@ _AROUND: t.Final = (
     "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\ufeff\u200b\u200c\u200d\u2060\x00"
 )
 _PRINTABLE: t.Final = re.compile(r"[!-~]+")
-
-
-class InvalidValue(Exception):
-    """The value is there, but it is not what its field says. The text tells why and never quotes the value."""
 
 
 def clean(field: Field, raw: str) -> str | None:

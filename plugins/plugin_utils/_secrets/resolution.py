@@ -12,10 +12,10 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue, clean, same
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean, same
 
 
 @dataclass(frozen=True)

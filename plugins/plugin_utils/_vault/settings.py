@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import Content, exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import (
-    InvalidValue,
     certificates,
     clean_token,
     strip_token,

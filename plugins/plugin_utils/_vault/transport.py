@@ -13,7 +13,8 @@ import time
 import typing as t
 from urllib.request import getproxies_environment
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue, certificates
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import certificates
 
 try:
     import requests

@@ -13,14 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import Content, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import (
-    InvalidValue,
-    clean_token,
-    strip_token,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import login, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import VAULT_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue, clean, same
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean, same
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found
 
 ATTEMPTS: t.Final = 2

@@ -11,18 +11,14 @@ import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import (
     PrivateFile,
     write_private_file,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import (
-    InvalidValue,
-    clean_token,
-    strip_token,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import ROTATED
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.gone import given_up

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import (
-    InvalidValue,
     clean,
     decoded_length,
     pem_blocks,

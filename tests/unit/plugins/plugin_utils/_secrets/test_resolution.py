@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import FileProvider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import (
     Attempt,
