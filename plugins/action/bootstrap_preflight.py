@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import ALWAYS, PHASES, chosen, unknown_tags
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
@@ -24,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machine_problems
 
 NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
+PROBLEMS: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "dict", "default": []}
 
 
 class ActionModule(ControllerAction):
@@ -37,7 +39,7 @@ class ActionModule(ControllerAction):
                 "declared": NAMES,
                 "invalid": NAMES,
                 "missing": NAMES,
-                "problems": NAMES,
+                "problems": PROBLEMS,
                 "uses": {
                     "type": "list",
                     "elements": "dict",
@@ -51,7 +53,7 @@ class ActionModule(ControllerAction):
             },
         },
         "kubeconfig": {"type": "path", "required": True},
-        "problems": NAMES,
+        "problems": PROBLEMS,
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -61,13 +63,13 @@ class ActionModule(ControllerAction):
         kubeconfig = params["kubeconfig"]
         problems = setting_problems(params["settings"], phases)
         if {"vms", "talos"}.intersection(phases):
-            problems += machine_problems(params["machines"])
+            problems += [Problem("machine", "", text) for text in machine_problems(params["machines"])]
         problems += field_problems(_fields(params["fields"] or {}), phases)
         problems += package_problems(phases, _is_installed, sys.executable)
         problems += kubeconfig_problems(phases, kubeconfig, Path(kubeconfig).is_file(), self.check_mode)
-        problems += [problem for problem in params["problems"] if problem not in problems]
+        problems += _problems(params["problems"])
         if problems:
-            raise BootstrapError(_message(problems))
+            raise BootstrapError(_message(texts(problems)), code="preflight")
         self.progress(f"phases {', '.join(phases)}: every input is there and every system answers")
         warnings = [
             f"--tags {tag}: no phase of the bootstrap has this tag. There are {', '.join(PHASES)}."
@@ -77,7 +79,20 @@ class ActionModule(ControllerAction):
 
 
 def _fields(given: t.Mapping[str, t.Any]) -> Fields:
-    return Fields(**{**given, "uses": tuple(Use(**use) for use in given.get("uses", ()))})
+    return Fields(
+        declared=given.get("declared", ()),
+        invalid=given.get("invalid", ()),
+        missing=given.get("missing", ()),
+        problems=_problems(given.get("problems", ())),
+        uses=tuple(Use(**use) for use in given.get("uses", ())),
+    )
+
+
+def _problems(given: t.Iterable[t.Mapping[str, str]]) -> list[Problem]:
+    """What a module returned, as data again. Its text follows from the rest."""
+    return [
+        Problem(**{part: str(each.get(part, "")) for part in ("code", "subject", "what", "step")}) for each in given
+    ]
 
 
 def _is_installed(module: str) -> bool:

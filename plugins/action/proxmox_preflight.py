@@ -43,5 +43,5 @@ class ActionModule(ControllerAction):
             warnings = connection.warnings
             problems, absent = preflight(ProxmoxClient(connection), targets)
         except BootstrapError as error:
-            problems = [str(error)]
-        return {"problems": problems, "absent": absent, "warnings": warnings}
+            problems = [error.problem]
+        return {"problems": [problem.as_dict() for problem in problems], "absent": absent, "warnings": warnings}

@@ -25,14 +25,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
     creation,
     machine_problems,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import COMPLETE, CREATE, DELETE, Plan
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import (
-    COMPLETE,
-    CREATE,
-    DELETE,
-    Plan,
-    VmLayer,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import VmLayer
 
 
 class ActionModule(ControllerAction):

@@ -11,16 +11,15 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import SecretAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.report import source_lines
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import (
-    NEVER_SKIPPED,
     Provenance,
     accept,
-    by_field,
+    invalid,
     refuse_invalid,
     resolve,
 )
@@ -49,27 +48,27 @@ class ActionModule(SecretAction):
         origins = {known.name: _origin(sources.get(known.name)) for known in fields}
         fails = params["on_missing"] == "fail"
         known = accept(fields, values, origins)
-        invalid = {**by_field(known.invalid), **plain(params["invalid"] or {})}
+        wrong = {problem.subject: problem for problem in known.invalid}
+        wrong |= {name: invalid(name, what) for name, what in plain(params["invalid"] or {}).items()}
         if fails:
-            refuse_invalid(list(invalid.values()))
+            refuse_invalid(list(wrong.values()))
         # Who comes later is not asked for what is there and wrong.
-        resolution = resolve([each for each in fields if each.name not in invalid], known.found, providers)
-        invalid |= by_field(resolution.invalid)
+        resolution = resolve([each for each in fields if each.name not in wrong], known.found, providers)
+        wrong |= {problem.subject: problem for problem in resolution.invalid}
         if fails:
             refuse_invalid(resolution.invalid)
         register(found.value for found in resolution.found.values())
         if resolution.problems and fails:
-            raise BootstrapError(" ".join(resolution.problems))
-        for line in source_lines(fields, resolution, invalid):
+            raise refusal(resolution.problems)
+        for line in source_lines(fields, resolution, wrong):
             self.progress(line)
-        wrong = [f"{name}: {text.removeprefix(f'{name} ')}. {NEVER_SKIPPED}" for name, text in invalid.items()]
         drift = [f"{'The recovery anchor is stale: ' if each.name else ''}{each.message}." for each in resolution.drift]
         return {
             "secrets": {name: found.value for name, found in resolution.found.items()},
             "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},
             "missing": resolution.missing,
-            "invalid": invalid,
-            "problems": [*wrong, *resolution.problems],
+            "invalid": {name: problem.what for name, problem in wrong.items()},
+            "problems": [problem.as_dict() for problem in (*wrong.values(), *resolution.problems)],
             "drift": [entry.as_dict() for entry in resolution.drift],
             "warnings": [*resolution.warnings, *drift],
         }

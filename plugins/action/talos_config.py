@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note, Verdict
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
@@ -67,7 +67,7 @@ class ActionModule(TalosAction):
             def permit(found: t.Mapping[Node, Found]) -> None:
                 problems = living_problems(nodes, cluster, wanted, found, state)
                 if problems:
-                    raise BootstrapError(" ".join(problems))
+                    raise refusal(problems)
 
             seen = self._permitted(nodes, cluster, permit, deadline, etcd)
             changes = configure(

@@ -30,4 +30,4 @@ class ActionModule(TalosAction):
         return given | {"nodes": [node for node in nodes if "address" in node]} if isinstance(nodes, list) else given
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return {"problems": problems(params, Talosctl(), look=not params["pending"])}
+        return {"problems": [each.as_dict() for each in problems(params, Talosctl(), look=not params["pending"])]}

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -40,7 +40,7 @@ class ActionModule(TalosAction):
         cluster, state = cluster_of(params), self.state(params)
         problem = secretbox_problem(params["secretbox_key"]) or state.problem(params["anchor"])
         if problem:
-            raise BootstrapError(problem)
+            raise refusal([problem])
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         secrets, created = self._secrets(stored, params, talosctl, cluster, state)
@@ -74,7 +74,7 @@ class ActionModule(TalosAction):
             stored = secrets if created else state.read(SECRETS)
         problem = difference(stored or b"", path, key)
         if problem:
-            raise BootstrapError(problem)
+            raise refusal([problem])
         return stored or b"", created
 
     def _refuse_configured(self, nodes: Nodes, cluster: Cluster, timeout: int) -> None:
@@ -84,7 +84,7 @@ class ActionModule(TalosAction):
             return
         problems = refuse_foreign({node: nodes.look(node) for node in cluster.nodes}, have_secrets=False)
         if problems:
-            raise BootstrapError(" ".join(problems))
+            raise refusal(problems)
 
     def _talosconfig(self, generator: Generator, state: State) -> bool:
         """Write a talosconfig where there is none that serves."""

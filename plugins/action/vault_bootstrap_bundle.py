@@ -16,7 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import declared_fields
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import by_field, refuse_invalid
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import refuse_invalid
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import (
     BUNDLE_OPTIONS,
     ON_UNAVAILABLE,
@@ -55,7 +55,7 @@ class ActionModule(SecretAction):
             "bundle": {name: found.value for name, found in resolution.found.items()},
             "sources": {name: found.provenance.as_dict() for name, found in resolution.found.items()},
             "missing": resolution.missing,
-            "invalid": by_field(resolution.invalid),
+            "invalid": {problem.subject: problem.what for problem in resolution.invalid},
             "vault": vault_report(outcome),
             "warnings": warnings,
         }

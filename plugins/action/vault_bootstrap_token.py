@@ -37,10 +37,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.oper
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_look import (
     LOOKUP,
-    REFUSED,
-    TOO_NARROW,
+    Life,
+    Look,
+    look_at,
     look_up,
-    reads_bundle,
     renew,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_stores import (
@@ -229,8 +229,7 @@ class ActionModule(OperatorAction):
         if params["dest"]:
             token = FileStore(self._dest(params)).read()
             if token is None:
-                self.progress(f"{params['dest']} holds no token")
-                return {"changed": False, "state": "absent", "token": None}
+                return self._looked(params, params["dest"], Look(Life.ABSENT), [])
             params = {**params, "token": token}
         else:
             variables = self._templar.available_variables
@@ -240,32 +239,29 @@ class ActionModule(OperatorAction):
         if isinstance(settings, NoVault):
             raise BootstrapError(settings.message)
 
-        def asked(vault: VaultAdmin) -> tuple[TokenFacts | None, str]:
+        def asked(vault: VaultAdmin) -> Look:
             token, source = settings.token, settings.token_source
             if params["field"]:
                 store = BundleStore(vault, self._field(params))
                 token, source = store.read() or "", store.place
-            if not token:
-                return None, "there is none"
-            facts = work(vault, token, source)
-            if facts is not None:
-                return facts, facts.says
-            return None, TOO_NARROW if reads_bundle(vault, token, source) else REFUSED
+            return look_at(vault, token, source, work) if token else Look(Life.ABSENT)
 
-        facts, text = self.asking(settings, params, asked)
-        place = params["field"] or params["dest"] or settings.token_source
-        self.progress(f"token of {place}: {text}")
-        alive = facts is not None or text == TOO_NARROW
-        looks = params["operation"] == "inspect" and params["dest"] and alive
+        look = self.asking(settings, params, asked)
+        looks = params["operation"] == "inspect" and params["dest"] and look.alive
         notes = self._anchors_copy(params, settings.token) if looks else []
+        return self._looked(params, params["field"] or params["dest"] or settings.token_source, look, notes)
+
+    def _looked(self, params: dict[str, t.Any], place: str, look: Look, notes: list[str]) -> dict[str, t.Any]:
+        self.progress(f"token of {place}: it {look.text}")
         for note in notes:
             self.progress(note)
+        life = Life.ALIVE if look.alive else look.life
         return {
             "changed": False,
             "notes": notes,
-            "state": "alive" if alive else "dead",
-            "token": facts.as_dict() if facts else None,
-            "warnings": facts.warnings() if facts else [],
+            "state": life.value,
+            "token": look.facts.as_dict() if look.facts else None,
+            "warnings": look.facts.warnings() if look.facts else [],
         }
 
 

@@ -20,8 +20,8 @@ def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any])
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in found.namespaces
         ],
         "skipped": found.skipped,
-        "problems": found.problems,
-        "lacking": found.lacking,
+        "problems": [problem.as_dict() for problem in found.problems],
+        "lacking": [problem.as_dict() for problem in found.lacking],
         "needed": found.needed,
         "optional": found.optional,
     }

@@ -86,11 +86,12 @@ options:
     elements: dict
     default: []
   proxmox:
-    description: What C(tazlab_proxmox) holds in the inventory.
+    description:
+      - Where Proxmox VE is, and what the VMs use there - C(url), C(ca_cert), C(storage), C(image_storage), C(bridge).
     type: dict
     default: {}
   flux:
-    description: What C(tazlab_flux) holds in the inventory.
+    description: The repository that Flux follows - C(url), C(branch), C(username), C(ca_cert).
     type: dict
     default: {}
   tailscale_token_url:
@@ -100,10 +101,12 @@ options:
   tailscale_ca_cert:
     description: A file with the CA that signed its certificate, if it is none of the system's.
     type: path
-  eso_field:
-    description: The bundle's field that holds the ESO reader's token.
-    type: str
-    default: ESO_READER_TOKEN
+  logins:
+    description:
+      - For C(git) and for C(eso), the ESO reader, the field of the bundle with which one logs in there, if it is not
+        V(GITHUB_TOKEN) or V(ESO_READER_TOKEN).
+    type: dict
+    default: {}
   eso_path:
     description: The path below which the ESO reader may read.
     type: str

@@ -62,7 +62,7 @@ options:
       problems:
         description: What is wrong, as C(problems) of M(tazlab.bootstrap.secret_fallback) returns it.
         type: list
-        elements: str
+        elements: dict
         default: []
       uses:
         description: What each phase uses.
@@ -95,9 +95,11 @@ options:
     type: path
     required: true
   problems:
-    description: What the phases' own preflights found, each as one text with the next step.
+    description:
+      - What the phases' own preflights found, as the filter P(tazlab.bootstrap.problems#filter) gives it, each with
+        C(code), C(subject), C(what) and C(step).
     type: list
-    elements: str
+    elements: dict
     default: []
 seealso:
   - plugin: tazlab.bootstrap.machines

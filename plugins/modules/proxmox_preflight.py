@@ -72,10 +72,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: Each problem as one text - what, what came back, the next step. Empty when all is well.
+  description: Everything that is wrong. Empty when all is well.
   returned: success
   type: list
-  elements: str
+  elements: dict
+  contains:
+    code:
+      description: One word for programs, which stays whatever the words around it.
+      type: str
+    subject:
+      description: The VM, node, storage or token that it is about.
+      type: str
+    what:
+      description: What is wrong.
+      type: str
+    step:
+      description: What to do next.
+      type: str
+    text:
+      description: All of that in one text.
+      type: str
 absent:
   description: The names of the VMs that are not there, as far as the token may see them.
   returned: success

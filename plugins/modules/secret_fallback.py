@@ -119,10 +119,25 @@ problems:
   description:
     - For each required field that no source has, the places that were tried and what to do; and for each wrong value
       where it is.
-    - Each text begins with the field's name and a colon.
   returned: success
   type: list
-  elements: str
+  elements: dict
+  contains:
+    code:
+      description: One word for programs, which stays whatever the words around it.
+      type: str
+    subject:
+      description: The field's name.
+      type: str
+    what:
+      description: What is wrong.
+      type: str
+    step:
+      description: What to do next.
+      type: str
+    text:
+      description: All of that in one text.
+      type: str
 drift:
   description: Where the recovery anchor disagrees with Vault.
   returned: success

@@ -83,7 +83,7 @@ def flux(ansible_playbook: Callable[..., Run], lab: Lab) -> Callable[..., Run]:
         role = {"import_role": {"name": "tazlab.bootstrap.flux_bootstrap"}}
         tasks = [
             preflight,
-            {"debug": {"msg": "{{ flux_bootstrap_problems | default([]) | join('|') }}"}},
+            {"debug": {"msg": "{{ flux_bootstrap_problems | default([]) | map(attribute='text') | join('|') }}"}},
             role,
             {"debug": {"msg": "READY {{ flux_bootstrap_result.ready }} AT {{ flux_bootstrap_result.revision }}"}},
         ]

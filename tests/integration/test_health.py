@@ -125,7 +125,7 @@ def test_all_is_well_and_one_dead_credential_is_found_in_the_anchor(systems: Sys
     assert "From the anchor: NO, github-token was refused (401)" in run.output
     assert "drift: GITHUB_TOKEN: file github-token holds another value than Vault" in run.output
     assert "drift: bootstrap token: file bootstrap-token.txt holds another one than" in run.output
-    assert "; Vault refuses it" in run.output
+    assert "; it is refused by Vault" in run.output
     assert "ghp_stale" not in run.output
 
 

@@ -87,8 +87,8 @@ def test_whoever_does_not_answer_is_named_with_everything_else_that_is_wrong(wor
     del world.variables["tazlab_proxmox"]["storage"]
     run = world.run()
     text = "\n".join(problems(run))
-    assert "PROXMOX_TOKEN_ID: from file proxmox-token-id does not have the form user@realm!tokenid" in text
-    assert "TALOS_SECRETBOX_KEY: from file talos-secretbox-key decodes to 5 bytes, not to 32" in text
+    assert "PROXMOX_TOKEN_ID: the value from file proxmox-token-id does not have the form user@realm!tokenid" in text
+    assert "TALOS_SECRETBOX_KEY: the value from file talos-secretbox-key decodes to 5 bytes, not to 32" in text
     assert "ESO_READER_TOKEN: no source has a value. Tried: environment ESO_READER_TOKEN (not set); file eso" in text
     assert "tazlab_proxmox.storage: is not set." in text
     assert "tazlab_talos.schematic: 'latest' does not fit." in text

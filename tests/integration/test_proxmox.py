@@ -253,7 +253,7 @@ def test_the_preflight_reports_every_problem_and_never_fails(layer: Layer, pve: 
         proxmox_vms_machines=[machine(1), machine(2, node="pve2"), machine(3, node="pve9"), machine(4, vmid=None)],
     )
     assert run.returncode == 0, run.output
-    problems = layer.facts["problems"]
+    problems = [problem["text"] for problem in layer.facts["problems"]]
     expected = (
         "API token: it lacks VM.Allocate, VM.Config.CDROM",
         "API token: it lacks Datastore.AllocateTemplate on /storage/local.",
@@ -287,8 +287,8 @@ def test_what_keeps_proxmox_from_answering_is_one_clear_problem(
     run = layer.run(tasks_from="preflight", **variables)
     assert run.returncode == 0, run.output
     (problem,) = layer.facts["problems"]
-    assert message in problem
-    assert "canary" not in problem
+    assert message in problem["text"]
+    assert "canary" not in problem["text"]
 
 
 def test_the_preflight_leaves_what_is_missing_in_the_inventory_to_its_own_check(layer: Layer, pve: TalosPve) -> None:

@@ -240,7 +240,7 @@ def test_an_incomplete_anchor_is_one_error_that_names_every_place(world: World, 
     run, result = world.play()
     assert run.returncode == 0, run.output
     assert result["missing"] == ["GITHUB_TOKEN", "ESO_READER_TOKEN"]
-    assert [problem.partition(":")[0] for problem in result["problems"]] == result["missing"]
+    assert [problem["subject"] for problem in result["problems"]] == result["missing"]
 
 
 @pytest.mark.parametrize("away", ["refused"], indirect=True)
@@ -257,8 +257,8 @@ def test_a_value_that_is_wrong_is_an_error_that_names_its_source(world: World) -
     run, _result = world.play()
     assert run.returncode == 2
     output = " ".join(run.output.split())
-    assert f"PROXMOX_TOKEN_ID from vault v{version} does not have the form user@realm!tokenid" in output
-    assert f"GITHUB_TOKEN from vault v{version} holds a blank inside" in output
+    assert f"PROXMOX_TOKEN_ID: the value from vault v{version} does not have the form user@realm!tokenid" in output
+    assert f"GITHUB_TOKEN: the value from vault v{version} holds a blank inside" in output
     assert "one two" not in output
 
 

@@ -302,7 +302,7 @@ def test_nothing_leaks_when_the_answer_echoes_the_request(world: World) -> None:
         watch, output, status = world.run([ask, look], variables={"tazlab_vault_url": url})
         server.shutdown()
     assert status == 0, output
-    assert "GITHUB_TOKEN from vault v1 has more than one line" in output
+    assert "GITHUB_TOKEN: the value from vault v1 has more than one line" in output
     assert "HTTP 405" in output
     assert "This is a bug" not in output
     assert "report this bug" not in output

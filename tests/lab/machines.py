@@ -202,8 +202,8 @@ class TalosWorld:
         assert all(found["changed"] for found in self.results(*ALL).values())
 
     def problems(self, **variables: Any) -> list[str]:
-        found: list[str] = self.results("talos_preflight", **variables)["talos_preflight"]["problems"]
-        return found
+        found = self.results("talos_preflight", **variables)["talos_preflight"]["problems"]
+        return [problem["text"] for problem in found]
 
     def files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.state.iterdir()} if self.state.exists() else {}

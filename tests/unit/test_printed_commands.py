@@ -253,7 +253,7 @@ def test_a_file_is_closed_to_others(odd: Path) -> None:
 def test_a_secretbox_key_is_made() -> None:
     said = secretbox_problem("c2hvcnQ=")
     assert said is not None
-    done = run(said[said.index("openssl ") :])
+    done = run(said.step[said.step.index("openssl ") :])
     assert len(base64.b64decode(done.stdout)) == 32
     assert secretbox_problem(done.stdout.strip()) is None
 
@@ -279,7 +279,7 @@ def test_the_packages_that_are_missing_are_named_to_pip(odd: Path) -> None:
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
     (said,) = package_problems(["vms"], lambda name: False, str(python))
-    done = run(said[said.index(shlex.quote(str(python))) :])
+    done = run(said.step[said.step.index(shlex.quote(str(python))) :])
     assert done.stdout.split() == ["-m", "pip", "install", "proxmoxer", "requests"]
 
 

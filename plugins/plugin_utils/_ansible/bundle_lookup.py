@@ -17,7 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
     bundle_of,
     secret_place,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import refuse_invalid, resolve
@@ -87,7 +87,7 @@ def _resolved(
         refuse_invalid(filled.invalid)
         warnings += filled.warnings
         if filled.problems:
-            raise BootstrapError(" ".join(filled.problems))
+            raise refusal(filled.problems)
         bundle.found.update(filled.found)
     values = {name: found.value for name, found in bundle.found.items()}
     return {known.name: values.get(known.name) for known in wanted}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODE_OPTIONS, client_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
@@ -41,7 +41,7 @@ class TalosAction(ControllerAction):
         talosctl = Talosctl()
         problem = client_problem(talosctl.version(), version)
         if problem:
-            raise BootstrapError(problem)
+            raise refusal([problem])
         return talosctl
 
 

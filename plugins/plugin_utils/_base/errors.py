@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from collections.abc import Sequence
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 
 
 class BootstrapError(Exception):
@@ -26,6 +28,13 @@ class BootstrapError(Exception):
     def problem(self) -> Problem:
         """The error as one of several problems. The message stands for itself: it names its subject where it can."""
         return Problem(self.code, "", str(self))
+
+
+def refusal(problems: Sequence[Problem]) -> BootstrapError:
+    """One error for several problems, told together."""
+    first = problems[0]
+    subjects = dict.fromkeys(problem.subject for problem in problems)
+    return BootstrapError(" ".join(texts(problems)), code=first.code, subject=", ".join(subjects))
 
 
 class InvalidValue(Exception):

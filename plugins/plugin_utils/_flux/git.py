@@ -81,45 +81,55 @@ class Refusal:
 
     pattern: re.Pattern[str]
     words: str
+    code: str
+    status: int | None = None
 
 
-def _refusal(pattern: str, words: str) -> Refusal:
-    return Refusal(re.compile(pattern, re.IGNORECASE), words)
+def _refusal(pattern: str, code: str, words: str, status: int | None = None) -> Refusal:
+    return Refusal(re.compile(pattern, re.IGNORECASE), words, code, status)
 
 
 # The first that fits wins.
 REFUSALS = (
     _refusal(
         r"could not resolve host",
+        "unresolved",
         "its host name does not resolve. Check the address, and that this machine has DNS.",
     ),
     _refusal(
         r"certificate|SSL|TLS|gnutls",
+        "tls",
         "TLS failed. If the host's certificate is of a private CA, name that CA's file (tazlab_flux.ca_cert).",
     ),
     _refusal(
         r"failed to connect|connection refused|couldn't connect|timed out|timeout|too slow|network is unreachable"
         r"|no route to host",
+        "no_answer",
         "the host does not answer. Check the address, and that this machine reaches it.",
     ),
     _refusal(
         r"returned error: 3\d\d|redirect",
+        "redirected",
         "it redirects elsewhere, and the token must not follow. Write the address to which it redirects.",
     ),
-    _refusal(r"returned error: 403|write access|forbidden", "the token was refused (403). {token}"),
+    _refusal(r"returned error: 403|write access|forbidden", "forbidden", "the token was refused (403). {token}", 403),
     _refusal(
         r"authentication failed|could not read (username|password)|returned error: 401|terminal prompts disabled"
         r"|access denied|invalid credentials",
+        "unauthorised",
         "the login was refused (401). {token}",
+        401,
     ),
     _refusal(
         r"repository .*not found|returned error: 404|does not appear to be a git repository|not found",
+        "not_found",
         "there is no such repository, or the token may not see it. Check the address. {token}",
     ),
-    _refusal(r"returned error: 429", "the host has had too many requests (429). Wait a little and run again."),
-    _refusal(r"returned error: 5\d\d", "the host is in trouble (5xx). Wait a little and run again."),
+    _refusal(r"returned error: 429", "quota", "the host has had too many requests (429). Wait a little and run again."),
+    _refusal(r"returned error: 5\d\d", "unavailable", "the host is in trouble (5xx). Wait a little and run again."),
     _refusal(
         r"early EOF|hung up|empty reply|recv failure|reset by peer|rpc failed",
+        "closed",
         "the host broke the connection. Run again.",
     ),
 )
@@ -210,7 +220,11 @@ class Checkout:
         )
         for refusal in REFUSALS:
             if refusal.pattern.search(said):
-                raise BootstrapError(f"Git repository {url}: {refusal.words.format(token=token)}")
+                raise BootstrapError(
+                    f"Git repository {url}: {refusal.words.format(token=token)}",
+                    code=refusal.code,
+                    status=refusal.status,
+                )
         raise BootstrapError(
             f"Git repository {url}: Git could not read it, for a reason that we do not know. Try it by hand: "
             f"git ls-remote {shlex.quote(url)}"

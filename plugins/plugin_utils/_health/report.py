@@ -8,12 +8,12 @@ Pure: what uses a credential is given from outside.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import same
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found
@@ -29,6 +29,9 @@ NOT_RENEWED: t.Final = "not renewed"
 YES: t.Final = "yes"
 NO: t.Final = "NO"
 UNTRIED: t.Final = "not tried"
+
+# The statuses of HTTP by which a server refuses a credential.
+REFUSALS: t.Final = (401, 403)
 
 
 class Untried(Exception):
@@ -58,7 +61,7 @@ class Source:
 
     name: str
     values: Mapping[str, Found] = field(repr=False)
-    invalid: Mapping[str, str]
+    invalid: Mapping[str, Problem]
     why: str = ""
     ends: str = ""
 
@@ -69,7 +72,7 @@ class Check:
 
     name: str
     fields: tuple[Field, ...]
-    use: Callable[[Mapping[str, str], str], str] = field(repr=False)
+    use: Callable[[Mapping[str, str]], str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def _verdict(check: Check, source: Source, tried: list[tuple[Mapping[str, str], 
         return Verdict(UNTRIED, "no value")
     wrong = [known for known in check.fields if known.name in source.invalid]
     if wrong:
-        text = "; ".join(source.invalid[known.name] for known in wrong)
+        text = " ".join(source.invalid[known.name].what for known in wrong)
         return Verdict(NO, f"{_verb(wrong, 'is', 'are')} invalid", _labels(wrong, source), text)
     absent = [known for known in check.fields if known.name not in source.values]
     if absent:
@@ -218,23 +221,16 @@ def _verdict(check: Check, source: Source, tried: list[tuple[Mapping[str, str], 
 
 def _tried(check: Check, source: Source, values: Mapping[str, str]) -> Verdict:
     try:
-        return Verdict(YES, check.use(values, source.name))
+        return Verdict(YES, check.use(values))
     except Untried as error:
         return Verdict(UNTRIED, str(error))
     except BootstrapError as error:
-        status = _status(error)
-        short = f"{_verb(check.fields, 'was', 'were')} refused ({status})" if status else "did not serve"
+        refused = error.status in REFUSALS
+        short = f"{_verb(check.fields, 'was', 'were')} refused ({error.status})" if refused else "did not serve"
         return Verdict(NO, short, _labels(check.fields, source), str(error))
     except Exception as error:  # noqa: BLE001  # one check never ends the report; its text could quote a secret
         text = f"Unexpected {type(error).__name__} while it was used. Please report this bug."
         return Verdict(NO, "did not serve", _labels(check.fields, source), text)
-
-
-def _status(error: BootstrapError) -> str | None:
-    """The status with which a server refused a credential, if that is what happened."""
-    known = str(getattr(error, "status", "") or "")
-    found = re.search(r"\((?:HTTP )?(401|403)\)", str(error))
-    return known if known in ("401", "403") else found[1] if found else None
 
 
 def _verb(fields: Sequence[Field], one: str, more: str) -> str:

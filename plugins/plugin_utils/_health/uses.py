@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Untried
@@ -25,13 +25,17 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.preflight import Targets, preflight, readable
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain, failure_of
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import NoVault, VaultSettings
 
 SECONDS: t.Final = 30
 
 
 def proxmox(
-    settings: Mapping[str, t.Any], cluster: str, machines: Sequence[Mapping[str, t.Any]], token: tuple[str, str]
+    settings: Mapping[str, t.Any],
+    cluster: str,
+    machines: Sequence[Mapping[str, t.Any]],
+    token_id: str,
+    token_secret: str,
 ) -> str:
     """The token may do all that site.yml needs."""
     if not settings.get("url"):
@@ -39,8 +43,8 @@ def proxmox(
     connection = Connection.from_params(
         {
             "url": settings["url"],
-            "token_id": token[0],
-            "token_secret": token[1],
+            "token_id": token_id,
+            "token_secret": token_secret,
             "ca_cert": settings.get("ca_cert") or None,
             "validate_certs": True,
             "timeout": SECONDS,
@@ -55,7 +59,7 @@ def proxmox(
     )
     problems, _absent = preflight(ProxmoxClient(connection), targets)
     if problems:
-        raise BootstrapError(" ".join(problems))
+        raise refusal(problems)
     if not targets.places:
         return "serves; no VM in the inventory, so no VM's privileges were looked at"
     count = len(targets.places)
@@ -64,11 +68,12 @@ def proxmox(
 
 def git(settings: Mapping[str, t.Any], password: str) -> str:
     """The token reads the branch that Flux follows."""
-    if not settings.get("url"):
-        raise Untried("tazlab_flux has no url")
+    for name in ("url", "branch"):
+        if not settings.get(name):
+            raise Untried(f"tazlab_flux has no {name}")
     remote = Remote(
         url=str(settings["url"]),
-        branch=str(settings.get("branch") or "main"),
+        branch=str(settings["branch"]),
         username=str(settings.get("username") or "git"),
         password=password,
         ca_pem=_pem(settings.get("ca_cert")),
@@ -88,13 +93,13 @@ def _pem(given: t.Any) -> str:
     return content.text
 
 
-def tailscale(token_url: str, ca_cert: str, login: tuple[str, str]) -> str:
+def tailscale(token_url: str, ca_cert: str, client_id: str, client_secret: str) -> str:
     """Tailscale gives a short-lived token for the pair; it is not used."""
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
 
     host = urlsplit(token_url).hostname or token_url
     context = tls_context(_pem(ca_cert) or None, validate=True)
-    form = {"grant_type": "client_credentials", "client_id": login[0], "client_secret": login[1]}
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
     try:
         with bounded_session(token_url, time.monotonic() + SECONDS, context) as session:
             answer = session.post(token_url, data=form, allow_redirects=False)
@@ -106,7 +111,9 @@ def tailscale(token_url: str, ca_cert: str, login: tuple[str, str]) -> str:
     if answer.status_code in (400, 401, 403):
         raise BootstrapError(
             f"{host} refused the OAuth client ({answer.status_code}). Make a new one in the admin console, then rotate "
-            "both of its fields."
+            "both of its fields.",
+            code="forbidden",
+            status=answer.status_code,
         )
     raise BootstrapError(f"{host} answered with HTTP {answer.status_code}, which says nothing of the OAuth client.")
 
@@ -121,12 +128,14 @@ def secretbox(state_dir: Path, key: str) -> str:
         return "well formed; no cluster was born yet"
     problem = difference(content.text.encode(), path, key)
     if problem:
-        raise BootstrapError(problem)
+        raise refusal([problem])
     return "the one of secrets.yaml"
 
 
-def authority(settings: VaultSettings, ca_pem: str) -> str:
+def authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
     """The CA verifies the very server that the bundle comes from."""
+    if isinstance(settings, NoVault):
+        raise Untried(settings.message)
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import tls_context
 
     parts = urlsplit(settings.url)

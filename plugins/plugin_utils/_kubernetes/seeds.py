@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+
+TABLE = "cluster_seed_objects"
 KINDS = ("Secret", "ConfigMap")
 KEYS = frozenset({"kind", "namespace", "name", "type", "data", "values", "labels", "optional", "enabled"})
 # What Kubernetes allows as an object's name and as a key of data.
@@ -29,8 +32,8 @@ class Seeds:
 
     objects: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    lacking: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    lacking: list[Problem] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
     optional: list[str] = field(default_factory=list)
 
@@ -59,7 +62,8 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
         key = (str(entry["kind"]), str(entry["namespace"]), str(entry["name"]))
         label = "{} {}/{}".format(*key)
         if key in seen:
-            result.problems.append(f"{label}: stands twice in cluster_seed_objects. Write it as one entry.")
+            twice = Problem("duplicate", label, "stands twice in cluster_seed_objects.", "Write it as one entry.")
+            result.problems.append(twice)
             continue
         seen.add(key)
         names = [str(name) for name in (entry.get("data") or {}).values()]
@@ -78,43 +82,46 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
             )
         else:
             result.lacking.append(
-                f"{label}: {_and(missing)} {_has(missing)} no value in any source. Write it into the bundle or the "
-                "recovery anchor; or mark the entry as optional in cluster_seed_objects."
+                Problem(
+                    "missing",
+                    label,
+                    f"{_and(missing)} {_has(missing)} no value in any source.",
+                    "Write it into the bundle or the recovery anchor; or mark the entry as optional in "
+                    "cluster_seed_objects.",
+                )
             )
     return result
 
 
-def _shape(entry: Any, number: int) -> list[str]:
+def _shape(entry: Any, number: int) -> list[Problem]:
+    """Everything that is wrong with the form of an entry."""
     if not isinstance(entry, Mapping):
-        return [f"cluster_seed_objects: entry {number} is no dictionary. Give it kind, namespace, name and data."]
-    label = f"cluster_seed_objects: entry {number} ({entry.get('name') or 'without a name'})"
-    problems = []
+        what = f"entry {number} is not a dictionary."
+        return [Problem("malformed", TABLE, what, "Give it kind, namespace, name and data.")]
+    subject = f"{TABLE}: entry {number} ({entry.get('name') or 'without a name'})"
+    return [Problem("malformed", subject, what, step) for what, step in _wrong(entry)]
+
+
+def _wrong(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if entry.get("kind") not in KINDS:
-        problems.append(f"{label}: its kind must be {' or '.join(KINDS)}.")
+        yield f"its kind must be {' or '.join(KINDS)}.", ""
     for key in ("namespace", "name"):
         if not NAME.fullmatch(str(entry.get(key) or "")):
-            problems.append(f"{label}: {key} is missing or no Kubernetes name: lower case letters, digits, - and dots.")
+            yield f"{key} is missing or not a Kubernetes name: lower case letters, digits, - and dots.", ""
     unknown = sorted(str(key) for key in set(entry) - KEYS)
     if unknown:
-        problems.append(f"{label}: does not know {_and(unknown)}. Known are {', '.join(sorted(KEYS))}.")
+        yield f"does not know {_and(unknown)}.", f"Known are {', '.join(sorted(KEYS))}."
     sources = [entry.get(key) or {} for key in ("data", "values")]
     if not all(isinstance(each, Mapping) for each in sources):
-        problems.append(f"{label}: data and values must be dictionaries.")
-        return problems
+        yield "data and values must be dictionaries.", ""
+        return
     if entry.get("enabled", True) and not any(sources):
-        problems.append(f"{label}: has neither data nor values. Map its keys to fields in data.")
-    for each in sources:
-        problems += [
-            f"{label}: {key!r} is no key that Kubernetes allows: letters, digits, -, _ and dots."
-            for key in each
-            if not DATA_KEY.fullmatch(str(key))
-        ]
-    problems += [
-        f"{label}: the value of {key} must be text, a number or true or false."
-        for key, value in sources[1].items()
-        if value is None or isinstance(value, (Mapping, list, tuple))
-    ]
-    return problems
+        yield "has neither data nor values.", "Map its keys to fields in data."
+    for key in (key for each in sources for key in each if not DATA_KEY.fullmatch(str(key))):
+        yield f"{key!r} is not a key that Kubernetes allows: letters, digits, -, _ and dots.", ""
+    for key, value in sources[1].items():
+        if value is None or isinstance(value, (Mapping, list, tuple)):
+            yield f"the value of {key} must be text, a number or true or false.", ""
 
 
 def _object(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -75,32 +77,28 @@ class Cluster:
     def marked(self, mark: str) -> list[Guest]:
         return [guest for _vmid, guest in sorted(self.guests.items()) if guest.carries(mark)]
 
-    def node_problem(self, node: str) -> str | None:
+    def node_problem(self, node: str) -> Problem | None:
         """What keeps a node from being used."""
         if node not in self.nodes:
             known = ", ".join(sorted(self.nodes)) or "none that the token may see"
-            return f"node {node}: there is no such node. The nodes are: {known}."
+            return Problem("no_node", f"node {node}", "there is no such node.", f"The nodes are: {known}.")
         if not self.nodes[node]:
-            return f"node {node}: it is offline. Bring it back, or give the VM another node."
+            return Problem("offline", f"node {node}", "it is offline.", "Bring it back, or give the VM another node.")
         return None
 
-    def storage_problem(self, node: str, name: str, content: str) -> str | None:
+    def storage_problem(self, node: str, name: str, content: str) -> Problem | None:
         """What keeps a storage of a node from taking this kind of content."""
-        storage = self.storages.get((node, name))
+        storage, subject = self.storages.get((node, name)), f"storage {name} on node {node}"
         if storage is None:
             known = ", ".join(sorted(known for owner, known in self.storages if owner == node)) or "none"
-            return (
-                f"storage {name} on node {node}: it is not there, or the token has no Datastore.Audit on "
-                f"/storage/{name}. The token sees: {known}."
-            )
+            what = f"it is not there, or the token has no Datastore.Audit on /storage/{name}."
+            return Problem("no_storage", subject, what, f"The token sees: {known}.")
         if content not in storage.content:
             wanted = ",".join([*sorted(storage.content), content])
-            return (
-                f"storage {name} on node {node}: its content does not include {content}. "
-                f"Allow it on the node: pvesm set {name} --content {wanted}"
-            )
+            step = f"Allow it on the node: pvesm set {name} --content {wanted}"
+            return Problem("no_content", subject, f"its content does not include {content}.", step)
         if not storage.available:
-            return f"storage {name} on node {node}: it is not active. Look at: pvesm status --storage {name}"
+            return Problem("inactive", subject, "it is not active.", f"Look at: pvesm status --storage {name}")
         return None
 
 

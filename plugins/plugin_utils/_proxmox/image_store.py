@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import refuse
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
@@ -44,9 +44,10 @@ class ImageStore:
         """Place the image on every node, after all of them were checked."""
         cluster = Cluster.read(self._client.get("cluster/resources"))
         wanted = list(dict.fromkeys(nodes))
-        problems = [problem for node in wanted for problem in self._problems(node, cluster)]
-        if problems:
-            raise BootstrapError(f"{' '.join(problems)} Nothing was changed.")
+        found = [
+            cluster.node_problem(node) or cluster.storage_problem(node, self._storage, "import") for node in wanted
+        ]
+        refuse([problem for problem in found if problem is not None])
         shared = any(cluster.storages[node, self._storage].shared for node in wanted)
         placed: list[Placed] = []
         for node in wanted:
@@ -56,10 +57,6 @@ class ImageStore:
                 self._fetch(node, online if shared else [])
             placed.append(Placed(node, self._image.volid(self._storage), lacks))
         return placed
-
-    def _problems(self, node: str, cluster: Cluster) -> list[str]:
-        found = cluster.node_problem(node) or cluster.storage_problem(node, self._storage, "import")
-        return [found] if found else []
 
     def _has(self, node: str) -> bool:
         rows = self._client.get(f"nodes/{node}/storage/{self._storage}/content", content="import")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Guest
 
@@ -92,7 +93,7 @@ def read_jobs(client: ProxmoxClient, guests: Sequence[Guest], *, purge: bool) ->
     )
 
 
-def refusal(label: str, node: str, jobs: Sequence[Job]) -> str | None:
+def refusal(label: str, node: str, jobs: Sequence[Job]) -> Problem | None:
     """Why Proxmox VE would refuse to remove a VM: without C{purge} it does where HA or a replication job knows it."""
     kept = [job for job in jobs if job.effect is Effect.STAYS and job.kind in (Kind.REPLICATION, Kind.HA)]
     if not kept:
@@ -103,9 +104,12 @@ def refusal(label: str, node: str, jobs: Sequence[Job]) -> str | None:
     )
     others = [str(job).removeprefix("stays in ") for job in jobs if job not in kept]
     also = f", which takes it out of {', '.join(others)}, too" if others else ""
-    return (
-        f"{label}: Proxmox VE does not remove a VM while there is {names}. Remove that first, on node {node}: "
-        f"{commands}. Or set purge (destroy.yml: -e tazlab_destroy_purge=true){also}."
+    return Problem(
+        "kept",
+        label,
+        f"Proxmox VE does not remove a VM while there is {names}.",
+        f"Remove that first, on node {node}: {commands}. Or set purge (destroy.yml: -e tazlab_destroy_purge=true)"
+        f"{also}.",
     )
 
 

@@ -12,11 +12,12 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import bridge_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest, Privileges
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import mark_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import MAKING, read_cluster
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import bridge_problem
 
 _CONFIG: t.Final = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
 _VM: t.Final = ["VM.Allocate", "VM.Audit", *(f"VM.Config.{part}" for part in _CONFIG), "VM.PowerMgmt"]
@@ -51,8 +52,8 @@ def readable(rows: Sequence[Mapping[str, t.Any]]) -> list[Place]:
     ]
 
 
-def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[str], list[str]]:
-    """Every problem, each as 'what: what came back. next step'; and the names of the VMs that are not there."""
+def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[Problem], list[str]]:
+    """Every problem; and the names of the VMs that are not there."""
     privileges = Privileges(client.get("access/permissions"))
     cluster = read_cluster(client)
     nodes = list(dict.fromkeys(place.node for place in targets.places))
@@ -61,12 +62,11 @@ def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[str], list[
     problems += list(_vmid_problems(cluster, targets))
     for node in nodes:
         if cluster.nodes.get(node):
-            found = bridge_problem(client, node, targets.bridge)
-            problems += [found] if found else []
+            problems += bridge_problem(client, node, targets.bridge)
     return problems, [place.name for place in targets.places if place.vmid not in cluster.guests]
 
 
-def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence[str]) -> Iterator[str]:
+def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence[str]) -> Iterator[Problem]:
     """What the token lacks, path by path."""
     wanted = {f"/vms/{place.vmid}": _VM for place in targets.places}
     for storage, names in _storage_privileges(targets):
@@ -80,10 +80,12 @@ def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence
         if missing:
             lacks.setdefault(missing, []).append(path)
     for missing, paths in lacks.items():
-        yield (
-            f"API token: it lacks {', '.join(missing)} on {', '.join(paths)}. Grant a role that holds this: "
-            f"pveum acl modify {paths[0]} --tokens 'USER!NAME' --roles ROLE "
-            "(with privilege separation, the user needs it too)."
+        yield Problem(
+            "privileges",
+            "API token",
+            f"it lacks {', '.join(missing)} on {', '.join(paths)}.",
+            f"Grant a role that holds this: pveum acl modify {paths[0]} --tokens 'USER!NAME' --roles ROLE "
+            "(with privilege separation, the user needs it too).",
         )
 
 
@@ -94,7 +96,7 @@ def _storage_privileges(targets: Targets) -> Iterator[tuple[str, list[str]]]:
         yield targets.image_storage, ["Datastore.AllocateTemplate"]
 
 
-def _node_problems(cluster: Cluster, targets: Targets, nodes: Sequence[str]) -> Iterator[str]:
+def _node_problems(cluster: Cluster, targets: Targets, nodes: Sequence[str]) -> Iterator[Problem]:
     for node in nodes:
         found = cluster.node_problem(node)
         if found:
@@ -106,16 +108,18 @@ def _node_problems(cluster: Cluster, targets: Targets, nodes: Sequence[str]) -> 
                 yield found
 
 
-def _vmid_problems(cluster: Cluster, targets: Targets) -> Iterator[str]:
+def _vmid_problems(cluster: Cluster, targets: Targets) -> Iterator[Problem]:
     mark = mark_of(targets.cluster)
     if not targets.cluster:
         return  # that it lacks is for the check of the inventory to report
     for place in targets.places:
         guest = cluster.guests.get(place.vmid)
         if guest is not None and not guest.carries(mark) and not _in_the_making(guest):
-            yield (
-                f"{place.name} (vmid {place.vmid}): the vmid belongs to somebody else: {guest.description} has no tag "
-                f"{mark}. It is not touched. Choose a vmid that is free."
+            yield Problem(
+                "foreign",
+                f"{place.name} (vmid {place.vmid})",
+                f"the vmid belongs to somebody else: {guest.description} has no tag {mark}. It is not touched.",
+                "Choose a vmid that is free.",
             )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest, Privileges
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import Machine
@@ -42,39 +43,52 @@ class Remnant:
     sees: bool
     unnamed: tuple[Upid, ...] = ()
 
-    def problem(self, label: str, mark: str) -> str:
+    def problem(self, label: str, mark: str) -> Problem:
         guest = self.guest
         if self.unnamed:
             kinds = ", ".join(dict.fromkeys(upid.kind for upid in self.unnamed))
-            return (
-                f"{label}: VM {guest.vmid} is locked ({guest.lock}), and after {self.seconds:.0f} s something still "
-                f"runs on node {guest.node} that may work on it, as it names no VM: {kinds}. Look at it there "
-                "(pvenode task list --source active), and run this again when it has ended, or raise task_timeout."
+            return Problem(
+                "perhaps_busy",
+                label,
+                f"VM {guest.vmid} is locked ({guest.lock}), and after {self.seconds:.0f} s something still runs on "
+                f"node {guest.node} that may work on it, as it names no VM: {kinds}.",
+                "Look at it there (pvenode task list --source active), and run this again when it has ended, or raise "
+                "task_timeout.",
             )
-        look = f"Look at it on node {guest.node}: qm config {guest.vmid}"
-        if self.sees:
-            seen = (
-                f"for {self.seconds:.0f} s there was neither a task nor a change, so what worked on it was interrupted"
-            )
-        else:
-            seen = (
-                f"it did not change in {self.seconds:.0f} s, and the token does not see the tasks of others there "
-                f"(Sys.Audit on /nodes/{guest.node})"
-            )
-            look += "; pvenode task list --source active"  # a backup of several VMs names none of them
         unlock = f"qm unlock {guest.vmid} (takes the lock away and changes nothing else)"
         if guest.carries(mark):
+            return Problem(
+                "left_locked",
+                label,
+                f"it is locked ({guest.lock}), and {self._seen}.",
+                f"{self._look}. If nothing works on it: {unlock}. Then run this again.",
+            )
+        return Problem(
+            "remnant",
+            label,
+            f"VM {guest.vmid} on node {guest.node} is half made or half removed. It is locked ({guest.lock}) and "
+            f"carries no tag, and {self._seen}. It is not taken for this cluster's.",
+            f"{self._look}; disks that no configuration names: pvesm list STORAGE --vmid {guest.vmid}. If it is a "
+            f"remnant: {unlock}, then qm destroy {guest.vmid} (deletes it for ever, with the disks that its "
+            "configuration names). Then run this again.",
+        )
+
+    @property
+    def _seen(self) -> str:
+        if self.sees:
             return (
-                f"{label}: it is locked ({guest.lock}), and {seen}. {look}. If nothing works on it: {unlock}. Then run "
-                "this again."
+                f"for {self.seconds:.0f} s there was neither a task nor a change, so what worked on it was interrupted"
             )
         return (
-            f"{label}: VM {guest.vmid} on node {guest.node} is half made or half removed. It is locked ({guest.lock}) "
-            f"and carries no tag, and {seen}. It is not taken for this cluster's. {look}; disks that no configuration "
-            f"names: pvesm list STORAGE --vmid {guest.vmid}. If it is a remnant: {unlock}, then "
-            f"qm destroy {guest.vmid} (deletes it for ever, with the disks that its configuration names). "
-            "Then run this again."
+            f"it did not change in {self.seconds:.0f} s, and the token does not see the tasks of others there "
+            f"(Sys.Audit on /nodes/{self.guest.node})"
         )
+
+    @property
+    def _look(self) -> str:
+        look = f"Look at it on node {self.guest.node}: qm config {self.guest.vmid}"
+        # A backup of several VMs names none of them.
+        return look if self.sees else f"{look}; pvenode task list --source active"
 
 
 @dataclass(frozen=True)

@@ -10,94 +10,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import (
+    completion_problems,
+    guest_problem,
+    lock_problems,
+    placement_problems,
+    reading_problems,
+    refuse,
+    removal_problems,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import (
     NOTHING,
-    UNFINISHED,
     Config,
-    Difference,
     Machine,
     Source,
     completion,
     creation,
-    differences,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.jobs import Job, read_jobs, refusal
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, SUSPENDED, Settler
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.jobs import read_jobs
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import (
+    COMPLETE,
+    CREATE,
+    DELETE,
+    DONE,
+    START,
+    STOP,
+    Plan,
+    plan_absent,
+    plan_present,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, Settler
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
-
-# What is done with a VM, in this order.
-STOP, DELETE, CREATE, COMPLETE, START = "stop", "delete", "create", "complete", "start"
-_DONE = {STOP: "stopped", DELETE: "deleted", CREATE: "created", COMPLETE: "completed", START: "started"}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done with one VM. C{guest} is what it is now, C{node} where it stands in the end."""
-
-    machine: Machine
-    guest: Guest | None
-    node: str
-    actions: tuple[str, ...] = ()
-    drift: tuple[Difference, ...] = ()
-    config: Config = NOTHING
-    jobs: tuple[Job, ...] = ()
-
-    @property
-    def status(self) -> str:
-        return self.guest.status if self.guest else "absent"
-
-
-def guest_problem(guest: Guest, machine: Machine, mark: str) -> str | None:
-    """Why a guest that already has this vmid cannot be the wanted VM."""
-    if not guest.carries(mark):
-        return (
-            f"{machine.label}: the vmid belongs to somebody else: {guest.description} has no tag {mark}. "
-            "It is not touched. Choose a vmid that is free."
-        )
-    if guest.template:
-        return f"{machine.label}: {guest.description} is a template and cannot run. Choose a vmid that is free."
-    return None
-
-
-def plan_present(machine: Machine, source: Source, guest: Guest | None, config: Config) -> Plan:
-    """What is missing until this VM runs.
-
-    A VM of ours whose making a killed run left half done is completed: its disk only grows. None is ever deleted here.
-    """
-    if guest is None:
-        return Plan(machine, None, machine.node, (CREATE, START))
-    if guest.status != "running" and not config.finished:
-        return Plan(machine, guest, guest.node, (COMPLETE, START), config=config)
-    drift = tuple(differences(machine, source, config, guest.node))
-    return Plan(machine, guest, guest.node, () if guest.status == "running" else (START,), drift, config)
-
-
-def plan_absent(machine: Machine, guest: Guest | None, config: Config) -> Plan:
-    """What is to be done until this VM is gone."""
-    if guest is None:
-        return Plan(machine, None, machine.node)
-    stop = () if guest.status == "stopped" else (STOP,)
-    return Plan(machine, guest, guest.node, (*stop, DELETE), config=config)
-
-
-def bridges(client: ProxmoxClient, node: str) -> set[str]:
-    """The bridges of a node that the token may use."""
-    return {str(row.get("iface")) for row in client.get(f"nodes/{node}/network", type="any_bridge")}
-
-
-def bridge_problem(client: ProxmoxClient, node: str, bridge: str) -> str | None:
-    found = bridges(client, node)
-    if bridge in found:
-        return None
-    return (
-        f"bridge {bridge} on node {node}: it is not there, or the token has no SDN.Use on "
-        f"/sdn/zones/localnetwork/{bridge}. The token sees: {', '.join(sorted(found)) or 'none'}."
-    )
 
 
 class VmLayer:
@@ -129,24 +78,25 @@ class VmLayer:
             if machine.vmid not in problems
         ]
         new = [plan.machine for plan in plans if CREATE in plan.actions]
-        found = [*problems.values(), *_lock_problems(plans), *_completion_problems(plans)]
-        found += self._placement_problems(new, cluster)
-        _refuse(found or self._reading_problems(new, cluster, check_mode))
+        refuse(
+            [
+                *problems.values(),
+                *lock_problems(plans),
+                *completion_problems(plans),
+                *placement_problems(new, cluster, self._source),
+            ]
+        )
+        refuse(list(reading_problems(self._client, new, cluster, self._source, check_mode=check_mode)))
         return plans, cluster
 
     def absent(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
         """The plans until all VMs are gone, and what else the cluster holds."""
         cluster, problems = self._at_rest(machines, removal=True)
-        _refuse(list(problems.values()))
+        refuse(list(problems.values()))
         plans = [plan_absent(machine, guest, self._config(guest)) for machine, guest in _paired(machines, cluster)]
-        protected = [
-            f"{plan.machine.label}: it is protected from removal. To lose it: qm set {plan.machine.vmid} --protection 0"
-            for plan in plans
-            if plan.config.protected
-        ]
         plans, unread = self._with_jobs(plans)
         self.warnings += unread
-        _refuse([*protected, *_lock_problems(plans), *_refusals(plans)])
+        refuse(list(removal_problems(plans)))
         return plans, cluster
 
     def carry_out(self, plans: Sequence[Plan]) -> list[Plan]:
@@ -166,18 +116,24 @@ class VmLayer:
                 begun = time.monotonic()
                 plans[number] = plan = step(plan) or plan
                 took = time.monotonic() - begun
-                self._progress(f"{plan.machine.label} on node {plan.node}: {_DONE[action]} in {took:.1f} s")
+                self._progress(f"{plan.machine.label} on node {plan.node}: {DONE[action]} in {took:.1f} s")
         return plans
 
     # ------------------------------------------------------------------------------------------ reading and checking
 
-    def _at_rest(self, machines: Sequence[Machine], *, removal: bool = False) -> tuple[Cluster, dict[int, str]]:
+    def _at_rest(self, machines: Sequence[Machine], *, removal: bool = False) -> tuple[Cluster, dict[int, Problem]]:
         """The cluster once nobody works on these VMs, and by vmid why what is there cannot be the wanted VM."""
         settled = self._settler.settle(machines, removal=removal)
-        problems = self._guest_problems(machines, settled.cluster)
+        mark = self._source.mark
+        found = {
+            machine.vmid: guest_problem(guest, machine, mark, settled.cluster)
+            for machine, guest in _paired(machines, settled.cluster)
+            if guest is not None
+        }
+        problems = {vmid: problem for vmid, problem in found.items() if problem is not None}
         for machine in machines:
             if machine.vmid in settled.remnants:
-                problems[machine.vmid] = settled.remnants[machine.vmid].problem(machine.label, self._source.mark)
+                problems[machine.vmid] = settled.remnants[machine.vmid].problem(machine.label, mark)
         fresh = {
             guest.vmid: self._asked(guest)
             for machine, guest in _paired(machines, settled.cluster)
@@ -204,70 +160,6 @@ class VmLayer:
         if guest is None:
             return NOTHING
         return Config.read(self._client.get(f"nodes/{guest.node}/qemu/{guest.vmid}/pending"))
-
-    def _guest_problems(self, machines: Sequence[Machine], cluster: Cluster) -> dict[int, str]:
-        """By vmid, why what is there already cannot be the wanted VM."""
-        problems = {}
-        for machine, guest in _paired(machines, cluster):
-            if guest is None:
-                continue
-            problem = guest_problem(guest, machine, self._source.mark)
-            if problem is None and not cluster.nodes.get(guest.node, False):
-                problem = f"{machine.label}: its node {guest.node} is offline. Bring it back, or leave the VM out."
-            if problem:
-                problems[machine.vmid] = problem
-        return problems
-
-    def _placement_problems(self, new: Sequence[Machine], cluster: Cluster) -> list[str]:
-        """What keeps new VMs from being created, as far as the cluster's resources tell."""
-        problems = []
-        ours = {guest.name: guest for guest in cluster.marked(self._source.mark)}
-        for machine in new:
-            if machine.name in ours and ours[machine.name].vmid != machine.vmid:
-                problems.append(
-                    f"{machine.label}: this cluster already has {ours[machine.name].description}. "
-                    "Give it that vmid again, or remove that VM first."
-                )
-            found = cluster.node_problem(machine.node)
-            found = found or cluster.storage_problem(machine.node, self._source.storage, "images")
-            problems += [f"{machine.label}: {found}"] if found else []
-        return problems
-
-    def _reading_problems(self, new: Sequence[Machine], cluster: Cluster, check_mode: bool) -> list[str]:
-        """What only further questions show: vmids that the token may not see, bridges, the image."""
-        problems = []
-        for machine in (machine for machine in new if machine.vmid not in cluster.guests):
-            try:
-                self._client.get("cluster/nextid", vmid=machine.vmid)
-            except ProxmoxError as error:
-                if error.status != 400:
-                    raise
-                problems.append(
-                    f"{machine.label}: the vmid belongs to a guest that the token may not see. "
-                    "Choose a vmid that is free."
-                )
-        for node, bridge in dict.fromkeys((machine.node, machine.bridge) for machine in new):
-            found = bridge_problem(self._client, node, bridge)
-            problems += [found] if found else []
-        if not check_mode:  # then the image may be one that a run would still fetch
-            for node in dict.fromkeys(machine.node for machine in new):
-                problems += self._volume_problems(node, cluster)
-        return list(dict.fromkeys(problems))
-
-    def _volume_problems(self, node: str, cluster: Cluster) -> list[str]:
-        if not (self._source.image or self._source.iso):
-            return ["image: neither an image nor an iso is given. Give one, so that VMs can be created from it."]
-        volume, content = (self._source.image, "import") if self._source.image else (self._source.iso, "iso")
-        storage = volume.partition(":")[0]
-        found = cluster.storage_problem(node, storage, content)
-        if found:
-            return [found]
-        rows = self._client.get(f"nodes/{node}/storage/{storage}/content", content=content)
-        if any(row.get("volid") == volume for row in rows):
-            return []
-        return [
-            f"node {node}: there is no volume {volume}. Put it there first, e.g. with tazlab.bootstrap.proxmox_image."
-        ]
 
     # ------------------------------------------------------------------------------------------ doing
 
@@ -341,53 +233,3 @@ def _path(plan: Plan) -> str:
 
 def _paired(machines: Sequence[Machine], cluster: Cluster) -> list[tuple[Machine, Guest | None]]:
     return [(machine, cluster.guests.get(machine.vmid)) for machine in machines]
-
-
-def _lock_problems(plans: Sequence[Plan]) -> list[str]:
-    """VMs with a lock that does not go by itself, where something is to be done that it prevents."""
-    return [
-        problem
-        for plan in plans
-        if plan.guest and plan.guest.lock and (problem := _lock_problem(plan, plan.guest)) is not None
-    ]
-
-
-def _lock_problem(plan: Plan, guest: Guest) -> str | None:
-    if not plan.actions or (guest.lock == SUSPENDED and plan.actions == (START,)):  # which goes on where it was
-        return None
-    if guest.lock == SUSPENDED:
-        return (
-            f"{plan.machine.label}: it is suspended, its memory lies on its disk. On node {guest.node}: "
-            f"qm start {guest.vmid} lets it go on; qm unlock {guest.vmid} throws its memory away. Then run this again."
-        )
-    return (
-        f"{plan.machine.label}: it is locked ({guest.lock}). Look what works on it on node {guest.node} "
-        "(pvenode task list --source active), and run this again when that has ended."
-    )
-
-
-def _completion_problems(plans: Sequence[Plan]) -> list[str]:
-    """VMs that say that they are half made, and look otherwise."""
-    return [
-        f"{plan.machine.label}: its notes say that its making has not ended, and it has no disk scsi0, so it cannot be "
-        f"completed. It is not touched. Look at it on node {plan.node}: qm config {plan.machine.vmid}. If you made it "
-        f'what it is, take "{UNFINISHED.strip()}" out of its notes; if it holds nothing, remove it: '
-        f"qm destroy {plan.machine.vmid} (deletes it for ever, with the disks that its configuration names). "
-        "Then run this again."
-        for plan in plans
-        if COMPLETE in plan.actions and "scsi0" not in plan.config.now
-    ]
-
-
-def _refusals(plans: Sequence[Plan]) -> list[str]:
-    """What Proxmox VE would not remove, foretold before anything is stopped."""
-    found = [refusal(plan.machine.label, plan.node, plan.jobs) for plan in plans]
-    return [problem for problem in found if problem is not None]
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if len(problems) == 1:
-        raise BootstrapError(f"{problems[0]} Nothing was changed.")
-    if problems:
-        lines = "".join(f"\n  {number}. {problem}" for number, problem in enumerate(problems, 1))
-        raise BootstrapError(f"{len(problems)} problems; nothing was changed.{lines}")

@@ -12,6 +12,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 
@@ -44,6 +45,14 @@ class Field:
         return self.env or (self.name,)
 
 
+def logins(chosen: Mapping[str, t.Any]) -> dict[str, list[str]]:
+    """The fields of each system, with those that the user chose for some of them."""
+    unknown = [str(system) for system in chosen if system not in LOGINS]
+    if unknown:
+        raise BootstrapError(f"logins: {', '.join(unknown)} is not one of {', '.join(LOGINS)}.", code="unknown_key")
+    return {system: [str(chosen[system])] if chosen.get(system) else list(names) for system, names in LOGINS.items()}
+
+
 def kebab_case(name: str) -> str:
     return name.lower().replace("_", "-")
 
@@ -66,6 +75,19 @@ DEFAULT_FIELDS: t.Final[dict[str, Field]] = {
         Field("ESO_READER_TOKEN"),
     )
 }
+
+# The systems in which one logs in with fields of the bundle, and with which. For Git and the ESO reader users choose
+# the field themselves. Everything that needs to know asks here.
+LOGINS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "proxmox": ("PROXMOX_TOKEN_ID", "PROXMOX_TOKEN_SECRET"),
+        "git": ("GITHUB_TOKEN",),
+        "tailscale": ("TAILSCALE_OPERATOR_CLIENT_ID", "TAILSCALE_OPERATOR_CLIENT_SECRET"),
+        "eso": ("ESO_READER_TOKEN",),
+        "talos": ("TALOS_SECRETBOX_KEY",),
+        "vault": ("VAULT_CA_CRT",),
+    }
+)
 
 _KEYS: t.Final = frozenset(known.name for known in fields(Field)) - {"name", "form"}
 _NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

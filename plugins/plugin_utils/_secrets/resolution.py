@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean, same
 
@@ -88,8 +89,8 @@ class Resolution:
 
     found: dict[str, Found] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    invalid: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    invalid: list[Problem] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -109,7 +110,7 @@ def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mappin
         try:
             cleaned = clean(known, _text(value))
         except InvalidValue as error:
-            result.invalid.append(f"{known.name} from {provenance[known.name].label} {error}")
+            result.invalid.append(_invalid(known, provenance[known.name].label, error))
             continue
         if cleaned is None:
             result.missing.append(known.name)
@@ -146,12 +147,33 @@ def resolve(fields: Sequence[Field], known: Mapping[str, Found], providers: Sequ
         for wanted in given:
             result.drift += _anchor_drift(wanted, known[wanted.name].value, anchor.attempts(wanted), result.warnings)
     result.problems = [
-        f"{name}: no source has a value. Tried: {'; '.join(tried[name]) or 'nothing, since no provider is declared'}. "
-        f"Put it into one of these places, or set required: false for it."
-        for name in result.missing
-        if next(wanted for wanted in fields if wanted.name == name).required
+        _missing(wanted, tried[wanted.name]) for wanted in fields if wanted.required and wanted.name in result.missing
     ]
     return result
+
+
+def _missing(wanted: Field, tried: Sequence[str]) -> Problem:
+    places = "; ".join(tried) or "nothing, since no provider is declared"
+    return Problem(
+        "missing",
+        wanted.name,
+        f"no source has a value. Tried: {places}.",
+        "Put it into one of these places, or set required: false for it.",
+    )
+
+
+def _invalid(known: Field, label: str, error: InvalidValue) -> Problem:
+    return invalid(known.name, f"the value from {label} {error}.")
+
+
+def invalid(name: str, what: str) -> Problem:
+    """A value that is there and cannot be used, wherever it was found."""
+    return Problem(
+        "invalid",
+        name,
+        what,
+        "A value that is there but wrong is never skipped: correct it, or empty it so that the next source is asked.",
+    )
 
 
 def _ask(wanted: Field, providers: Sequence[Provider], result: Resolution, places: list[str]) -> None:
@@ -161,7 +183,7 @@ def _ask(wanted: Field, providers: Sequence[Provider], result: Resolution, place
             try:
                 value = _usable(wanted, attempt)
             except InvalidValue as error:
-                result.invalid.append(f"{wanted.name} from {label} {error}")
+                result.invalid.append(_invalid(wanted, label, error))
                 return
             if value is None:
                 places.append(f"{label} ({attempt.note if attempt.raw is None else 'empty'})")
@@ -207,17 +229,10 @@ def _anchor_drift(wanted: Field, value: str, attempts: Iterable[Attempt], warnin
     yield Drift(name, wanted.file_names[0], "absent", f"{name}: the anchor has no value for it")
 
 
-NEVER_SKIPPED: t.Final = (
-    "A value that is there but wrong is never skipped: correct it, or empty it so that the next source is asked."
-)
-
-
-def refuse_invalid(invalid: Sequence[str]) -> None:
+def refuse_invalid(found: Sequence[Problem]) -> None:
     """Raise one error for all values that are there and cannot be used: they are never skipped."""
-    if invalid:
-        raise BootstrapError(f"{'; '.join(invalid)}. {NEVER_SKIPPED}")
-
-
-def by_field(invalid: Iterable[str]) -> dict[str, str]:
-    """What is there and wrong, by the field's name, with which each of these texts begins."""
-    return {text.partition(" ")[0]: text for text in invalid}
+    if found:
+        told = " ".join(f"{problem.subject}: {problem.what}" for problem in found)
+        raise BootstrapError(
+            f"{told} {found[0].step}", code="invalid", subject=", ".join(problem.subject for problem in found)
+        )

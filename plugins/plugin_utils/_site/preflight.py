@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+
 # What a phase imports only when it works, so that it would be missed late. What ansible-core needs itself is there.
 PACKAGES = {
     "vms": ("proxmoxer", "requests"),
@@ -32,16 +34,16 @@ class Use:
 
 @dataclass(frozen=True)
 class Fields:
-    """How the fields of the bundle stand. Each of C{problems} begins with the field's name and a colon."""
+    """How the fields of the bundle stand. The subject of each problem is a field's name."""
 
     declared: Sequence[str] = ()
     invalid: Sequence[str] = ()
     missing: Sequence[str] = ()
-    problems: Sequence[str] = ()
+    problems: Sequence[Problem] = ()
     uses: Sequence[Use] = ()
 
 
-def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
+def field_problems(fields: Fields, phases: Sequence[str]) -> list[Problem]:
     """What is wrong with the fields that the chosen phases use; with any where no chosen phase uses one."""
     uses = [use for use in fields.uses if use.phase in phases]
     if not uses:
@@ -49,17 +51,25 @@ def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
     needed = {name for use in uses for name in use.needed}
     named = {name: use.phase for use in reversed(uses) for name in (*use.optional, *use.needed)}
     undeclared = [
-        f"{name}: phase {phase} uses this field, and tazlab_fields does not declare it. Declare it there, with every "
-        "other field that you use: tazlab_fields replaces the eight default fields."
+        Problem(
+            "undeclared",
+            name,
+            f"phase {phase} uses this field, and tazlab_fields does not declare it.",
+            "Declare it there, with every other field that you use: tazlab_fields replaces the eight default fields.",
+        )
         for name, phase in named.items()
         if name not in fields.declared
     ]
     wrong = needed | {name for name in named if name in fields.invalid}
-    told = [problem for problem in fields.problems if problem.partition(":")[0] in wrong]
-    known = {problem.partition(":")[0] for problem in told}
+    told = [problem for problem in fields.problems if problem.subject in wrong]
+    known = {problem.subject for problem in told}
     lacking = [
-        f"{name}: phase {use.phase} needs this field, and no source has a value. tazlab_fields says that it is not "
-        "required: put it into the bundle or the recovery anchor all the same."
+        Problem(
+            "missing",
+            name,
+            f"phase {use.phase} needs this field, and no source has a value.",
+            "tazlab_fields says that it is not required: put it into the bundle or the recovery anchor all the same.",
+        )
         for use in uses
         for name in use.needed
         if name in fields.missing and name not in known
@@ -67,22 +77,27 @@ def field_problems(fields: Fields, phases: Sequence[str]) -> list[str]:
     return [*undeclared, *told, *lacking]
 
 
-def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool], python: str) -> Iterator[str]:
+def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool], python: str) -> Iterator[Problem]:
     """The Python packages that the chosen phases lack, together: one command installs them."""
     wanted = {package for phase in phases for package in PACKAGES.get(phase, ())}
     missing = sorted(package for package in wanted if not is_installed(package))
     if missing:
-        yield (
-            f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}. Install "
-            f"them: {shlex.quote(python)} -m pip install {' '.join(missing)}"
+        yield Problem(
+            "not_installed",
+            "",
+            f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}.",
+            f"Install them: {shlex.quote(python)} -m pip install {' '.join(missing)}",
         )
 
 
-def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, check_mode: bool) -> Iterator[str]:
+def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, check_mode: bool) -> Iterator[Problem]:
     """Phases that need a cluster, where no chosen one gives it. Check mode then only says what it would do."""
     need = [phase for phase in phases if phase in ("seed", "flux")]
     if need and "talos" not in phases and not is_file and not check_mode:
-        yield (
-            f"kubeconfig: {kubeconfig} is not there, and {' and '.join(need)} cannot do without. The phase talos "
-            f"writes it: --tags talos,{','.join(need)}. Where the cluster is there, restore the state directory."
+        yield Problem(
+            "no_kubeconfig",
+            "kubeconfig",
+            f"{kubeconfig} is not there, and {' and '.join(need)} cannot do without.",
+            f"The phase talos writes it: --tags talos,{','.join(need)}. Where the cluster is there, restore the state "
+            "directory.",
         )

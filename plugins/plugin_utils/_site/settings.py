@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import talos_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
 
@@ -28,7 +29,7 @@ class Setting:
     phases: frozenset[str]
     hint: str
     pattern: re.Pattern[str] | None = None
-    check: Callable[[str], str | None] | None = None
+    check: Callable[[str, str], Problem | None] | None = None
 
 
 def _setting(
@@ -36,7 +37,7 @@ def _setting(
     phases: str,
     hint: str,
     pattern: re.Pattern[str] | None = None,
-    check: Callable[[str], str | None] | None = None,
+    check: Callable[[str, str], Problem | None] | None = None,
 ) -> Setting:
     return Setting(variable, frozenset(phases.split()), hint, pattern, check)
 
@@ -69,14 +70,15 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
+def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[Problem]:
     """The settings of the chosen phases that are missing or malformed. C{settings} maps variable names to values."""
     problems = []
     for variable, keys in KEYS.items():
         given = settings.get(variable)
         unknown = [str(key) for key in given if key not in keys] if isinstance(given, Mapping) else []
         if unknown:
-            problems.append(f"{variable}: does not know {', '.join(unknown)}. It has {', '.join(keys)}.")
+            what = f"does not know {', '.join(unknown)}."
+            problems.append(Problem("unknown_key", variable, what, f"It has {', '.join(keys)}."))
     for setting in SETTINGS:
         if not setting.phases.intersection(phases):
             continue
@@ -85,9 +87,10 @@ def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list
         if dot:
             value = value.get(inner) if isinstance(value, Mapping) else None
         if value is None or str(value).strip() == "":
-            problems.append(f"{setting.variable}: is not set. It is {setting.hint}.")
+            problems.append(Problem("unset", setting.variable, "is not set.", f"It is {setting.hint}."))
         elif setting.pattern and not setting.pattern.fullmatch(str(value)):
-            problems.append(f"{setting.variable}: {value!r} does not fit. It is {setting.hint}.")
-        elif setting.check and (problem := setting.check(str(value))):
-            problems.append(f"{setting.variable}: {problem}")
+            what = f"{value!r} does not fit."
+            problems.append(Problem("malformed", setting.variable, what, f"It is {setting.hint}."))
+        elif setting.check and (problem := setting.check(str(value), setting.variable)):
+            problems.append(problem)
     return problems

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import decoded_length
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers, talos_problem
@@ -48,11 +49,14 @@ CLUSTER_OPTIONS: dict[str, Any] = {
 }
 
 
+NO_CONTROL_PLANE = Problem("no_control_plane", "nodes", "there is no control plane.", "Add the cluster's first one.")
+
+
 class InvalidConfig(BootstrapError):
     """A node's configuration cannot be made from what the user gave."""
 
     def __init__(self, node: str, why: str) -> None:
-        super().__init__(f"{node}: {why}")
+        super().__init__(f"{node}: {why}", code="invalid_config", subject=node)
         self.node = node
         self.why = why
 
@@ -111,7 +115,7 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
     """The cluster that checked options describe. Raises with all that is wrong with them."""
     problems = [*form_problems(params), *option_problems(params)]
     if problems:
-        raise BootstrapError(" ".join(problems))
+        raise refusal(problems)
     nodes = tuple(node_of(node) for node in params["nodes"])
     endpoint = params["endpoint"] or f"https://{_bracketed(first_control_plane(nodes).address)}:6443"
     return Cluster(
@@ -127,7 +131,7 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
     )
 
 
-def form_problems(params: Mapping[str, Any]) -> Iterator[str]:
+def form_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
     """Versions and ids that have not the form of one, or are not supported, each with the next step."""
     for name, pattern, hint in (
         ("version", VERSION, "Talos' version, e.g. v1.12.6"),
@@ -135,20 +139,22 @@ def form_problems(params: Mapping[str, Any]) -> Iterator[str]:
         ("schematic", SCHEMATIC, "the Image Factory's id: 64 hexadecimal digits"),
     ):
         if not pattern.fullmatch(params[name]):
-            yield f"{name}: {params[name]!r} does not fit. It is {hint}."
-        elif name == "version" and (problem := talos_problem(params[name])):
-            yield f"{name}: {problem}"
+            yield Problem("malformed", name, f"{params[name]!r} does not fit.", f"It is {hint}.")
+        elif name == "version" and (problem := talos_problem(params[name], name)):
+            yield problem
 
 
-def option_problems(params: Mapping[str, Any]) -> Iterator[str]:
+def option_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
     """What else is wrong with the options, each with the next step."""
     if params["endpoint"] and not re.fullmatch(r"https://[^\s/@]+:\d+/?", params["endpoint"]):
-        yield (
-            f"endpoint: {params['endpoint']!r} does not fit. It is the address of the Kubernetes API with its port, "
-            "e.g. https://192.0.2.11:6443."
+        yield Problem(
+            "malformed",
+            "endpoint",
+            f"{params['endpoint']!r} does not fit.",
+            "It is the address of the Kubernetes API with its port, e.g. https://192.0.2.11:6443.",
         )
     if not any(node["role"] == "control_plane" for node in params["nodes"]):
-        yield "nodes: there is no control plane. Add the cluster's first one."
+        yield NO_CONTROL_PLANE
 
 
 def node_of(given: Mapping[str, Any]) -> Node:
@@ -160,7 +166,7 @@ def first_control_plane(nodes: Sequence[Node]) -> Node:
     for node in nodes:
         if node.is_control_plane:
             return node
-    raise BootstrapError("nodes: there is no control plane. Add the cluster's first one.")
+    raise refusal([NO_CONTROL_PLANE])
 
 
 def patches_of(node: str, given: Sequence[Any]) -> Iterator[Patch]:
@@ -199,25 +205,30 @@ def installer_image(factory_url: str, schematic: str, version: str) -> str:
     return f"{registry}/nocloud-installer/{schematic}:v{version.removeprefix('v')}"
 
 
-def client_problem(client: str, wanted: str) -> str | None:
+def client_problem(client: str, wanted: str) -> Problem | None:
     """What is wrong with a talosctl of this version for a cluster of that version."""
     if numbers(client)[:2] >= numbers(wanted)[:2]:
         return None
-    return (
+    return Problem(
+        "client_too_old",
+        "",
         f"talosctl is {client}, and the cluster is to run {wanted}. An older client does not know that version's "
-        f"configuration. Install talosctl {wanted}."
+        "configuration.",
+        f"Install talosctl {wanted}.",
     )
 
 
-def secretbox_problem(key: str) -> str | None:
+def secretbox_problem(key: str) -> Problem | None:
     """What is wrong with the key that encrypts Kubernetes' secrets in etcd."""
     length = decoded_length(key)
     if length == SECRETBOX_BYTES:
         return None
     found = "is not base64" if length is None else f"decodes to {length} bytes"
-    return (
-        f"The secretbox key {found}; it is base64 of exactly {SECRETBOX_BYTES} bytes. Make one for a new cluster with: "
-        "openssl rand -base64 32"
+    return Problem(
+        "secretbox_malformed",
+        "",
+        f"The secretbox key {found}; it is base64 of exactly {SECRETBOX_BYTES} bytes.",
+        "Make one for a new cluster with: openssl rand -base64 32",
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
@@ -122,7 +122,7 @@ def _wait_for_api(nodes: Nodes, control_planes: Sequence[Node], deadline: Deadli
         looks = {node: nodes.look(node) for node in control_planes}
         for node, look in looks.items():
             if look.standing is Standing.FOREIGN:
-                raise BootstrapError(foreign(node, have_secrets=True))
+                raise refusal([foreign(node, have_secrets=True)])
         missing = {
             node: look.why or look.standing.value for node, look in looks.items() if look.standing is not Standing.OURS
         }

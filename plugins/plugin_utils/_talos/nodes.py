@@ -18,7 +18,8 @@ from enum import Enum
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
@@ -250,7 +251,7 @@ def configure(
 
 def _settle(nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool) -> Change:
     if found.standing is Standing.FOREIGN:
-        raise BootstrapError(foreign(node, nodes.talosconfig is not None))
+        raise refusal([foreign(node, nodes.talosconfig is not None)])
     if found.standing is Standing.MAINTENANCE:
         if not check:
             nodes.call(node, "apply-config", "--file", Private(wanted), insecure=True)
@@ -292,13 +293,15 @@ def by_hand(talosconfig: Path | bytes | None, node: Node, *words: str) -> str:
     return shlex.join(["talosctl", *reach, "--endpoints", node.address, "--nodes", node.address, *words])
 
 
-def foreign(node: Node, have_secrets: bool) -> str:
+def foreign(node: Node, have_secrets: bool) -> Problem:
     """What to say of a node that is configured, and not by the secrets at hand."""
     found = "with other secrets than those in the state directory" if have_secrets else "while its secrets are gone"
-    return (
-        f"{node.name} ({node.address}) is configured {found}. Nothing was changed: new secrets would lock you out of "
-        "it. Restore the state directory (secrets.yaml above all) from your backup; or, where the node may be lost, "
-        "delete its VM with destroy.yml and run again."
+    return Problem(
+        "foreign",
+        f"{node.name} ({node.address})",
+        f"it is configured {found}. Nothing was changed: new secrets would lock you out of it.",
+        "Restore the state directory (secrets.yaml above all) from your backup; or, where the node may be lost, delete "
+        "its VM with destroy.yml and run again.",
     )
 
 
@@ -325,7 +328,7 @@ class Waiting:
         time.sleep(min(PAUSE_SECONDS, max(self.deadline.left, 0.05)))
 
 
-def refuse_foreign(looks: Mapping[Node, Look], have_secrets: bool) -> list[str]:
+def refuse_foreign(looks: Mapping[Node, Look], have_secrets: bool) -> list[Problem]:
     """What to say of every node that is configured by somebody else."""
     return [foreign(node, have_secrets) for node, look in looks.items() if look.standing is Standing.FOREIGN]
 
@@ -337,7 +340,7 @@ def wait_for_maintenance(nodes: Nodes, wanted: Sequence[Node], deadline: Deadlin
         looks = {node: nodes.look(node) for node in wanted}
         problems = refuse_foreign(looks, have_secrets=False)
         if problems:
-            raise BootstrapError(" ".join(problems))
+            raise refusal(problems)
         silent = {node: look.why for node, look in looks.items() if look.standing is Standing.SILENT}
         if not silent:
             return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     Cluster,
@@ -52,7 +53,7 @@ LOOK_SECONDS = 5.0
 NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[str]:
+def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[Problem]:
     """All problems, each with the next step. With C{look}, the nodes are asked once.
 
     The form of versions and ids is not among them: the inventory's own check reports that.
@@ -77,7 +78,7 @@ def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> li
 
 def living_problems(
     nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
-) -> list[str]:
+) -> list[Problem]:
     """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
     file = state.path(TALOSCONFIG)
     versions = Wanted(cluster.version, cluster.schematic, file, usable=nodes.talosconfig == file)
@@ -88,19 +89,23 @@ def living_problems(
     ]
 
 
-def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[str]:
+def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Problem]:
     """Machines that are configured as a cluster of another name: the state directory is that cluster's."""
     names = {node: cluster_name(found.persistent) for node, found in seen.items() if found.standing is Standing.OURS}
     for name in dict.fromkeys(names.values()):
         if name != cluster.name:
             theirs = ", ".join(node.name for node, found in names.items() if found == name)
-            yield (
-                f"{theirs}: configured as cluster {name}, and this is {cluster.name}. No node was changed. "
-                "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own."
+            yield Problem(
+                "other_cluster",
+                theirs,
+                f"configured as cluster {name}, and this is {cluster.name}. No node was changed.",
+                "Correct tazlab_cluster, or give this cluster a state directory and addresses of its own.",
             )
 
 
-def _etcd_problem(params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State) -> list[str]:
+def _etcd_problem(
+    params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State
+) -> list[Problem]:
     """A new etcd that would be made beside a living cluster. A machine that has still to be made is a new one."""
     standings = {
         node: Standing.MAINTENANCE
@@ -111,11 +116,11 @@ def _etcd_problem(params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Nod
     try:
         Etcd(cluster.name, Note(state), params["etcd_lost"]).decide(standings)
     except BootstrapError as error:
-        return [str(error)]
+        return [error.problem]
     return []
 
 
-def _patch_problems(params: Mapping[str, Any]) -> Iterator[str]:
+def _patch_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
     why: dict[str, list[str]] = {}
     for node in params["nodes"]:
         try:
@@ -125,12 +130,12 @@ def _patch_problems(params: Mapping[str, Any]) -> Iterator[str]:
     yield from _grouped(why)
 
 
-def _key_problem(params: Mapping[str, Any]) -> list[str]:
+def _key_problem(params: Mapping[str, Any]) -> list[Problem]:
     problem = secretbox_problem(params["secretbox_key"]) if params["secretbox_key"] else None
     return [problem] if problem else []
 
 
-def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[str]]:
+def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[Problem]]:
     """The stored secrets, and what is wrong with the state directory."""
     problem = state.problem(params["anchor"])
     if problem:
@@ -140,20 +145,20 @@ def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[
         if stored is not None and params["secretbox_key"]:
             problem = difference(stored, state.path(SECRETS), params["secretbox_key"])
     except BootstrapError as error:
-        return None, [str(error)]
+        return None, [error.problem]
     return stored, [problem] if problem else []
 
 
-def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[str]:
+def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[Problem]:
     try:
         client = talosctl.version()
         problem = client_problem(client, params["version"]) if VERSION.fullmatch(params["version"]) else None
     except BootstrapError as error:
-        return [str(error)]
+        return [error.problem]
     return [problem] if problem else []
 
 
-def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[str]]:
+def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[Problem]]:
     """The nodes' configurations, and what is wrong with those that cannot be made."""
     why: dict[str, list[str]] = {}
     configs = {}
@@ -167,17 +172,22 @@ def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[str]]:
     scheduling = [config for node, config in configs.items() if node.is_control_plane and allows_scheduling(config)]
     if not workers and configs and not scheduling:
         problems.append(
-            "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on it. "
-            "Add a host to the group talos_workers, or a patch for the control planes: "
-            "cluster: {allowSchedulingOnControlPlanes: true}."
+            Problem(
+                "no_worker",
+                "",
+                "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on "
+                "it.",
+                "Add a host to the group talos_workers, or a patch for the control planes: "
+                "cluster: {allowSchedulingOnControlPlanes: true}.",
+            )
         )
     return configs, problems
 
 
-def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """One line for what is wrong with several nodes alike: a patch for all of them stands in one place."""
+def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """One problem for what is wrong with several nodes alike: a patch for all of them stands in one place."""
     for problem, names in why.items():
-        yield f"{', '.join(names)}: {problem}"
+        yield Problem("invalid_config", ", ".join(names), problem)
 
 
 def usable_talosconfig(state: State, generator: Generator) -> Path | bytes:

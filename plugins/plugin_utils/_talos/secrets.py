@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
@@ -49,15 +50,18 @@ def read(content: bytes, path: Path) -> dict[str, Any]:
     return secrets
 
 
-def difference(content: bytes, path: Path, secretbox_key: str) -> str | None:
+def difference(content: bytes, path: Path, secretbox_key: str) -> Problem | None:
     """Why this secretbox key must not be used with these secrets, if it must not."""
     stored = read(content, path).get("secrets", {}).get("secretboxencryptionsecret")
     if stored == secretbox_key:
         return None
-    return (
+    return Problem(
+        "secretbox_differs",
+        "",
         f"The bundle's secretbox key is not the one in {path}, with which the cluster was born. What etcd holds is "
-        "encrypted with the first, and another key on a running cluster destroys it. Put the old key back into the "
-        f"bundle; or, where the cluster is to be born anew, delete its VMs and then {path}."
+        "encrypted with the first, and another key on a running cluster destroys it.",
+        f"Put the old key back into the bundle; or, where the cluster is to be born anew, delete its VMs and then "
+        f"{path}.",
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import write_private_file
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
 SECRETS = "secrets.yaml"
 TALOSCONFIG = "talosconfig"
@@ -33,22 +34,22 @@ class State:
     def path(self, name: str) -> Path:
         return self.directory / name
 
-    def problem(self, anchor: str | None = None) -> str | None:
+    def problem(self, anchor: str | None = None) -> Problem | None:
         """Why this directory cannot serve, without touching it."""
         real = self.directory.resolve()
         if anchor and real.is_relative_to(Path(anchor).expanduser().resolve()):
-            return (
-                f"state_dir {self.directory} lies in the recovery anchor {anchor}, which is only ever read. "
-                "Choose a directory outside it."
+            return self._problem(
+                f"it lies in the recovery anchor {anchor}, which is only ever read.", "Choose a directory outside it."
             )
         nearest = next(path for path in (real, *real.parents) if path.exists())
         if not nearest.is_dir():
-            return f"state_dir {self.directory}: {nearest} is not a directory. Move it away or choose another one."
+            return self._problem(f"{nearest} is not a directory.", "Move it away or choose another one.")
         if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
-            return (
-                f"state_dir {self.directory}: {nearest} is not yours to write. Change its owner or choose another one."
-            )
+            return self._problem(f"{nearest} is not yours to write.", "Change its owner or choose another one.")
         return None
+
+    def _problem(self, what: str, step: str) -> Problem:
+        return Problem("state_dir", f"state_dir {self.directory}", what, step)
 
     def read(self, name: str) -> bytes | None:
         """What a file holds, or None where there is none."""

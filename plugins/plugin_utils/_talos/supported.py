@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+
 # Below, a machine configuration is not made of several documents, the hostname among them. Above, Talos writes
 # documents for what we set in cluster.* (KubeCoreDNSConfig beside cluster.coreDNS), and refuses to have it in both.
 TALOS = ((1, 12), (1, 13))
@@ -20,15 +22,20 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0]))
 
 
-def talos_problem(version: str) -> str | None:
+def talos_problem(version: str, subject: str) -> Problem | None:
     """Why a version of Talos is not supported, if it is not."""
     oldest, newest = ("v" + ".".join(map(str, end)) for end in TALOS)
     minor = numbers(version)[:2]
     if minor < TALOS[0]:
-        return f"{version} is too old. Use Talos {oldest} or newer, up to {newest}."
+        return Problem(
+            "unsupported", subject, f"{version} is too old.", f"Use Talos {oldest} or newer, up to {newest}."
+        )
     if minor > TALOS[1]:
-        return (
+        return Problem(
+            "unsupported",
+            subject,
             f"{version} is not supported yet: from v1.14 on, Talos writes its configuration as documents, and refuses "
-            f"settings that are made here beside them (cluster.coreDNS). Use Talos {oldest} to {newest}."
+            "settings that are made here beside them (cluster.coreDNS).",
+            f"Use Talos {oldest} to {newest}.",
         )
     return None

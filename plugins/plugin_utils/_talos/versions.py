@@ -10,10 +10,11 @@ node. New images in a configuration would move all nodes at once. Private: other
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import main_document
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing, by_hand
@@ -78,32 +79,34 @@ def living(found: Mapping[Node, Found], wanted: Mapping[Node, bytes]) -> list[Li
     return nodes
 
 
-def change_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
+def change_problems(nodes: list[Living], wanted: Wanted) -> Iterator[Problem]:
     """Every change of a living cluster's versions or schematic, each with the procedure that makes it."""
     for problem in (
         *_talos_problems(nodes, wanted),
         *_schematic_problems(nodes, wanted),
         *_kubernetes_problems(nodes, wanted),
     ):
-        yield problem if wanted.usable else f"{problem}{_RENEW.format(talosconfig=wanted.talosconfig)}"
+        yield problem if wanted.usable else replace(problem, step=f"{problem.step}{_renew(wanted)}")
 
 
-_RENEW = (
-    "\n    {talosconfig} cannot be used for that now. It is made anew by a run with the versions and the schematic "
-    "that run."
-)
+def _renew(wanted: Wanted) -> str:
+    return (
+        f"\n    {wanted.talosconfig} cannot be used for that now. It is made anew by a run with the versions and the "
+        "schematic that run."
+    )
 
 
-def _talos_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
+def _talos_problems(nodes: list[Living], wanted: Wanted) -> Iterator[Problem]:
     moved = [each for each in nodes if each.talos and numbers(each.talos) != numbers(wanted.talos)]
     if not moved:
         return
-    head = f"Talos {wanted.talos} is wanted, and {_runs({each.node.name: each.talos for each in moved})}. "
-    problem = _step_problem("Talos", "tazlab_talos.version", [each.talos for each in moved], wanted.talos)
-    yield head + (problem or f"To move, upgrade the nodes yourself. {_upgrade(nodes, moved, wanted)}")
+    what = f"Talos {wanted.talos} is wanted, and {_runs({each.node.name: each.talos for each in moved})}."
+    no_way = _no_way("Talos", "tazlab_talos.version", [each.talos for each in moved], wanted.talos)
+    step = no_way or f"To move, upgrade the nodes yourself. {_upgrade(nodes, moved, wanted)}"
+    yield Problem("other_talos", "", what, step)
 
 
-def _schematic_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
+def _schematic_problems(nodes: list[Living], wanted: Wanted) -> Iterator[Problem]:
     """A changed set of extensions, where Talos' version stays. It is installed in the same way."""
     moved = [
         each
@@ -114,9 +117,11 @@ def _schematic_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
     ]
     if moved:
         runs = _runs({each.node.name: f"{each.schematic[:12]}..." if each.schematic else "none" for each in moved})
-        yield (
-            f"The schematic {wanted.schematic[:12]}... is wanted, and {runs}. To change the extensions, install the "
-            f"new image yourself. {_upgrade(nodes, moved, wanted)}"
+        yield Problem(
+            "other_schematic",
+            "",
+            f"The schematic {wanted.schematic[:12]}... is wanted, and {runs}.",
+            f"To change the extensions, install the new image yourself. {_upgrade(nodes, moved, wanted)}",
         )
 
 
@@ -143,27 +148,30 @@ def _moved(installer: str, wanted: Wanted) -> str:
     return f"{installer.rpartition(':')[0]}:{wanted.talos}"
 
 
-def _kubernetes_problems(nodes: list[Living], wanted: Wanted) -> Iterator[str]:
+def _kubernetes_problems(nodes: list[Living], wanted: Wanted) -> Iterator[Problem]:
     moved = {each.node.name: each.kubernetes - each.wanted_kubernetes for each in nodes if each.wanted_kubernetes}
     tags = sorted({tag for found in moved.values() for tag in found}, key=numbers)
     if not tags:
         return
     then = max((tag for each in nodes for tag in each.wanted_kubernetes), key=numbers)
     runs = _runs({name: ", ".join(sorted(found, key=numbers)) for name, found in moved.items() if found})
-    head = f"Kubernetes {then} is wanted, and {runs}. "
-    problem = _step_problem("Kubernetes", "tazlab_talos.kubernetes_version", tags, then)
+    no_way = _no_way("Kubernetes", "tazlab_talos.kubernetes_version", tags, then)
     control_planes = [each.node for each in nodes if each.node.is_control_plane]
-    if problem or not control_planes:
-        yield head + (problem or "Its control planes do not answer; only they can change that.")
-        return
-    command = by_hand(wanted.talosconfig, control_planes[0], "upgrade-k8s", "--to", then.removeprefix("v"))
-    yield (
-        f"{head}To move, upgrade it yourself: a snapshot of etcd first, and a look with --dry-run; then run this "
-        f"again:{_lines([*_snapshot(nodes, wanted), command])}"
+    if not no_way and not control_planes:
+        no_way = "Its control planes do not answer; only they can change that."
+    step = no_way or _kubernetes_upgrade(nodes, control_planes[0], then, wanted)
+    yield Problem("other_kubernetes", "", f"Kubernetes {then} is wanted, and {runs}.", step)
+
+
+def _kubernetes_upgrade(nodes: list[Living], control_plane: Node, then: str, wanted: Wanted) -> str:
+    command = by_hand(wanted.talosconfig, control_plane, "upgrade-k8s", "--to", then.removeprefix("v"))
+    return (
+        "To move, upgrade it yourself: a snapshot of etcd first, and a look with --dry-run; then run this again:"
+        f"{_lines([*_snapshot(nodes, wanted), command])}"
     )
 
 
-def _step_problem(program: str, setting: str, found: Sequence[str], wanted: str) -> str | None:
+def _no_way(program: str, setting: str, found: Sequence[str], wanted: str) -> str | None:
     """Why there is no way from what runs to the wanted version, if there is none: back, or over a minor version."""
     then = numbers(wanted)
     lowest, highest = min(map(numbers, found)), max(map(numbers, found))

@@ -124,7 +124,7 @@ class VaultAdmin:
         else:
             text = explain(reason, settings, status=failure.status)
         note = unknown_end if reason in _UNKNOWN_END else ""
-        return BootstrapError(f"{doing}: {text}{note}")
+        return BootstrapError(f"{doing}: {text}{note}", code=reason, status=failure.status)
 
     def _why_unavailable(self) -> str:
         """Ask, without a token, whether the server is sealed, or not even initialised."""

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import enum
 import typing as t
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -17,9 +19,38 @@ if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 LOOKUP: t.Final = "auth/token/lookup"
-# What is said of a token that may not look itself up.
-TOO_NARROW: t.Final = "it lives, since it reads the bundle, but may not look itself up: nobody can tell when it dies"
-REFUSED: t.Final = "Vault refuses it: it has died, was revoked, or may neither look itself up nor read the bundle"
+
+
+class Life(enum.Enum):
+    """Whether a token lives, as far as Vault tells. The values are what users compare."""
+
+    ALIVE = "alive"
+    TOO_NARROW = "too narrow"  # it lives, and may not look itself up
+    REFUSED = "dead"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What came of a look at a token."""
+
+    life: Life
+    facts: TokenFacts | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.life in (Life.ALIVE, Life.TOO_NARROW)
+
+    @property
+    def text(self) -> str:
+        return self.facts.says if self.facts else _TEXTS[self.life]
+
+
+_TEXTS: t.Final = {
+    Life.TOO_NARROW: "lives, since it reads the bundle, but may not look itself up: nobody can tell when it dies",
+    Life.REFUSED: "is refused by Vault: it has died, was revoked, or may neither look itself up nor read the bundle",
+    Life.ABSENT: "is not there",
+}
 
 
 class CannotTell(BootstrapError):
@@ -49,6 +80,19 @@ def reads_bundle(vault: VaultAdmin, token: str, source: str, path: str | None = 
                 raise own.error(failure, f"Reading with the token of {source}", f"read {place}") from None
             return failure.reason == "not_found"
     return True
+
+
+def look_at(
+    vault: VaultAdmin,
+    token: str,
+    source: str,
+    work: Callable[[VaultAdmin, str, str], TokenFacts | None] = look_up,
+) -> Look:
+    """Look at a token with itself; C(work) may renew it first. One that Vault refuses is tried on the bundle."""
+    facts = work(vault, token, source)
+    if facts is not None:
+        return Look(Life.ALIVE, facts)
+    return Look(Life.TOO_NARROW if reads_bundle(vault, token, source) else Life.REFUSED)
 
 
 def find(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:

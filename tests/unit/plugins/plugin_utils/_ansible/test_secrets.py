@@ -36,5 +36,6 @@ def test_an_expression_that_does_not_fit_is_that_fields_error(expression: str) -
     result = bundle_of(Outcome(OK, data={"parts": 7, "B": "b"}, version=2), fields, "secret/x")
     assert result.found["B"].value == "b"
     if expression != "abs(parts)":  # a number, and no text
-        assert result.invalid == ["A from vault v2 cannot be had: its expression does not fit what is there"]
-    assert "7" not in result.invalid[0]
+        said = "the value from vault v2 cannot be had: its expression does not fit what is there."
+        assert [problem.what for problem in result.invalid] == [said]
+    assert "7" not in result.invalid[0].text

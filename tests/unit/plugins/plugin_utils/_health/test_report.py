@@ -33,10 +33,10 @@ def source(name: str, why: str = "", **values: str) -> Source:
 
 
 def git(used: list[str]) -> Check:
-    def use(values: Mapping[str, str], _source: str) -> str:
+    def use(values: Mapping[str, str]) -> str:
         used.append(values["GITHUB_TOKEN"])
         if values["GITHUB_TOKEN"] == "dead":
-            raise BootstrapError("Git repository x: the login was refused (401). Check the token.")
+            raise BootstrapError("Git repository x: the login was refused. Check the token.", status=401)
         if values["GITHUB_TOKEN"] == "offline":
             raise Untried("the host does not answer")
         return "branch main is there"
@@ -83,7 +83,7 @@ def test_a_missing_value_counts_only_if_it_is_required() -> None:
 
 
 def test_a_check_that_breaks_is_a_verdict_and_quotes_nothing() -> None:
-    def use(values: Mapping[str, str], _source: str) -> str:
+    def use(values: Mapping[str, str]) -> str:
         raise TypeError(values["GITHUB_TOKEN"])
 
     report = examine([Check("Git", (GIT,), use)], [source("anchor", GITHUB_TOKEN="canary")])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seeds import seeds
 
 
@@ -39,7 +40,8 @@ def test_a_missing_field_is_a_problem_and_an_optional_one_is_named() -> None:
     assert found.objects == []
     assert found.problems == []
     [problem] = found.lacking
-    assert problem.startswith("Secret apps/it: FIELD has no value in any source. Write it into the bundle or the ")
+    assert problem.code == "missing"
+    assert problem.text.startswith("Secret apps/it: FIELD has no value in any source. Write it into the bundle or the ")
     assert [(each["name"], each["skipped"]) for each in found.skipped] == [
         ("other", "it is optional, and FIELD has no value")
     ]
@@ -64,11 +66,11 @@ def test_namespaces_are_named_once_in_the_order_of_use() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("text", "entry 1 is no dictionary"),
+        ("text", "entry 1 is not a dictionary"),
         (entry(kind="Pod"), "its kind must be Secret or ConfigMap"),
         (entry(name=""), "name is missing"),
-        (entry(namespace="Upper"), "namespace is missing or no Kubernetes name"),
-        (entry(data={"no key": "FIELD"}), "'no key' is no key that Kubernetes allows"),
+        (entry(namespace="Upper"), "namespace is missing or not a Kubernetes name"),
+        (entry(data={"no key": "FIELD"}), "'no key' is not a key that Kubernetes allows"),
         (entry(data={}), "has neither data nor values"),
         (entry(data=["FIELD"]), "data and values must be dictionaries"),
         (entry(values={"a": ["canary"]}), "the value of a must be text"),
@@ -79,10 +81,10 @@ def test_a_malformed_entry_is_one_clear_problem(wrong: Any, words: str) -> None:
     found = seeds([wrong], {"FIELD": "canary"})
     assert found.objects == []
     assert len(found.problems) == 1
-    assert words in found.problems[0]
-    assert "canary" not in found.problems[0]
+    assert words in found.problems[0].text
+    assert "canary" not in found.problems[0].text
 
 
 def test_an_object_may_stand_once() -> None:
     found = seeds([entry(), entry()], {"FIELD": "x"})
-    assert found.problems == ["Secret apps/it: stands twice in cluster_seed_objects. Write it as one entry."]
+    assert texts(found.problems) == ["Secret apps/it: stands twice in cluster_seed_objects. Write it as one entry."]

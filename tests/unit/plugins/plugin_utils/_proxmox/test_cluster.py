@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Privileges, split_tags
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import (
     UNFINISHED,
@@ -143,14 +144,14 @@ def test_a_download_needs_one_of_two_sets_of_privileges() -> None:
         1,
     )
 
-    def problems(**more: int) -> list[str]:
+    def problems(**more: int) -> list[Problem]:
         named = {name.replace("_", "."): value for name, value in more.items()}
         return list(privilege_problems(Privileges({"/": {**rest, **named}}), targets, ["pve"]))
 
     assert problems(Sys_Audit=1, Sys_Modify=1) == []
     assert problems(Sys_AccessNetwork=1) == []
     (only,) = problems(Sys_Audit=1)
-    assert only.startswith("API token: it lacks Sys.AccessNetwork on /nodes/pve.")
+    assert only.text.startswith("API token: it lacks Sys.AccessNetwork on /nodes/pve.")
 
 
 def test_what_is_incomplete_is_left_to_the_inventorys_check() -> None:

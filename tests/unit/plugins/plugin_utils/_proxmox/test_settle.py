@@ -138,7 +138,7 @@ def test_a_lock_with_neither_task_nor_change_is_a_remnant_after_a_while() -> Non
     world = World(lambda _now: BARE)
     (remnant,) = world.settle().remnants.values()
     assert ABANDONED <= world.now < ABANDONED + 5
-    problem = remnant.problem(MACHINE.label, "tazlab-home")
+    problem = remnant.problem(MACHINE.label, "tazlab-home").text
     assert "skiplock" not in problem
     assert problem.index("qm config 101") < problem.index("qm unlock 101") < problem.index("qm destroy 101")
     assert "It is not taken for this cluster's" in problem
@@ -147,7 +147,7 @@ def test_a_lock_with_neither_task_nor_change_is_a_remnant_after_a_while() -> Non
 def test_a_remnant_with_our_mark_is_unlocked_and_not_deleted() -> None:
     world = World(lambda _now: {**OURS, "lock": "rollback"})
     (remnant,) = world.settle().remnants.values()
-    problem = remnant.problem(MACHINE.label, "tazlab-home")
+    problem = remnant.problem(MACHINE.label, "tazlab-home").text
     assert "qm unlock 101" in problem
     assert "destroy" not in problem
 
@@ -169,7 +169,7 @@ def test_no_unlocking_is_advised_while_such_a_task_runs() -> None:
     world = World(lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": now + 1})
     (remnant,) = world.settle().remnants.values()
     assert TIMEOUT <= world.now < TIMEOUT + 10
-    problem = remnant.problem(MACHINE.label, "tazlab-home")
+    problem = remnant.problem(MACHINE.label, "tazlab-home").text
     assert "unlock" not in problem
     assert "after 600 s something still runs on node pve1 that may work on it, as it names no VM: vzdump" in problem
 
@@ -178,7 +178,7 @@ def test_a_lock_that_outlives_such_a_task_is_a_remnant_a_while_after_it() -> Non
     world = World(lambda _now: {**OURS, "lock": "backup"}, lambda now: {"pve1 vzdump -": 100} if now < 100 else {})
     (remnant,) = world.settle().remnants.values()
     assert 100 + ABANDONED <= world.now < 100 + ABANDONED + 5
-    assert "qm unlock 101" in remnant.problem(MACHINE.label, "tazlab-home")
+    assert "qm unlock 101" in remnant.problem(MACHINE.label, "tazlab-home").text
 
 
 def test_such_a_task_on_another_node_or_beside_no_lock_is_none_of_ours() -> None:
@@ -201,7 +201,9 @@ def test_a_token_that_does_not_see_others_tasks_waits_all_of_the_time() -> None:
     world = World(lambda _now: BARE, sees=False)
     (remnant,) = world.settle().remnants.values()
     assert TIMEOUT <= world.now < TIMEOUT + 10
-    assert "the token does not see the tasks of others there (Sys.Audit on /nodes/pve1)" in remnant.problem("x", "y")
+    assert (
+        "the token does not see the tasks of others there (Sys.Audit on /nodes/pve1)" in remnant.problem("x", "y").text
+    )
     assert world.asked.count("access/permissions") == 1
     ended = World(lambda now: BARE if now < 400 else OURS, sees=False)
     assert not ended.settle().remnants

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import (
     DEFAULT_FIELDS,
     Field,
@@ -92,7 +93,7 @@ def test_the_core_holds(
     accepted = accept(fields, bundle, dict.fromkeys(NAMES, VAULT))
     providers = [EnvironmentProvider(environment, anchor), FileProvider(anchor)]
     result = resolve(fields, accepted.found, providers)
-    invalid = {message.partition(" ")[0] for message in (*accepted.invalid, *result.invalid)}
+    invalid = {problem.subject for problem in (*accepted.invalid, *result.invalid)}
     for known in fields:
         name = known.name
         assert (name in result.found) or (name in result.missing) or (name in invalid), "a field is lost"
@@ -108,7 +109,11 @@ def test_the_core_holds(
         assert same(known, value, value)
         if isinstance(bundle.get(name), str) and name in accepted.found:
             assert result.found[name].provenance is VAULT
-    for message in (*accepted.invalid, *result.invalid, *result.warnings, *(entry.message for entry in result.drift)):
+    for message in (
+        *texts([*accepted.invalid, *result.invalid]),
+        *result.warnings,
+        *(entry.message for entry in result.drift),
+    ):
         assert "canary" not in message, "a message quotes a value"
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import (
     CommandProvider,
@@ -138,11 +139,11 @@ def _check(case: AnchorFault, result: Resolution) -> None:
         assert [case.text in warning for warning in result.warnings] == ([True] if case.text else [])
     elif case.outcome == MISSING:
         assert result.missing == [TOKEN.name]
-        assert case.text in result.problems[0]
+        assert case.text in result.problems[0].text
     else:
         assert result.found == {}
-        assert case.text in result.invalid[0]
-        assert "GITHUB_TOKEN from file github-token" in result.invalid[0]
+        assert case.text in result.invalid[0].text
+        assert "GITHUB_TOKEN: the value from file github-token" in result.invalid[0].text
 
 
 def test_every_fault_is_brought_about() -> None:
@@ -166,7 +167,7 @@ def test_a_file_without_permission_is_an_error_for_who_is_not_root(tmp_path_fact
                 os.setuid(65534)
                 result = resolve([TOKEN], {}, [FileProvider(directory)])
                 below = resolve([TOKEN], {TOKEN.name: Found("x", VAULT)}, [FileProvider(closed / "anchor")])
-                told = "permission denied" in " ".join(result.invalid) and below.drift[0].state == "absent"
+                told = "permission denied" in " ".join(texts(result.invalid)) and below.drift[0].state == "absent"
                 status = 0 if told else 2
             finally:
                 os._exit(status)
@@ -206,7 +207,7 @@ def test_a_variable_holds_a_value_or_a_path(anchor: Path) -> None:
 def test_a_path_without_a_regular_file_is_an_error_and_never_a_token(tmp_path: Path, path: str) -> None:
     result = from_environment(TOKEN, path, tmp_path)
     assert result.found == {}
-    assert "names a file, since it begins with / or ~" in result.invalid[0]
+    assert "names a file, since it begins with / or ~" in result.invalid[0].text
 
 
 def test_a_key_that_begins_with_a_slash_is_a_key(tmp_path: Path) -> None:
@@ -248,9 +249,9 @@ def test_a_command_without_a_value_is_a_place_that_was_tried(argv: list[str], no
     begin = time.monotonic()
     result = command(*argv, timeout=0.3)
     assert result.missing == ["GITHUB_TOKEN"]
-    assert f"command {argv[0]} ({note})" in result.problems[0]
+    assert f"command {argv[0]} ({note})" in result.problems[0].text
     assert time.monotonic() - begin < 15
-    assert "secret" not in result.problems[0]
+    assert "secret" not in result.problems[0].text
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_a_command_without_a_value_is_a_place_that_was_tried(argv: list[str], no
     ],
 )
 def test_what_a_command_may_not_print(code: str, problem: str) -> None:
-    assert problem in command(sys.executable, "-c", code).invalid[0]
+    assert problem in command(sys.executable, "-c", code).invalid[0].text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import FileProvider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import (
@@ -78,7 +79,7 @@ def test_what_is_wrong_is_never_skipped() -> None:
     result = resolve([A], {}, [Shelf("env", {"A": "one two"}), second])
     assert result.found == {}
     assert second.asked == []
-    with pytest.raises(BootstrapError, match="A from env A holds a blank inside"):
+    with pytest.raises(BootstrapError, match="A: the value from env A holds a blank inside"):
         refuse_invalid(result.invalid)
 
 
@@ -86,12 +87,12 @@ def test_missing_names_every_place_that_was_tried() -> None:
     result = resolve([A, B], {}, [Shelf("env"), Shelf("file", {"A": ""})])
     assert result.missing == ["A", "B"]
     assert len(result.problems) == 1
-    assert "Tried: env A (nothing there); file A (empty)" in result.problems[0]
+    assert "Tried: env A (nothing there); file A (empty)" in result.problems[0].what
 
 
 def test_all_invalid_values_are_told_at_once() -> None:
     result = resolve([A, B], {}, [Shelf("env", {"A": "x y", "B": "x y"})])
-    with pytest.raises(BootstrapError, match=r"A from env A .*; B from env B "):
+    with pytest.raises(BootstrapError, match=r"A: the value from env A .*\. B: the value from env B "):
         refuse_invalid(result.invalid)
 
 
@@ -139,7 +140,7 @@ def test_a_file_that_others_can_read_is_told_while_vault_answers(tmp_path: Path)
 
 def test_what_cannot_be_had_is_invalid() -> None:
     result = accept([A], {"A": InvalidValue("cannot be had")}, {"A": VAULT})
-    assert result.invalid == ["A from vault v3 cannot be had"]
+    assert texts(result.invalid)[0].startswith("A: the value from vault v3 cannot be had. ")
 
 
 def test_accepting_takes_what_is_there_and_lists_the_rest() -> None:
@@ -148,7 +149,10 @@ def test_accepting_takes_what_is_there_and_lists_the_rest() -> None:
     result = accept(fields, {"A": " a\n", "B": " ", "C": "x y", "D": 7, "Z": "unknown"}, origins)
     assert {name: found.value for name, found in result.found.items()} == {"A": "a"}
     assert result.missing == ["B", "E"]
-    assert result.invalid == ["C from vault v3 holds a blank inside", "D from vault v3 is not a text"]
+    assert [(problem.code, problem.subject, problem.what) for problem in result.invalid] == [
+        ("invalid", "C", "the value from vault v3 holds a blank inside."),
+        ("invalid", "D", "the value from vault v3 is not a text."),
+    ]
 
 
 values = st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", " ", "x y", "good", "'good2'"]))
@@ -170,7 +174,7 @@ def test_no_value_is_invented_and_none_is_lost(
         places = (
             known.name in result.found,
             known.name in result.missing,
-            any(text.startswith(f"{known.name} from") for text in result.invalid),
+            any(problem.subject == known.name for problem in result.invalid),
         )
         assert sum(places) == 1
         if known.name in result.found:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
@@ -15,10 +16,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight i
     package_problems,
 )
 
+WRONG = Problem("invalid", "ID", "the value from vault v1 is wrong.")
 FIELDS = Fields(
     declared=("ID", "GIT", "KEY", "AGE"),
     invalid=("ID",),
-    problems=("ID: from vault v1 is wrong", "GIT: no source has a value", "AGE: no source has a value"),
+    problems=(WRONG, *(Problem("missing", name, "no source has a value.") for name in ("GIT", "AGE"))),
     uses=(Use("vms", ("ID",)), Use("seed", ("KEY",), ("AGE",)), Use("flux", ("GIT",))),
 )
 
@@ -34,31 +36,33 @@ FIELDS = Fields(
     ],
 )
 def test_only_fields_that_a_chosen_phase_cannot_do_without_count(phases: list[str], named: list[str]) -> None:
-    assert [problem.partition(":")[0] for problem in field_problems(FIELDS, phases)] == named
+    assert [problem.subject for problem in field_problems(FIELDS, phases)] == named
 
 
 def test_a_wrong_value_counts_for_an_optional_use_too() -> None:
-    fields = Fields(("AGE",), ("AGE",), (), ("AGE: from file age is wrong",), (Use("seed", (), ("AGE",)),))
-    assert field_problems(fields, ["seed"]) == ["AGE: from file age is wrong"]
+    wrong = Problem("invalid", "AGE", "the value from file age is wrong.")
+    fields = Fields(("AGE",), ("AGE",), (), (wrong,), (Use("seed", (), ("AGE",)),))
+    assert field_problems(fields, ["seed"]) == [wrong]
 
 
 def test_a_field_that_may_be_missing_is_missed_all_the_same_by_a_phase_that_needs_it() -> None:
     fields = Fields(("KEY",), missing=("KEY",), uses=(Use("seed", ("KEY",)), Use("talos", (), ("KEY",))))
     [problem] = field_problems(fields, ["seed", "talos"])
-    assert problem.startswith("KEY: phase seed needs this field, and no source has a value.")
+    assert problem.text.startswith("KEY: phase seed needs this field, and no source has a value.")
     assert field_problems(fields, ["talos"]) == []
 
 
 @pytest.mark.parametrize("use", [Use("seed", ("SOPS",)), Use("seed", (), ("SOPS",))])
 def test_a_field_that_nobody_declared_is_told_from_one_without_a_value(use: Use) -> None:
     [problem] = field_problems(Fields(("ID",), uses=(use,)), ["seed"])
-    assert problem.startswith("SOPS: phase seed uses this field, and tazlab_fields does not declare it.")
+    assert problem.code == "undeclared"
+    assert problem.text.startswith("SOPS: phase seed uses this field, and tazlab_fields does not declare it.")
 
 
 def test_packages_are_told_together_and_only_those_of_the_chosen_phases() -> None:
     [problem] = package_problems(["secrets", "vms", "talos"], lambda package: package == "requests", "/py")
-    assert "ansible-playbook: kubernetes, proxmoxer." in problem
-    assert problem.endswith("/py -m pip install kubernetes proxmoxer")
+    assert "ansible-playbook: kubernetes, proxmoxer." in problem.what
+    assert problem.step.endswith("/py -m pip install kubernetes proxmoxer")
     assert list(package_problems(["secrets"], lambda package: False, "/py")) == []
 
 

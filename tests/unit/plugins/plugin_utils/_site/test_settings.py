@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machine_problems, machines
 
@@ -98,13 +99,13 @@ def test_no_control_plane_is_a_problem() -> None:
 
 def test_only_the_settings_of_the_chosen_phases_are_asked_for() -> None:
     assert setting_problems({"tazlab_cluster": "home"}, ["secrets", "seed"]) == []
-    named = [problem.split(":")[0] for problem in setting_problems({}, ["flux"])]
+    named = [problem.subject for problem in setting_problems({}, ["flux"])]
     assert named == ["tazlab_cluster", "tazlab_flux.url", "tazlab_flux.branch", "tazlab_flux.path"]
 
 
 def test_a_misspelt_key_is_told_with_those_that_there_are() -> None:
     settings = {"tazlab_cluster": "home", "tazlab_talos_patches": {"controlplane": [], "all": []}, "tazlab_flux": None}
-    assert setting_problems(settings, ["secrets"]) == [
+    assert texts(setting_problems(settings, ["secrets"])) == [
         "tazlab_talos_patches: does not know controlplane. It has all, control_plane, worker."
     ]
 
@@ -115,14 +116,15 @@ def test_a_version_of_talos_that_is_not_supported_is_told_before_a_vm_is_made(
     phase: str, version: str, words: str
 ) -> None:
     problems = setting_problems({"tazlab_cluster": "home", "tazlab_talos": {"version": version}}, [phase])
-    (told,) = [problem for problem in problems if problem.startswith("tazlab_talos.version: ")]
-    assert words in told
-    assert "Use Talos v1.12" in told
+    (told,) = [problem for problem in problems if problem.subject == "tazlab_talos.version"]
+    assert told.code == "unsupported"
+    assert words in told.what
+    assert "Use Talos v1.12" in told.step
 
 
 def test_a_malformed_setting_is_shown_with_what_it_should_be() -> None:
     settings = {"tazlab_cluster": "home", "tazlab_talos": {"version": "latest", "schematic": "a" * 64}}
     settings["tazlab_talos"]["kubernetes_version"] = "1.35.4"
-    assert setting_problems(settings, ["talos"]) == [
+    assert texts(setting_problems(settings, ["talos"])) == [
         "tazlab_talos.version: 'latest' does not fit. It is Talos' version, e.g. v1.12.6."
     ]

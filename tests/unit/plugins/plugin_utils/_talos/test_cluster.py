@@ -130,14 +130,14 @@ def test_a_secretbox_key_has_32_bytes(size: int) -> None:
     key = base64.b64encode(b"x" * size).decode()
     problem = secretbox_problem(key)
     assert problem is not None
-    assert f"decodes to {size} bytes" in problem
+    assert f"decodes to {size} bytes" in problem.what
 
 
 def test_a_secretbox_key_is_base64() -> None:
     assert secretbox_problem(base64.b64encode(b"x" * 32).decode()) is None
     problem = secretbox_problem("canary!")
     assert problem is not None
-    assert "canary" not in problem
+    assert "canary" not in problem.text
 
 
 def test_the_installer_comes_from_the_factory_that_made_the_image() -> None:

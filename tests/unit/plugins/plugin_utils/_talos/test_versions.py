@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Look, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import (
@@ -50,7 +51,7 @@ def said(
         CP: Found(Look(standing, version=runs), before, before, has),
     }
     nodes = living(found, {WORKER: wanted, CP: wanted})
-    return list(change_problems(nodes, Wanted(talos, schematic, TALOSCONFIG, usable)))
+    return texts(change_problems(nodes, Wanted(talos, schematic, TALOSCONFIG, usable)))
 
 
 def test_the_same_versions_are_no_problem_and_neither_is_a_node_without_configuration() -> None:
