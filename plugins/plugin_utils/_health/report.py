@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
@@ -246,4 +247,4 @@ def label(known: Field, source: Source) -> str:
     if source.name == "vault":
         return known.name
     found = source.values.get(known.name)
-    return found.provenance.label.removeprefix("file ") if found else known.file_names[0]
+    return PurePath(found.provenance.place).name if found else known.file_names[0]

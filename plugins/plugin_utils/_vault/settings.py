@@ -89,6 +89,47 @@ class NoVault:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TokenPlace:
+    """A place where a token may be: what it is called, and what is there.
+
+    C(must_exist): the user named this file. C(variable): it is this variable of the environment.
+    """
+
+    label: str
+    path: Path | None = None
+    raw: str | Content | None = field(default=None, repr=False)
+    must_exist: bool = False
+    variable: str = ""
+
+    @property
+    def problem(self) -> str | None:
+        return self.raw.problem if isinstance(self.raw, Content) else None
+
+    @property
+    def text(self) -> str | None:
+        return self.raw.text if isinstance(self.raw, Content) else self.raw
+
+    @property
+    def lacks_file(self) -> bool:
+        return self.must_exist and self.text is None
+
+    @property
+    def has_value(self) -> bool:
+        return self.text is not None and bool(strip_token(self.text))
+
+    def exposed(self) -> str | None:
+        """A warning where others may read the file."""
+        return exposed(self.path, self.raw) if self.path and isinstance(self.raw, Content) else None
+
+    def token(self, whose: str, advice: str) -> str:
+        """The token without what surrounds it."""
+        try:
+            return clean_token(self.text or "")
+        except InvalidValue as error:
+            raise BootstrapError(f"{whose} from {self.label} {error}. {advice}", code="invalid_token") from None
+
+
 def vault_settings(
     options: Mapping[str, t.Any],
     *,
@@ -232,27 +273,19 @@ def _token(
     options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path, warnings: list[str]
 ) -> tuple[str, str] | NoVault:
     """The first token that is there, and where it was."""
-    for source, path, raw in _tokens(options, environ, home, anchor):
-        warning = None
-        if isinstance(raw, Content):
-            if raw.problem:
-                raise BootstrapError(f"Vault's token from {source}: the file {raw.problem}.")
-            if raw.text is None and source.startswith("token_file "):
-                return NoVault(
-                    "no_token",
-                    f"No token for Vault: {source} does not exist. Write the token there, or give it as token.",
-                )
-            warning = exposed(path, raw)
-            raw = raw.text
-        if raw is None or not strip_token(raw):
+    for place in _tokens(options, environ, home, anchor):
+        if place.problem:
+            raise BootstrapError(f"Vault's token from {place.label}: the file {place.problem}.", code="invalid_token")
+        if place.lacks_file:
+            return NoVault(
+                "no_token",
+                f"No token for Vault: {place.label} does not exist. Write the token there, or give it as token.",
+            )
+        if not place.has_value:
             continue
+        warning = place.exposed()
         warnings += [warning] if warning else []
-        try:
-            return clean_token(raw), source
-        except InvalidValue as error:
-            raise BootstrapError(
-                f"Vault's token from {source} {error}. Put the token alone there, on one line."
-            ) from None
+        return place.token("Vault's token", "Put the token alone there, on one line."), place.label
     return NoVault(
         "no_token",
         f"No token for Vault. Tried token, token_file, VAULT_TOKEN, BAO_TOKEN, ~/{ROTATED} and "
@@ -260,20 +293,22 @@ def _token(
     )
 
 
-def _tokens(
-    options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path
-) -> Iterator[tuple[str, Path, str | Content | None]]:
-    nowhere = Path()
+def _tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path) -> Iterator[TokenPlace]:
+    yield from given_tokens(options, environ, home)
+    yield TokenPlace(f"file ~/{ROTATED}", home / ROTATED, read_text(home / ROTATED))
+    yield TokenPlace(f"file {anchor / IN_ANCHOR}", anchor / IN_ANCHOR, read_text(anchor / IN_ANCHOR, within=anchor))
+
+
+def given_tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path) -> Iterator[TokenPlace]:
+    """Where a user gives a token: the options, then the environment."""
     token = options.get("token")
-    yield "option token", nowhere, None if token is None else str(token)
+    yield TokenPlace("option token", raw=None if token is None else str(token))
     given = options.get("token_file")
     if given:
         path = expand(given, home)
-        yield named("token_file", str(given), home), path, read_text(path)
+        yield TokenPlace(named("token_file", str(given), home), path, read_text(path), must_exist=True)
     for name in ("VAULT_TOKEN", "BAO_TOKEN"):
-        yield f"environment {name}", nowhere, environ.get(name)
-    yield f"file ~/{ROTATED}", home / ROTATED, read_text(home / ROTATED)
-    yield f"file {anchor / IN_ANCHOR}", anchor / IN_ANCHOR, read_text(anchor / IN_ANCHOR, within=anchor)
+        yield TokenPlace(f"environment {name}", raw=environ.get(name), variable=name)
 
 
 def _ca(

@@ -13,19 +13,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import Content, read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token, strip_token
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import login, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import VAULT_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
     IN_ANCHOR,
     ROTATED,
     NoVault,
+    TokenPlace,
     VaultSettings,
     expand,
-    named,
+    given_tokens,
     vault_settings,
 )
 
@@ -65,52 +66,42 @@ def operator_settings(
     tool = vault_tool(environ.get("PATH"))
     command = login(tool, settings if isinstance(settings, VaultSettings) else None)
     log_in = f"log in:\n  {command}{tool.line}"
-    token, source = _operator_token(options, environ, home, log_in)
-    for place, narrow in (
+    place = _operator_token(options, environ, home, log_in)
+    token = place.token("The operator's token", "Put the token alone there.")
+    for known, narrow in (
         (f"~/{ROTATED}", read_text(home / ROTATED)),
         (str(anchor / IN_ANCHOR), read_text(anchor / IN_ANCHOR, within=anchor)),
     ):
         if narrow.text is not None and strip_token(narrow.text) == token:
             raise BootstrapError(
-                f"The operator's token from {source} is the bootstrap token of {place}, which may only read. "
-                f"{_instead(source, log_in)}"
+                f"The operator's token from {place.label} is the bootstrap token of {known}, which may only read. "
+                f"{_instead(place, log_in)}",
+                code="bootstrap_token",
             )
     if isinstance(settings, NoVault):
         raise BootstrapError(settings.message)
-    return replace(settings, token=token, token_source=source)
+    return replace(settings, token=token, token_source=place.label)
 
 
-def _instead(source: str, log_in: str) -> str:
+def _instead(place: TokenPlace, log_in: str) -> str:
     """How to give another token than the one found: what is exported wins over what a login writes."""
-    kind, _space, name = source.partition(" ")
-    if kind == "environment":
-        return f"Export a token of your own as {name}, or unset {name} and {log_in}"
+    if place.variable:
+        return f"Export a token of your own as {place.variable}, or unset {place.variable} and {log_in}"
     return f"Set VAULT_TOKEN to a token of your own, or {log_in}"
 
 
-def _operator_token(
-    options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, log_in: str
-) -> tuple[str, str]:
-    given = options.get("token_file")
-    candidates: list[tuple[str, str | Content | None]] = [("option token", options.get("token"))]
-    if given:
-        candidates.append((named("token_file", str(given), home), read_text(expand(given, home))))
-    candidates += [(f"environment {name}", environ.get(name)) for name in ("VAULT_TOKEN", "BAO_TOKEN")]
-    candidates.append((f"file ~/{OPERATOR_FILE}", read_text(home / OPERATOR_FILE)))
-    for source, found in candidates:
-        if isinstance(found, Content):
-            if found.problem or (found.text is None and source.startswith("token_file")):
-                raise BootstrapError(f"The operator's token from {source}: it {found.problem or 'does not exist'}.")
-            found = found.text
-        if found is None or not strip_token(str(found)):
-            continue
-        try:
-            return clean_token(str(found)), source
-        except InvalidValue as error:
-            raise BootstrapError(f"The operator's token from {source} {error}. Put the token alone there.") from None
+def _operator_token(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, log_in: str) -> TokenPlace:
+    own = TokenPlace(f"file ~/{OPERATOR_FILE}", home / OPERATOR_FILE, read_text(home / OPERATOR_FILE))
+    for place in (*given_tokens(options, environ, home), own):
+        if place.problem or place.lacks_file:
+            why = place.problem or "does not exist"
+            raise BootstrapError(f"The operator's token from {place.label}: it {why}.", code="invalid_token")
+        if place.has_value:
+            return place
     raise BootstrapError(
         "No token of an operator. This changes something in Vault, so the bootstrap token does not serve. Tried token, "
-        f"token_file, VAULT_TOKEN, BAO_TOKEN and ~/{OPERATOR_FILE}. Set VAULT_TOKEN, or {log_in}"
+        f"token_file, VAULT_TOKEN, BAO_TOKEN and ~/{OPERATOR_FILE}. Set VAULT_TOKEN, or {log_in}",
+        code="no_token",
     )
 
 
