@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+from ansible.template import trust_as_template
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables, plain
@@ -56,7 +57,7 @@ class ActionModule(ControllerAction):
             [name for name in variables if name != VALUES],
             value_of,
             marker,
-            role_phases(plays),
+            role_phases(plays, lambda name: str(plain(templar.template(trust_as_template(name))))),
             params["objects"],
         )
         for consumer in found:

@@ -28,6 +28,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.vault imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields, logins
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution, resolve
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
@@ -37,11 +38,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings i
     vault_settings,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import OPERATOR_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Targets
 
 OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "cluster": {"type": "str", "default": ""},
     "machines": {"type": "list", "elements": "dict", "default": []},
-    "proxmox": {"type": "dict", "default": {}},
+    "provider": {"type": "str", "default": ""},
+    "provider_settings": {"type": "dict", "default": {}},
     "flux": {"type": "dict", "default": {}},
     "logins": {"type": "dict", "default": {}},
     "tailscale_token_url": {"type": "str", "default": "https://api.tailscale.com/api/v2/oauth/token"},
@@ -100,9 +103,12 @@ class ActionModule(SecretAction):
     ) -> dict[str, tuple[str, t.Callable[..., str]]]:
         """What uses the fields of each system once."""
         state_dir = expand(params["state_dir"] or f"~/.config/tazlab/{params['cluster']}", Path.home())
+        machines = provider(params["provider"])
+        targets = Targets(params["provider_settings"], params["cluster"], params["machines"])
+        provider_use = {machines.login: (machines.title, partial(machines.tries, targets))} if machines.tries else {}
         tailscale = partial(uses.tailscale, params["tailscale_token_url"], params["tailscale_ca_cert"] or "")
         return {
-            "proxmox": ("Proxmox", partial(uses.proxmox, params["proxmox"], params["cluster"], params["machines"])),
+            **provider_use,
             "git": ("Git", partial(uses.git, params["flux"])),
             "tailscale": ("Tailscale", tailscale),
             "eso": ("ESO reader", partial(vault.eso_reader, params["eso_path"], eso_field)),

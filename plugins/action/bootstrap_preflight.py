@@ -21,8 +21,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight i
     kubeconfig_problems,
     package_problems,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machine_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import inventory_problems
 
 NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
 PROBLEMS: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "dict", "default": []}
@@ -53,6 +54,7 @@ class ActionModule(ControllerAction):
             },
         },
         "kubeconfig": {"type": "path", "required": True},
+        "kubeconfig_given": {"type": "bool", "default": False},
         "problems": PROBLEMS,
     }
 
@@ -61,12 +63,19 @@ class ActionModule(ControllerAction):
         inherited = set(self._task.tags) - {ALWAYS}
         phases = chosen(run_tags, task_vars.get("ansible_skip_tags", []), inherited)
         kubeconfig = params["kubeconfig"]
+        machines = provider(params["settings"].get("tazlab_provider"))
         problems = setting_problems(params["settings"], phases)
         if {"vms", "talos"}.intersection(phases):
-            problems += [Problem("machine", "", text) for text in machine_problems(params["machines"])]
+            problems += inventory_problems(params["machines"], machines.required)
         problems += field_problems(_fields(params["fields"] or {}), phases)
-        problems += package_problems(phases, _is_installed, sys.executable)
-        problems += kubeconfig_problems(phases, kubeconfig, Path(kubeconfig).is_file(), self.check_mode)
+        problems += package_problems(phases, machines, _is_installed, sys.executable)
+        problems += kubeconfig_problems(
+            phases,
+            kubeconfig,
+            is_file=Path(kubeconfig).is_file(),
+            is_given=params["kubeconfig_given"],
+            check_mode=self.check_mode,
+        )
         problems += _problems(params["problems"])
         if problems:
             raise BootstrapError(_message(texts(problems)), code="preflight")

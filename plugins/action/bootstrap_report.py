@@ -31,6 +31,7 @@ class ActionModule(ControllerAction):
             },
         },
         "vms": {"type": "list", "elements": "dict", "default": []},
+        "consoles": {"type": "str", "default": ""},
         "talos": {"type": "dict", "default": {}},
         "seeds": {"type": "list", "elements": "dict", "default": []},
         "flux": {"type": "dict", "default": {}},
@@ -41,7 +42,7 @@ class ActionModule(ControllerAction):
         complete = bool(starts) and starts[-1][0] == COMPLETE
         end = starts.pop()[1] if complete else time.time()
         spent = timings(starts, end)
-        verdict = _report.verdict([name for name, started in starts], complete, self.check_mode)
+        verdict = _report.verdict([name for name, started in starts], complete, self.check_mode, params["consoles"])
         told = params["secrets"] or {}
         sections = {
             "Secrets": _report.secrets(**told, given=(told.get("vault") or {}).get("reason") == OK),

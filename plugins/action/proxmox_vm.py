@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import show_diff
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import refuse
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
@@ -23,7 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
     Source,
     completion,
     creation,
-    machine_problems,
+    vm_problems,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import COMPLETE, CREATE, DELETE, Plan
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
@@ -59,9 +59,7 @@ class ActionModule(ControllerAction):
             agent=params["agent"],
         )
         present = params["state"] == "present"
-        problems = machine_problems(params["vms"], source.cluster)
-        if problems:
-            raise BootstrapError(f"{' '.join(problems)} Nothing was changed.")
+        refuse(vm_problems(params["vms"], source.cluster))
         machines = [Machine.read(row, str(params["bridge"])) for row in params["vms"]]
         connection = Connection.from_params(params)
         client = ProxmoxClient(connection)

@@ -34,6 +34,13 @@ options:
         choices:
           - control_plane
           - worker
+      install_disk:
+        description:
+          - The disk on which Talos is installed, such as V(/dev/sda) for scsi, V(/dev/vda) for virtio, or a path below
+            C(/dev/disk/by-id).
+          - M(tazlab.bootstrap.talos_disks) finds it where a machine has only one.
+        type: str
+        default: ""
       patches:
         description:
           - Changes to the node's machine configuration, applied in this order.
@@ -81,13 +88,15 @@ options:
   factory_url:
     description:
       - The Image Factory. Its host is the registry of the image from which a node installs and upgrades itself,
-        C(nocloud-installer/<schematic>:<version>).
+        C(<platform>-installer/<schematic>:<version>).
     type: str
     default: https://factory.talos.dev
-  install_disk:
-    description: The disk on which Talos is installed. It is V(/dev/sda) for scsi and V(/dev/vda) for virtio.
+  platform:
+    description:
+      - The platform of the image that the machines boot, as the Image Factory calls it, such as V(metal), or
+        V(nocloud) for VMs that cloud-init gives their address.
     type: str
-    default: /dev/sda
+    default: metal
   coredns:
     description: Whether Talos runs its own CoreDNS. With V(false), the cluster needs one of its own.
     type: bool

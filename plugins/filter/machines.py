@@ -13,9 +13,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import machines
 
 
-def _machines(groups: t.Any, hostvars: t.Any, patches: bool = False) -> list[dict[str, t.Any]]:
+def _machines(groups: t.Any, hostvars: t.Any, patches: bool = False, install_disk: str = "") -> list[dict[str, t.Any]]:
     try:
-        return machines(groups, hostvars, patches)
+        return machines(groups, hostvars, patches=patches, install_disk=install_disk)
     except BootstrapError as error:
         raise AnsibleFilterError(str(error)) from None
 

@@ -85,9 +85,12 @@ options:
     type: list
     elements: dict
     default: []
-  proxmox:
-    description:
-      - Where Proxmox VE is, and what the VMs use there - C(url), C(ca_cert), C(storage), C(image_storage), C(bridge).
+  provider:
+    description: The provider of machines, as C(tazlab_provider). By default V(proxmox).
+    type: str
+    default: ""
+  provider_settings:
+    description: Where the provider is, and what the machines use there; for Proxmox VE what C(tazlab_proxmox) holds.
     type: dict
     default: {}
   flux:
@@ -128,7 +131,7 @@ EXAMPLES = r"""
   tazlab.bootstrap.bootstrap_health:
     cluster: "{{ tazlab_cluster }}"
     machines: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
-    proxmox: "{{ tazlab_proxmox }}"
+    provider_settings: "{{ tazlab_proxmox }}"
     flux: "{{ tazlab_flux }}"
     renew_tokens: true
 """

@@ -94,6 +94,10 @@ options:
     description: The file that the phase C(talos) writes, and that later ones need.
     type: path
     required: true
+  kubeconfig_given:
+    description: Whether that file is the user's own, of a cluster that no phase makes. Then no phase may make one.
+    type: bool
+    default: false
   problems:
     description:
       - What the phases' own preflights found, as the filter P(tazlab.bootstrap.problems#filter) gives it, each with

@@ -54,10 +54,14 @@ options:
         elements: dict
         default: []
   vms:
-    description: The fact C(proxmox_vms_result).
+    description: The fact C(<role>_result) of the role that makes the machines, such as C(proxmox_vms_result).
     type: list
     elements: dict
     default: []
+  consoles:
+    description: Where a person looks at the console of a machine, for a run that ended while Talos came up.
+    type: str
+    default: ""
   talos:
     description: The fact C(talos_cluster_result).
     type: dict

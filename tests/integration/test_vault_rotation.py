@@ -96,7 +96,7 @@ def test_the_bootstrap_token_is_rotated_and_the_anchor_told_of(site: Site) -> No
     assert site.token() != old
     assert works(site, site.token())
     assert not works(site, old)
-    assert "Vault refuses it" in run.output
+    assert "is refused by Vault" in run.output
     assert old not in run.output
     assert site.token() not in run.output
     assert not (site.home / f"{TOKEN_FILE}.superseded").exists()
@@ -107,10 +107,10 @@ def test_the_anchors_copy_is_compared_with_the_token_in_use(site: Site) -> None:
     new, copy = site.home / "new-token", site.anchor / "bootstrap-token.txt"
     for number, (token, said) in enumerate(
         (
-            (site.token(), "bootstrap-token.txt: dies on"),
+            (site.token(), "bootstrap-token.txt: it dies on"),
             (site.vault.scoped_token(policies=("tazlab-bootstrap",)), "holds another token."),
             (narrow(site), "nobody can tell when it dies"),
-            ("s.dead", "Vault refuses it"),
+            ("s.dead", "is refused by Vault"),
             ("", "holds no usable copy of it"),
         )
     ):

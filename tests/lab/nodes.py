@@ -14,6 +14,7 @@ import base64
 import contextlib
 import json
 import queue
+import re
 import shutil
 import threading
 import time
@@ -279,6 +280,7 @@ class Nodes:
             schematic=machine.schematic,
             config=machine.config_text,
             bootstrapped=machine.bootstrapped,
+            disks=_disks(vm),
         )
 
     def _handle(self, event: dict[str, str]) -> None:
@@ -341,6 +343,12 @@ class Nodes:
                 self._told[machine.identity] = members
                 machine.bootstrapped = True
                 self._order("etcd", machine, members=members)
+
+
+def _disks(vm: Vm) -> list[str]:
+    """The devices that the machine's disks are: sda for the first on SCSI, vda for the first on virtio."""
+    keys = sorted(key for key in vm.config if re.fullmatch(r"(scsi|virtio)\d+", key))
+    return [f"{'s' if key.startswith('scsi') else 'v'}d{chr(ord('a') + int(key[-1]))}" for key in keys]
 
 
 def _text(encoded: str) -> str:

@@ -37,5 +37,9 @@ def refusal(problems: Sequence[Problem]) -> BootstrapError:
     return BootstrapError(" ".join(texts(problems)), code=first.code, subject=", ".join(subjects))
 
 
+class Untried(Exception):
+    """A credential cannot be tried, through no fault of its own. The text says why."""
+
+
 class InvalidValue(Exception):
     """The value is there, but it is not what its field says. The text tells why and never quotes the value."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import same
@@ -33,10 +33,6 @@ UNTRIED: t.Final = "not tried"
 
 # The statuses of HTTP by which a server refuses a credential.
 REFUSALS: t.Final = (401, 403)
-
-
-class Untried(Exception):
-    """A credential cannot be tried, through no fault of its own. The text says why."""
 
 
 @dataclass(frozen=True)

@@ -12,58 +12,19 @@ import socket
 import ssl
 import time
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Untried
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import Connection, ProxmoxClient
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.preflight import Targets, preflight, readable
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain, failure_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import NoVault, VaultSettings
 
 SECONDS: t.Final = 30
-
-
-def proxmox(
-    settings: Mapping[str, t.Any],
-    cluster: str,
-    machines: Sequence[Mapping[str, t.Any]],
-    token_id: str,
-    token_secret: str,
-) -> str:
-    """The token may do all that site.yml needs."""
-    if not settings.get("url"):
-        raise Untried("tazlab_proxmox has no url")
-    connection = Connection.from_params(
-        {
-            "url": settings["url"],
-            "token_id": token_id,
-            "token_secret": token_secret,
-            "ca_cert": settings.get("ca_cert") or None,
-            "validate_certs": True,
-            "timeout": SECONDS,
-        }
-    )
-    targets = Targets(
-        cluster=cluster,
-        storage=str(settings.get("storage") or ""),
-        image_storage=str(settings.get("image_storage") or ""),
-        bridge=str(settings.get("bridge") or "vmbr0"),
-        places=readable(machines),
-    )
-    problems, _absent = preflight(ProxmoxClient(connection), targets)
-    if problems:
-        raise refusal(problems)
-    if not targets.places:
-        return "serves; no VM in the inventory, so no VM's privileges were looked at"
-    count = len(targets.places)
-    return f"every privilege for {count} VM{'s' if count > 1 else ''}"
 
 
 def git(settings: Mapping[str, t.Any], password: str) -> str:

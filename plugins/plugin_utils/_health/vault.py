@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import (
     DEAD,
     NOT_RENEWED,
     TOO_WIDE,
     UNKNOWN,
     TokenState,
-    Untried,
     judged,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found

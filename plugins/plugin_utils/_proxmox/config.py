@@ -8,12 +8,13 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import Form, machine_problems
 
 MACHINE_ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "name": {"type": "str", "required": True},
@@ -31,17 +32,7 @@ MACHINE_ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "role": {"type": "str", "choices": ["control_plane", "worker"]},
 }
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _CLUSTER = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
-# Lower and upper bound, and the unit, of what a machine counts.
-_BOUNDS = {
-    "vmid": (100, 999_999_999, ""),
-    "cores": (1, 8192, ""),
-    "memory": (16, 16_777_216, " MiB"),
-    "disk": (1, 131_072, " GiB"),
-    "prefix": (1, 32, ""),
-}
 # What Proxmox VE takes where a configuration does not name a key.
 _DEFAULTS = {
     "cores": "1",
@@ -88,7 +79,7 @@ class Machine:
 
     @classmethod
     def read(cls, row: Mapping[str, t.Any], bridge: str) -> Machine:
-        """From the module's suboptions. L{machine_problems} has found them complete."""
+        """From the module's suboptions. C(vm_problems) has found them complete."""
         return cls(
             name=str(row["name"]),
             vmid=int(row["vmid"]),
@@ -123,53 +114,16 @@ class Source:
 
 # --------------------------------------------------------------------------------------------- what the user gave
 
+# What a VM must have here; without an address it asks DHCP for one.
+_FORM: t.Final = Form(("name", "node", "vmid", "cores", "memory", "disk", "prefix"), {})
 
-def machine_problems(rows: Sequence[Mapping[str, t.Any]], cluster: str) -> list[str]:
+
+def vm_problems(rows: Sequence[Mapping[str, t.Any]], cluster: str) -> list[Problem]:
     """Everything that is wrong with the list by itself, before anything is asked of Proxmox VE."""
-    problems = []
+    problems = machine_problems(rows, _FORM)
     if not _CLUSTER.fullmatch(cluster):
-        problems.append(f"cluster {cluster!r}: it cannot be part of a tag. Use lower case letters, digits and -.")
-    for row in rows:
-        problems += [f"{row.get('name') or 'a VM without a name'}: {problem}" for problem in _row_problems(row)]
-    for key in ("name", "vmid", "address"):
-        times = Counter(row.get(key) for row in rows if row.get(key))
-        for value in (value for value, count in times.items() if count > 1):
-            owners = ", ".join(str(row.get("name")) for row in rows if row.get(key) == value)
-            problems.append(f"{key} {value}: it stands at {times[value]} VMs ({owners}). Give each its own.")
-    return problems
-
-
-def _row_problems(row: Mapping[str, t.Any]) -> list[str]:
-    problems = [f"{key} is not set." for key in ("name", "node", *_BOUNDS) if row.get(key) in (None, "")]
-    if row.get("name") and not _NAME.fullmatch(str(row["name"])):
-        problems.append("this is no host name. Use letters, digits, - and dots, at most 63 characters.")
-    for key, (low, high, unit) in _BOUNDS.items():
-        if row.get(key) is not None and not low <= int(row[key]) <= high:
-            problems.append(f"{key} is {row[key]}; it must be from {low} to {high}{unit}.")
-    if row.get("mac") and not _MAC.fullmatch(str(row["mac"])):
-        problems.append("mac is no hardware address such as BC:24:11:00:00:01.")
-    return problems + _network_problems(row)
-
-
-def _network_problems(row: Mapping[str, t.Any]) -> list[str]:
-    """Address, prefix and gateway must be one network; no address at all means DHCP."""
-    if not row.get("address"):
-        return ["gateway is set, but address is not."] if row.get("gateway") else []
-    try:
-        interface = ipaddress.IPv4Interface(f"{row['address']}/{row.get('prefix')}")
-    except ValueError:
-        return [f"address {row['address']}/{row.get('prefix')} is no IPv4 address with its prefix."]
-    problems = []
-    for key, value in (("gateway", row.get("gateway")), *(("nameserver", one) for one in row.get("nameservers") or ())):
-        try:
-            given = ipaddress.ip_address(str(value)) if value else None
-        except ValueError:
-            problems.append(f"{key} {value} is no IP address.")
-            continue
-        if key == "gateway" and given is not None and given not in interface.network:
-            problems.append(f"gateway {given} lies outside {interface.network}, the network of its address.")
-        if key == "gateway" and given == interface.ip:
-            problems.append(f"gateway {given} is the VM's own address.")
+        what = "it cannot be part of a tag."
+        problems.insert(0, Problem("malformed", f"cluster {cluster!r}", what, "Use lower case letters, digits and -."))
     return problems
 
 

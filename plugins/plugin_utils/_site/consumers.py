@@ -26,14 +26,14 @@ class Consumer:
         return f"ansible-playbook -i INVENTORY tazlab.bootstrap.site --tags {self.phase}"
 
 
-def role_phases(plays: Sequence[Mapping[str, t.Any]]) -> dict[str, str]:
-    """Each phase's role and tag, as the plays of site.yml have them."""
+def role_phases(plays: Sequence[Mapping[str, t.Any]], role_of: Callable[[str], str] = str) -> dict[str, str]:
+    """Each phase's role and tag, as the plays of site.yml have them. C(role_of) gives a role's name for a template."""
     found = {}
     for task in _tasks([task for play in plays for task in play.get("tasks") or ()]):
-        role = task.get("ansible.builtin.import_role")
+        role = task.get("ansible.builtin.import_role") or task.get("ansible.builtin.include_role")
         tags = [tag for tag in task.get("tags") or () if tag != "always"]
-        if isinstance(role, Mapping) and "tasks_from" not in role and tags:
-            found[str(role["name"]).rpartition(".")[2]] = str(tags[0])
+        if isinstance(role, Mapping) and role.get("tasks_from", "main") == "main" and tags:
+            found[role_of(str(role["name"])).rpartition(".")[2]] = str(tags[0])
     return found
 
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
 
 # What a phase imports only when it works, so that it would be missed late. What ansible-core needs itself is there.
+# Those of phase vms are its provider's.
 PACKAGES = {
-    "vms": ("proxmoxer", "requests"),
     "talos": ("kubernetes",),
     "seed": ("kubernetes",),
     "flux": ("kubernetes",),
@@ -77,9 +78,12 @@ def field_problems(fields: Fields, phases: Sequence[str]) -> list[Problem]:
     return [*undeclared, *told, *lacking]
 
 
-def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool], python: str) -> Iterator[Problem]:
+def package_problems(
+    phases: Sequence[str], machines: Provider, is_installed: Callable[[str], bool], python: str
+) -> Iterator[Problem]:
     """The Python packages that the chosen phases lack, together: one command installs them."""
-    wanted = {package for phase in phases for package in PACKAGES.get(phase, ())}
+    table = {**PACKAGES, "vms": machines.packages}
+    wanted = {package for phase in phases for package in table.get(phase, ())}
     missing = sorted(package for package in wanted if not is_installed(package))
     if missing:
         yield Problem(
@@ -90,14 +94,29 @@ def package_problems(phases: Sequence[str], is_installed: Callable[[str], bool],
         )
 
 
-def kubeconfig_problems(phases: Sequence[str], kubeconfig: str, is_file: bool, check_mode: bool) -> Iterator[Problem]:
-    """Phases that need a cluster, where no chosen one gives it. Check mode then only says what it would do."""
+def kubeconfig_problems(
+    phases: Sequence[str], kubeconfig: str, *, is_file: bool, is_given: bool, check_mode: bool
+) -> Iterator[Problem]:
+    """Phases that need a cluster, where no chosen one gives it; and phases that make one, where one is given.
+
+    Check mode only says what it would do.
+    """
+    make = [phase for phase in phases if phase in ("vms", "talos")]
     need = [phase for phase in phases if phase in ("seed", "flux")]
-    if need and "talos" not in phases and not is_file and not check_mode:
+    if is_given and make:
+        yield Problem(
+            "cluster_given",
+            "tazlab_kubeconfig",
+            f"it names a cluster that is there already, and {' and '.join(make)} would make one.",
+            "Run --tags seed,flux for that cluster, or take tazlab_kubeconfig out of the inventory.",
+        )
+    elif is_given and need and not is_file:
+        yield Problem("no_kubeconfig", "tazlab_kubeconfig", f"{kubeconfig} is not there.", "Correct its path.")
+    elif need and "talos" not in phases and not is_file and not check_mode:
         yield Problem(
             "no_kubeconfig",
             "kubeconfig",
             f"{kubeconfig} is not there, and {' and '.join(need)} cannot do without.",
             f"The phase talos writes it: --tags talos,{','.join(need)}. Where the cluster is there, restore the state "
-            "directory.",
+            "directory; where it is not this collection's, name its kubeconfig as tazlab_kubeconfig.",
         )

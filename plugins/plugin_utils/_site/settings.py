@@ -9,14 +9,16 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider, provider_problems
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import talos_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
 
 CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -42,14 +44,10 @@ def _setting(
     return Setting(variable, frozenset(phases.split()), hint, pattern, check)
 
 
-URL = re.compile(r"https?://[^\s/]+\S*")
 SETTINGS = (
     _setting(
         "tazlab_cluster", "vms talos seed flux", "the cluster's name: lower case letters, digits, -", CLUSTER_NAME
     ),
-    _setting("tazlab_proxmox.url", "vms", "the API's address, e.g. https://pve.example.net:8006", URL),
-    _setting("tazlab_proxmox.storage", "vms", "the storage that holds the VMs' disks, e.g. local-lvm"),
-    _setting("tazlab_proxmox.image_storage", "vms", "a storage whose content includes import, e.g. local"),
     _setting("tazlab_talos.version", "vms talos", "Talos' version, e.g. v1.12.6", VERSION, talos_problem),
     _setting("tazlab_talos.kubernetes_version", "talos", "Kubernetes' version, e.g. 1.35.4", VERSION),
     _setting("tazlab_talos.schematic", "vms talos", "the Image Factory's id: 64 hexadecimal digits", SCHEMATIC),
@@ -59,11 +57,22 @@ SETTINGS = (
 )
 
 
+def _of(machines: Provider) -> Iterator[Setting]:
+    """What the provider of machines cannot do without."""
+    for option in machines.options:
+        if option.required:
+            yield _setting(f"{machines.setting}.{option.key}", "vms", option.hint, option.pattern)
+
+
+def _keys(machines: Provider) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if machines.setting:
+        yield machines.setting, tuple(option.key for option in machines.options)
+
+
 # Every key of a setting that is a dictionary: one that is misspelt would be missed late, or never.
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "tazlab_proxmox": ("url", "ca_cert", "storage", "image_storage", "bridge"),
-        "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url"),
+        "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url", "platform"),
         "tazlab_talos_patches": ("all", "control_plane", "worker"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
     }
@@ -72,14 +81,15 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[Problem]:
     """The settings of the chosen phases that are missing or malformed. C{settings} maps variable names to values."""
-    problems = []
-    for variable, keys in KEYS.items():
+    machines = provider(settings.get("tazlab_provider"))
+    problems = provider_problems(settings.get("tazlab_provider"))
+    for variable, keys in (*KEYS.items(), *_keys(machines)):
         given = settings.get(variable)
         unknown = [str(key) for key in given if key not in keys] if isinstance(given, Mapping) else []
         if unknown:
             what = f"does not know {', '.join(unknown)}."
             problems.append(Problem("unknown_key", variable, what, f"It has {', '.join(keys)}."))
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, *_of(machines)):
         if not setting.phases.intersection(phases):
             continue
         outer, dot, inner = setting.variable.partition(".")

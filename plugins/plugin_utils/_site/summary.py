@@ -47,7 +47,12 @@ def secrets(
 def vms(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Each VM with its state and what was done to it."""
     return table(
-        [vm["name"], str(vm["vmid"]), vm["node"], vm["status"], ", ".join(vm.get("actions", [])) or "unchanged"]
+        [
+            vm["name"],
+            *([str(vm["vmid"]), vm["node"]] if vm.get("vmid") else [vm.get("address", "")]),
+            vm["status"],
+            ", ".join(vm.get("actions", [])) or "unchanged",
+        ]
         for vm in found
     )
 
@@ -97,8 +102,8 @@ def render(cluster: str, sections: Mapping[str, Sequence[str]], verdict: str) ->
     return [*lines, RULE, verdict, RULE]
 
 
-def verdict(begun: Sequence[str], complete: bool, check_mode: bool) -> str:
-    """One line: whether every phase holds, and otherwise in which one the run ended."""
+def verdict(begun: Sequence[str], complete: bool, check_mode: bool, consoles: str = "") -> str:
+    """One line: whether every phase holds, and otherwise in which one the run ended, and where to look."""
     if complete and check_mode:
         return "Check mode: nothing was changed."
     if complete:
@@ -106,4 +111,5 @@ def verdict(begun: Sequence[str], complete: bool, check_mode: bool) -> str:
     last = begun[-1] if begun else next(iter(PHASES))
     if last == PREFLIGHT:
         return "FAILED in the preflight. Nothing was changed."
-    return f"FAILED in phase {last}. What is above holds; the run can be repeated."
+    look = f" The machines' consoles are {consoles}." if consoles and last == "talos" else ""
+    return f"FAILED in phase {last}. What is above holds; the run can be repeated.{look}"

@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
 
 SECRETBOX_BYTES = 32
+PLATFORM = re.compile(r"[a-z][a-z0-9]*")
 FACTORY = "https://factory.talos.dev"
 
 ROLES = {"control_plane": "controlplane", "worker": "worker"}  # ours -> Talos' machine type
@@ -32,6 +33,7 @@ NODE_OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "address": {"type": "str", "required": True},
     "role": {"type": "str", "required": True, "choices": list(ROLES)},
+    "install_disk": {"type": "str", "default": ""},
     "patches": {"type": "list", "elements": "raw", "default": [], "no_log": True},
 }
 NODES: dict[str, Any] = {"type": "list", "elements": "dict", "required": True, "options": NODE_OPTIONS}
@@ -43,7 +45,7 @@ CLUSTER_OPTIONS: dict[str, Any] = {
     "kubernetes_version": {"type": "str", "required": True},
     "schematic": {"type": "str", "required": True},
     "factory_url": {"type": "str", "default": FACTORY},
-    "install_disk": {"type": "str", "default": "/dev/sda"},
+    "platform": {"type": "str", "default": "metal"},
     "coredns": {"type": "bool", "default": False},
     "state_dir": {"type": "path", "required": True},
 }
@@ -76,6 +78,7 @@ class Node:
     name: str
     address: str
     role: str
+    install_disk: str = ""
     patches: tuple[Patch, ...] = field(default=(), repr=False)
 
     @property
@@ -98,7 +101,7 @@ class Cluster:
     kubernetes_version: str
     schematic: str
     installer: str
-    install_disk: str
+    platform: str
     coredns: bool
 
     @property
@@ -125,8 +128,8 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
         version=f"v{params['version'].removeprefix('v')}",
         kubernetes_version=params["kubernetes_version"].removeprefix("v"),
         schematic=params["schematic"],
-        installer=installer_image(params["factory_url"], params["schematic"], params["version"]),
-        install_disk=params["install_disk"],
+        installer=installer_image(params["factory_url"], params["platform"], params["schematic"], params["version"]),
+        platform=params["platform"],
         coredns=params["coredns"],
     )
 
@@ -153,13 +156,17 @@ def option_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
             f"{params['endpoint']!r} does not fit.",
             "It is the address of the Kubernetes API with its port, e.g. https://192.0.2.11:6443.",
         )
+    if not PLATFORM.fullmatch(params["platform"]):
+        what = f"{params['platform']!r} does not fit."
+        yield Problem("malformed", "platform", what, "It is a platform of the Image Factory, e.g. metal or nocloud.")
     if not any(node["role"] == "control_plane" for node in params["nodes"]):
         yield NO_CONTROL_PLANE
 
 
 def node_of(given: Mapping[str, Any]) -> Node:
     """A node, its patches as text for talosctl."""
-    return Node(given["name"], given["address"], given["role"], tuple(patches_of(given["name"], given["patches"])))
+    patches = tuple(patches_of(given["name"], given["patches"]))
+    return Node(given["name"], given["address"], given["role"], given["install_disk"], patches)
 
 
 def first_control_plane(nodes: Sequence[Node]) -> Node:
@@ -199,10 +206,10 @@ def patch_problem(content: bytes) -> str | None:
     return None
 
 
-def installer_image(factory_url: str, schematic: str, version: str) -> str:
+def installer_image(factory_url: str, platform: str, schematic: str, version: str) -> str:
     """The image that a node installs and upgrades itself from: of the same schematic, so that its extensions stay."""
     registry = urlsplit(factory_url).netloc
-    return f"{registry}/nocloud-installer/{schematic}:v{version.removeprefix('v')}"
+    return f"{registry}/{platform}-installer/{schematic}:v{version.removeprefix('v')}"
 
 
 def client_problem(client: str, wanted: str) -> Problem | None:

@@ -26,8 +26,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl i
     TalosctlError,
 )
 
-# The nocloud platform, as Talos' own checks call it.
-MODE = "cloud"
+# How Talos' own checks call the platforms. Every other one is a cloud, whose images need no installation.
+MODES = {"metal": "metal"}
+
+
+NO_DISK = (
+    "it is not known on which disk Talos is to be installed. Name it as install_disk; tazlab.bootstrap.talos_disks "
+    "finds it where there is only one."
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Generator:
     def machine_config(self, node: Node) -> bytes:
         """A node's configuration, as talosctl has made and validated it."""
         try:
+            if not node.install_disk:
+                raise InvalidConfig(node.name, NO_DISK)
             return self._validated(node, node.patches)
         except TalosctlError as error:
             if error.failure is Failure.MISSING:
@@ -56,16 +64,18 @@ class Generator:
         return dump(config)
 
     def _validated(self, node: Node, patches: Sequence[Patch]) -> bytes:
-        config = self._generated(node.machine_type, [*own_patches(self.cluster, node), *patches])
-        self.talosctl.run("validate", "--mode", MODE, "--strict", "--config", Private(config))
+        config = self._generated(node.machine_type, [*own_patches(self.cluster, node), *patches], node.install_disk)
+        self.talosctl.run(
+            "validate", "--mode", MODES.get(self.cluster.platform, "cloud"), "--strict", "--config", Private(config)
+        )
         return config
 
-    def _generated(self, kind: str, patches: Sequence[Patch] = ()) -> bytes:
+    def _generated(self, kind: str, patches: Sequence[Patch] = (), install_disk: str = "") -> bytes:
         cluster = self.cluster
         return self.talosctl.run(
             *("gen", "config", cluster.name, cluster.endpoint, "--with-secrets", Private(self.secrets)),
             *("--talos-version", cluster.contract, "--kubernetes-version", cluster.kubernetes_version),
-            *("--install-image", cluster.installer, "--install-disk", cluster.install_disk),
+            *("--install-image", cluster.installer, "--install-disk", install_disk),
             *("--with-docs=false", "--with-examples=false", "--output-types", kind, "--output", "-"),
             *(part for patch in patches for part in (f"--config-patch{_FLAG[kind]}", Private(patch.content, "@"))),
         )
@@ -168,6 +178,11 @@ def main_document(config: bytes) -> Mapping[str, Any]:
 def cluster_name(config: bytes) -> str:
     """The name of the cluster that a configuration makes the machine part of."""
     return str((main_document(config).get("cluster") or {}).get("clusterName") or "")
+
+
+def install_disk(config: bytes) -> str:
+    """The disk on which a configured machine was installed."""
+    return str(((main_document(config).get("machine") or {}).get("install") or {}).get("disk") or "")
 
 
 def allows_scheduling(config: bytes) -> bool:

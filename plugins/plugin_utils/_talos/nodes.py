@@ -318,7 +318,7 @@ class Waiting:
         listed = "; ".join(f"{node.name} ({node.address}): {why}" for node, why in missing.items())
         if self.deadline.left <= 0:
             raise BootstrapError(
-                f"Waited {self.deadline.seconds:g} s for nodes to {what}. {listed}. Look at their consoles in Proxmox: "
+                f"Waited {self.deadline.seconds:g} s for nodes to {what}. {listed}. Look at their consoles: "
                 f"is the address the one in the inventory, and is Talos running?{f' {advice}' if advice else ''}"
             )
         now = time.monotonic()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     cluster_name,
     credentials_problem,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import Disks, find
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
     Nodes,
@@ -48,6 +50,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import
 
 # A node that does not answer may not have been made yet. It is not waited for.
 LOOK_SECONDS = 5.0
+
+# With which a configuration is validated whose disk is not known before its machine answers.
+ANY_DISK = "/dev/sda"
 
 # Encrypts nothing: stands in throw-away secrets, from which a configuration is made only to see whether it is valid.
 NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -65,6 +70,9 @@ def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> li
     if given or any(form_problems(params)):
         return found
     cluster = cluster_of(params)
+    talosconfig = state.path(TALOSCONFIG) if stored and state.read(TALOSCONFIG) is not None else None
+    cluster, disks = _with_disks(Nodes(talosctl, talosconfig), cluster, look=look and not kept)
+    found += disks
     generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
     configs, invalid = _configs(generator)
     found += invalid
@@ -74,6 +82,17 @@ def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> li
         found += living_problems(nodes, cluster, configs, seen, state)
         found += _etcd_problem(params, cluster, seen, state)
     return found
+
+
+def _with_disks(nodes: Nodes, cluster: Cluster, *, look: bool) -> tuple[Cluster, list[Problem]]:
+    """The cluster with a disk for each node. One that cannot be known yet is a stand-in, and only validated with."""
+    lacking = [node for node in cluster.nodes if not node.install_disk]
+    disks = find(nodes, survey(nodes, lacking, LOOK_SECONDS)) if look and lacking else Disks()
+    known = tuple(
+        replace(node, install_disk=node.install_disk or disks.found.get(node.name) or ANY_DISK)
+        for node in cluster.nodes
+    )
+    return replace(cluster, nodes=known), disks.problems
 
 
 def living_problems(

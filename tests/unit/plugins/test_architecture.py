@@ -71,6 +71,25 @@ def test_a_rule_that_is_broken_is_seen(room: str, imported: str) -> None:
     assert breaks(room, imported)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(f"playbooks/{name}.yml" for name in ("site", "destroy", "health", "rotate", "publish")),
+        *(f"plugins/plugin_utils/{room}" for room in ("_vms", "_talos", "_kubernetes", "_flux", "_site", "_health")),
+        *(f"roles/{role}" for role in ("existing_machines", "talos_cluster", "cluster_seed", "flux_bootstrap")),
+    ],
+)
+def test_a_provider_of_machines_is_reached_through_its_description_alone(place: str) -> None:
+    root = PLUGINS.parent / place
+    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.suffix in (".py", ".yml")]
+    assert files
+    excused = ("_site/providers.py", "_vms/machine.py")  # the table of them, and the inventory's names
+    for path in files:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if "proxmox" in line.lower() and not path.as_posix().endswith(excused):
+                pytest.fail(f"{path.relative_to(PLUGINS.parent)}:{number}: {line.strip()}")
+
+
 def test_nothing_lies_beside_the_packages() -> None:
     assert [path.name for path in (PLUGINS / "plugin_utils").glob("*.py")] == []
     assert not list((PLUGINS / "module_utils").glob("**/*.py"))

@@ -28,6 +28,8 @@ type Order struct {
 	Version string `json:"version"`
 	// Schematic is the Image Factory's id of the image's extensions.
 	Schematic string `json:"schematic"`
+	// Disks are the devices' names, such as sda.
+	Disks []string `json:"disks"`
 	// Config is what lies on the machine's disk; empty: nothing, so it boots into maintenance mode.
 	Config string `json:"config"`
 	// Bootstrapped says whether etcd's data lies on the machine's disk.

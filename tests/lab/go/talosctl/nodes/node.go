@@ -44,6 +44,7 @@ type Node struct {
 	mu           sync.Mutex
 	version      string
 	schematic    string
+	disks        []string
 	onDisk       config.Provider // what the next boot uses
 	running      config.Provider // what is used now; nil: maintenance mode
 	resources    *resources
@@ -62,6 +63,7 @@ func newNode(fleet *Fleet, order Order) *Node {
 		name:         order.Name,
 		version:      order.Version,
 		schematic:    order.Schematic,
+		disks:        order.Disks,
 		bootstrapped: order.Bootstrapped,
 		ctx:          ctx,
 		stop:         stop,
@@ -95,7 +97,7 @@ func (n *Node) run() {
 		n.mu.Lock()
 		n.running = n.onDisk
 		n.bootable = false
-		n.resources = newResources()
+		n.resources = newResources(n.disks)
 		n.changed = make(chan struct{})
 		changed := n.changed
 		n.publish()

@@ -16,6 +16,7 @@ import (
 	"github.com/cosi-project/runtime/pkg/state/registry"
 
 	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/block"
 	"github.com/siderolabs/talos/pkg/machinery/resources/config"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
@@ -26,7 +27,7 @@ type resources struct {
 	state state.State
 }
 
-func newResources() *resources {
+func newResources(disks []string) *resources {
 	r := &resources{state: state.WrapCore(namespaced.NewState(inmem.Build))}
 	ctx := context.Background()
 	namespaces := registry.NewNamespaceRegistry(r.state)
@@ -44,11 +45,31 @@ func newResources() *resources {
 		&runtime.ExtensionStatus{},
 		&config.MachineConfig{},
 		&network.HostnameStatus{},
+		&block.Disk{},
 	} {
 		must(definitions.Register(ctx, kind))
 	}
 
+	r.addDisk("loop0", func(disk *block.DiskSpec) { // Talos' own image
+		disk.SetSize(64 * 1024 * 1024)
+		disk.Readonly, disk.BusPath = true, "/virtual"
+	})
+
+	for _, name := range disks {
+		r.addDisk(name, func(disk *block.DiskSpec) {
+			disk.SetSize(32 * 1024 * 1024 * 1024)
+			disk.Model, disk.BusPath = "QEMU HARDDISK", "/pci0000:00/0000:00:05.0/virtio1"
+		})
+	}
+
 	return r
+}
+
+func (r *resources) addDisk(name string, describe func(*block.DiskSpec)) {
+	disk := block.NewDisk(block.NamespaceName, name)
+	disk.TypedSpec().DevPath, disk.TypedSpec().SubSystem = "/dev/"+name, "/sys/class/block"
+	describe(disk.TypedSpec())
+	must(r.state.Create(context.Background(), disk))
 }
 
 func (r *resources) set(

@@ -12,14 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import (
-    Check,
-    Source,
-    Untried,
-    examine,
-    judged,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Check, Source, examine, judged
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import token_facts
@@ -28,8 +22,10 @@ GIT = Field("GITHUB_TOKEN")
 
 
 def source(name: str, why: str = "", **values: str) -> Source:
-    label = "vault v1" if name == "vault" else "file github-token"
-    return Source(name, {key: Found(value, Provenance(name, key, label)) for key, value in values.items()}, {}, why)
+    """A source that calls its field as it does: Vault by its key, the anchor by its file."""
+    label, place = ("vault v1", "") if name == "vault" else ("file github-token", "github-token")
+    found = {key: Found(value, Provenance(name, place or key, label)) for key, value in values.items()}
+    return Source(name, found, {}, why)
 
 
 def git(used: list[str]) -> Check:

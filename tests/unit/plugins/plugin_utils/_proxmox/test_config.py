@@ -18,8 +18,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
     completion,
     creation,
     differences,
-    machine_problems,
     properties,
+    vm_problems,
 )
 
 SOURCE = Source("home", "local-lvm", "local:import/talos.qcow2", "", False)
@@ -67,40 +67,40 @@ def found(config: Config, wanted: Machine | None = None, source: Source = SOURCE
 
 def test_a_good_list_has_no_problem() -> None:
     rows = [row(), row(name="w-1", vmid=102, address="192.0.2.12", mac="bc:24:11:00:00:02", nameservers=["192.0.2.1"])]
-    assert machine_problems(rows, "home") == []
+    assert vm_problems(rows, "home") == []
 
 
 def test_an_address_may_come_from_dhcp() -> None:
     rows = [row(address=None, gateway=None), row(name="w-1", vmid=102, address=None, gateway=None)]
-    assert machine_problems(rows, "home") == []
+    assert vm_problems(rows, "home") == []
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"vmid": 99}, "cp-1: vmid is 99; it must be from 100 to 999999999."),
+        ({"vmid": 99}, "cp-1: vmid is 99; it must be a whole number from 100 to 999999999."),
         ({"vmid": None}, "cp-1: vmid is not set."),
         ({"node": ""}, "cp-1: node is not set."),
-        ({"name": "cp_1"}, "cp_1: this is no host name."),
-        ({"disk": 0}, "cp-1: disk is 0; it must be from 1 to 131072 GiB."),
-        ({"mac": "nonsense"}, "cp-1: mac is no hardware address"),
-        ({"address": "here"}, "cp-1: address here/24 is no IPv4 address"),
-        ({"gateway": "there"}, "cp-1: gateway there is no IP address."),
-        ({"gateway": "192.0.2.11"}, "cp-1: gateway 192.0.2.11 is the VM's own address."),
-        ({"gateway": "203.0.113.1"}, "cp-1: gateway 203.0.113.1 lies outside 192.0.2.0/24"),
+        ({"name": "cp_1"}, "cp_1: is not a host name."),
+        ({"disk": 0}, "cp-1: disk is 0; it must be a whole number from 8 to 131072 GiB."),
+        ({"mac": "nonsense"}, "cp-1: mac is not a hardware address"),
+        ({"address": "here"}, "cp-1: address 'here' is not an IPv4 address"),
+        ({"gateway": "there"}, "cp-1: gateway 'there' is not an IPv4 address."),
+        ({"gateway": "192.0.2.11"}, "cp-1: gateway 192.0.2.11 is the machine's own address."),
+        ({"gateway": "203.0.113.1"}, "cp-1: gateway 203.0.113.1 is outside 192.0.2.0/24"),
         ({"address": None}, "cp-1: gateway is set, but address is not."),
-        ({"nameservers": ["dns"]}, "cp-1: nameserver dns is no IP address."),
+        ({"nameservers": ["dns"]}, "cp-1: nameserver 'dns' is not an IP address."),
     ],
 )
 def test_each_fault_is_named(change: dict[str, Any], problem: str) -> None:
-    (only,) = machine_problems([row(**change)], "home")
-    assert only.startswith(problem)
+    (only,) = vm_problems([row(**change)], "home")
+    assert only.text.startswith(problem)
 
 
 @pytest.mark.parametrize("cluster", ["", "Home", "a;b", "-a", "a b"])
 def test_a_cluster_must_make_a_tag(cluster: str) -> None:
-    (only,) = machine_problems([row()], cluster)
-    assert "it cannot be part of a tag" in only
+    (only,) = vm_problems([row()], cluster)
+    assert "it cannot be part of a tag" in only.text
 
 
 # ---------------------------------------------------------------------------------------------------- the request

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.provider import PROXMOX
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
@@ -15,6 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight i
     kubeconfig_problems,
     package_problems,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.existing import EXISTING
 
 WRONG = Problem("invalid", "ID", "the value from vault v1 is wrong.")
 FIELDS = Fields(
@@ -60,10 +62,12 @@ def test_a_field_that_nobody_declared_is_told_from_one_without_a_value(use: Use)
 
 
 def test_packages_are_told_together_and_only_those_of_the_chosen_phases() -> None:
-    [problem] = package_problems(["secrets", "vms", "talos"], lambda package: package == "requests", "/py")
+    [problem] = package_problems(["secrets", "vms", "talos"], PROXMOX, lambda package: package == "requests", "/py")
     assert "ansible-playbook: kubernetes, proxmoxer." in problem.what
     assert problem.step.endswith("/py -m pip install kubernetes proxmoxer")
-    assert list(package_problems(["secrets"], lambda package: False, "/py")) == []
+    [few] = package_problems(["vms", "talos"], EXISTING, lambda package: False, "/py")
+    assert few.step.endswith("/py -m pip install kubernetes")
+    assert list(package_problems(["secrets"], PROXMOX, lambda package: False, "/py")) == []
 
 
 @pytest.mark.parametrize(
@@ -80,4 +84,19 @@ def test_packages_are_told_together_and_only_those_of_the_chosen_phases() -> Non
 def test_a_phase_that_needs_a_cluster_is_told_when_there_is_none(
     phases: list[str], is_file: bool, check_mode: bool, count: int
 ) -> None:
-    assert len(list(kubeconfig_problems(phases, "/state/kubeconfig", is_file, check_mode))) == count
+    assert len(list(kubeconfig_problems(phases, "/k", is_file=is_file, is_given=False, check_mode=check_mode))) == count
+
+
+@pytest.mark.parametrize(
+    ("phases", "is_file", "codes"),
+    [
+        (["secrets", "seed", "flux"], True, []),
+        (["secrets", "seed", "flux"], False, ["no_kubeconfig"]),
+        (["secrets", "vms", "talos", "seed", "flux"], True, ["cluster_given"]),
+        (["secrets", "talos"], True, ["cluster_given"]),
+        (["secrets"], False, []),
+    ],
+)
+def test_a_cluster_that_is_given_is_not_made(phases: list[str], is_file: bool, codes: list[str]) -> None:
+    told = list(kubeconfig_problems(phases, "/k", is_file=is_file, is_given=True, check_mode=False))
+    assert [problem.code for problem in told] == codes

@@ -26,8 +26,8 @@ SCHEMATIC = "0123456789abcdef" * 4
 
 def options(**changes: Any) -> dict[str, Any]:
     nodes = [
-        {"name": "worker-1", "address": "192.0.2.21", "role": "worker", "patches": []},
-        {"name": "cp-1", "address": "192.0.2.11", "role": "control_plane", "patches": []},
+        {"name": "worker-1", "address": "192.0.2.21", "role": "worker", "install_disk": "", "patches": []},
+        {"name": "cp-1", "address": "192.0.2.11", "role": "control_plane", "install_disk": "", "patches": []},
     ]
     return {
         "cluster": "home",
@@ -37,7 +37,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "kubernetes_version": "v1.35.4",
         "schematic": SCHEMATIC,
         "factory_url": FACTORY,
-        "install_disk": "/dev/sda",
+        "platform": "nocloud",
         "coredns": False,
         **changes,
     }
@@ -74,6 +74,7 @@ def test_the_endpoint_is_the_given_one_or_the_first_control_plane(given: Any, ad
         ({"endpoint": "http://192.0.2.1:6443"}, "endpoint:"),
         ({"endpoint": "https://192.0.2.1"}, "endpoint:"),
         ({"endpoint": "https://user@192.0.2.1:6443"}, "endpoint:"),
+        ({"platform": "noCloud/x"}, "platform:"),
         ({"nodes": []}, "there is no control plane"),
     ],
 )
@@ -141,6 +142,6 @@ def test_a_secretbox_key_is_base64() -> None:
 
 
 def test_the_installer_comes_from_the_factory_that_made_the_image() -> None:
-    assert installer_image("http://127.0.0.1:8080/", SCHEMATIC, "v1.12.6") == (
-        f"127.0.0.1:8080/nocloud-installer/{SCHEMATIC}:v1.12.6"
+    assert installer_image("http://127.0.0.1:8080/", "metal", SCHEMATIC, "v1.12.6") == (
+        f"127.0.0.1:8080/metal-installer/{SCHEMATIC}:v1.12.6"
     )
