@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain, failure_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import NoVault, VaultSettings
 
 SECONDS: t.Final = 30
@@ -65,7 +66,7 @@ def tailscale(token_url: str, ca_cert: str, client_id: str, client_secret: str) 
         with bounded_session(token_url, time.monotonic() + SECONDS, context) as session:
             answer = session.post(token_url, data=form, allow_redirects=False)
     except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the secret
-        reason = failure_of(error).reason.replace("_", " ")
+        reason = cause_of(error).value.replace("_", " ")
         raise BootstrapError(f"{host} was not reached ({reason}). Check this machine's network.") from None
     if answer.status_code == 200 and "access_token" in answer.text:
         return "a token was granted"
@@ -113,12 +114,12 @@ def authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
         ):
             return f"verifies {settings.address}"
     except OSError as error:
-        failure = failure_of(error)
-        if not failure.reason.startswith("tls"):
+        cause = cause_of(error)
+        if not cause.of_tls:
             raise Untried(f"{settings.address} does not answer") from None
-        if failure.reason == "tls_unknown_ca":
+        if cause is Cause.TLS_UNKNOWN_CA:
             raise BootstrapError(
                 f"It did not sign the certificate of {settings.address}. Put the CA that did into the bundle and the "
                 "anchor."
             ) from None
-        raise BootstrapError(explain(failure.reason, settings)) from None
+        raise BootstrapError(explain(cause.value, settings)) from None

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 
 # No single request may take longer, whatever the deadline leaves: a restarting API server accepts and never answers.
@@ -27,16 +28,22 @@ REQUEST_SECONDS = 10.0
 # What an API server answers while it starts, restarts or is busy.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-# urllib3's exception -> our words. The first that fits wins, so subclasses stand first.
-UNANSWERED = (
-    ("NameResolutionError", "its name does not resolve"),
-    ("ConnectTimeoutError", "it did not accept the connection in time"),
-    ("NewConnectionError", "it refused the connection or cannot be reached"),
-    ("ReadTimeoutError", "it accepted and did not answer in time"),
-    ("SSLError", "TLS failed: the kubeconfig's CA does not fit, or the server is restarting"),
-    ("ProxyError", "the proxy did not let us through"),
-    ("ProtocolError", "it closed the connection"),
-)
+# How each cause is said here.
+_UNANSWERED = {
+    Cause.UNRESOLVED: "its name does not resolve",
+    Cause.UNRESOLVED_NOW: "no name server answered for its name",
+    Cause.NO_ROUTE: "there is no route to it",
+    Cause.REFUSED: "it refused the connection",
+    Cause.CLOSED: "it closed the connection",
+    Cause.TIMEOUT: "it did not answer in time",
+    Cause.PROXY: "the proxy did not let us through",
+    Cause.TLS_UNKNOWN_CA: "its certificate is not signed by the kubeconfig's CA",
+    Cause.TLS_WRONG_NAME: "its certificate is for another name",
+    Cause.TLS_EXPIRED: "its certificate has expired or is not valid yet",
+    Cause.TLS_NOT_TLS: "what answers there speaks no TLS",
+    Cause.TLS: "TLS failed",
+    Cause.NOT_HTTP: "what answers there is no API server",
+}
 
 
 class Unanswered(BootstrapError):
@@ -165,10 +172,9 @@ class Api:
                 retries=False,
                 redirect=False,
             )
-        except self._urllib3.exceptions.HTTPError as error:
-            raise Unanswered(f"Kubernetes API {self.server}: {self._words(error)}.") from None
-        except OSError:
-            raise Unanswered(f"Kubernetes API {self.server}: the connection broke.") from None
+        except (self._urllib3.exceptions.HTTPError, OSError) as error:
+            words = _UNANSWERED.get(cause_of(error), "the connection failed")
+            raise Unanswered(f"Kubernetes API {self.server}: {words}.") from None
         try:
             decoded = json.loads(response.data)
         except ValueError:
@@ -195,12 +201,6 @@ class Api:
                     api_version, resource["name"], bool(resource["namespaced"])
                 )
         return self._kinds.get((api_version, kind))
-
-    def _words(self, error: Exception) -> str:
-        for name, words in UNANSWERED:
-            if isinstance(error, getattr(self._urllib3.exceptions, name, ())):
-                return words
-        return "the connection failed"
 
 
 def _context(configuration: Any) -> ssl.SSLContext:

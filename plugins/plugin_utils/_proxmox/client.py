@@ -9,14 +9,14 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 import typing as t
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token
 
@@ -153,82 +153,44 @@ class _Failure:
 _CHECK_URL = "Check the url's host and port (8006 by default) and that pveproxy runs there."
 _TRUST = "Give the CA that signed it as ca_cert (on a node: /etc/pve/pve-root-ca.pem)."
 _FAILURES: t.Final = {
-    "name": _Failure(
+    Cause.UNRESOLVED: _Failure(
         "its name does not resolve", "Check the url and DNS; for a *.ts.net name, that this machine is on the tailnet."
     ),
-    "refused": _Failure("the connection was refused", _CHECK_URL, True),
-    "route": _Failure("there is no route to it", "Check the network, the VPN and the url's host.", True),
-    "timeout": _Failure(
+    Cause.UNRESOLVED_NOW: _Failure(
+        "no name server answered for its name",
+        "Check this machine's DNS and network; for a *.ts.net name, that it is on the tailnet.",
+        True,
+    ),
+    Cause.PROXY: _Failure(
+        "the proxy that the environment names (HTTPS_PROXY) does not lead to it",
+        "Correct it, or add the url's host to NO_PROXY.",
+    ),
+    Cause.REFUSED: _Failure("the connection was refused", _CHECK_URL, True),
+    Cause.NO_ROUTE: _Failure("there is no route to it", "Check the network, the VPN and the url's host.", True),
+    Cause.TIMEOUT: _Failure(
         "no answer came within the time-out", f"{_CHECK_URL} A slow node needs a higher timeout.", True
     ),
-    "closed": _Failure("the connection was closed without an answer", _CHECK_URL, True),
-    "ca": _Failure("its certificate is not signed by a CA that is trusted here", _TRUST),
-    "wrong_name": _Failure(
+    Cause.CLOSED: _Failure("the connection was closed without an answer", _CHECK_URL, True),
+    Cause.TLS_UNKNOWN_CA: _Failure("its certificate is not signed by a CA that is trusted here", _TRUST),
+    Cause.TLS_WRONG_NAME: _Failure(
         "its certificate is for another name", "Use a name that the certificate carries as host of the url."
     ),
-    "expired": _Failure("its certificate has expired or is not valid yet", "Renew it, and check this machine's clock."),
-    "plain": _Failure("what answers there speaks no TLS", _CHECK_URL),
-    "tls": _Failure("the TLS handshake failed", _CHECK_URL),
-    "redirect": _Failure(
+    Cause.TLS_EXPIRED: _Failure(
+        "its certificate has expired or is not valid yet", "Renew it, and check this machine's clock."
+    ),
+    Cause.TLS_NOT_TLS: _Failure("what answers there speaks no TLS", _CHECK_URL),
+    Cause.TLS: _Failure("the TLS handshake failed", _CHECK_URL),
+    Cause.REDIRECTED: _Failure(
         "it redirects elsewhere, which is not followed with a token", "Give the API's own address as url."
     ),
-    "stranger": _Failure("what answers there is not the API of Proxmox VE", _CHECK_URL),
-    "unknown": _Failure("the request failed", _CHECK_URL),
+    Cause.NOT_HTTP: _Failure("what answers there is not the API of Proxmox VE", _CHECK_URL),
+    Cause.UNKNOWN: _Failure("the request failed", _CHECK_URL),
 }
-# OpenSSL's verification codes (X509_V_ERR_...).
-_CERTIFICATE = {9: "expired", 10: "expired", 62: "wrong_name", 64: "wrong_name"}
-_CAUSES: t.Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (socket.gaierror, "name"),
-    (ConnectionRefusedError, "refused"),
-    (TimeoutError, "timeout"),
-    (ConnectionError, "closed"),
-)
-_BY_NAME = {
-    "NameResolutionError": "name",
-    "ConnectTimeout": "timeout",
-    "ReadTimeout": "timeout",
-    "ReadTimeoutError": "timeout",
-    "ConnectTimeoutError": "timeout",
-    "TooManyRedirects": "redirect",
-    "RemoteDisconnected": "closed",
-    "ProtocolError": "closed",
-    "CertificateError": "wrong_name",
-}
-_NO_ROUTE = {101, 113}  # ENETUNREACH, EHOSTUNREACH
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
+_STRANGER: t.Final = _FAILURES[Cause.NOT_HTTP]
 
 
-def classify(error: BaseException) -> str:
-    """The key of L{_FAILURES} that a library's exception stands for, found in its chain of causes."""
-    chain = list(_chain(error))
-    for cause in chain:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _CERTIFICATE.get(cause.verify_code, "ca")
-        if isinstance(cause, ssl.SSLError):
-            return "plain" if any(word in str(cause.reason) for word in _NOT_TLS) else "tls"
-        if isinstance(cause, OSError) and cause.errno in _NO_ROUTE:
-            return "route"
-    for cause in chain:
-        for kind, key in _CAUSES:
-            if isinstance(cause, kind):
-                return key
-        if type(cause).__name__ in _BY_NAME:
-            return _BY_NAME[type(cause).__name__]
-    return "unknown"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that it wraps, the innermost first."""
-    seen: list[BaseException] = []
-    queue = [error]
-    while queue:
-        cause = queue.pop()
-        if any(cause is known for known in seen):
-            continue
-        seen.append(cause)
-        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-        queue += [one for one in inner if isinstance(one, BaseException)]
-    return reversed(seen)
+def _failure(cause: Cause, unknown: _Failure = _FAILURES[Cause.UNKNOWN]) -> _Failure:
+    return unknown if cause is Cause.UNKNOWN else _FAILURES.get(cause, unknown)
 
 
 _STATUS: t.Final = {
@@ -288,14 +250,13 @@ class ProxmoxClient:
             raise self._refused(request, error.status_code, str(error.content or ""), error.errors) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # An answer that is no JSON of the API's form; requests' own errors about input are ValueErrors, too.
-            key = "stranger" if classify(error) == "unknown" else classify(error)
-            raise self._failed(request, _FAILURES[key]) from None
+            raise self._failed(request, _failure(cause_of(error), _STRANGER)) from None
         except OSError as error:  # requests' exceptions are OSErrors
-            raise self._failed(request, _FAILURES[classify(error)]) from None
+            raise self._failed(request, _failure(cause_of(error))) from None
         if isinstance(answer, dict) and isinstance(
             answer.get("errors"), bytes
         ):  # how proxmoxer hands out what is no JSON
-            raise self._failed(request, _FAILURES["stranger"])
+            raise self._failed(request, _STRANGER)
         return answer
 
     def _failed(self, request: str, failure: _Failure, status: int = 0) -> ProxmoxError:
@@ -303,7 +264,7 @@ class ProxmoxClient:
             f"Proxmox at {self.place}: {failure.what} ({request}). {failure.step}",
             status=status,
             transient=failure.transient,
-            dropped=failure is _FAILURES["closed"],
+            dropped=failure is _FAILURES[Cause.CLOSED],
         )
 
     def _refused(self, request: str, status: int, content: str, errors: t.Any) -> ProxmoxError:

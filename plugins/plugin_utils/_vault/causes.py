@@ -1,20 +1,18 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells causes apart by exception types, error numbers and HTTP status, and says each in our own words. Private.
+"""What keeps Vault from answering, by the cause of a failure and by HTTP status, each in our own words. Private.
 
 No text of a library or server gets into a message: it may quote what we sent.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import socket
-import ssl
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 
 
@@ -123,91 +121,13 @@ def explain(reason: str, settings: VaultSettings, **details: t.Any) -> str:
 
 
 def failure_of(error: BaseException) -> VaultFailure:
-    """Find the cause in what a library raised, by types and numbers."""
-    chain = list(_chain(error))
-    for find in (_own_cause, _tls_cause, _network_cause):
-        for link in chain:
-            reason = find(link)
-            if reason:
-                return VaultFailure(reason, answered=reason in ("too_large", "closed") or reason.startswith("tls"))
-    return VaultFailure("unknown")
+    """What a library raised, as a failure of ours."""
+    cause = cause_of(error)
+    return VaultFailure(_REASONS.get(cause, cause.value), answered=cause.answered)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and every exception that it wraps in one way or another."""
-    pending, seen = [error], set()
-    while pending:
-        link = pending.pop(0)
-        if id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        inner = (getattr(link, "reason", None), link.__cause__, link.__context__, *link.args)
-        pending += [candidate for candidate in inner if isinstance(candidate, BaseException)]
-
-
-def _own_cause(link: BaseException) -> str | None:
-    names = {"DeadlineReached": "timeout", "AnswerTooLarge": "too_large", "ProxyError": "proxy"}
-    return names.get(type(link).__name__)
-
-
-# X.509 verification errors, as OpenSSL numbers them.
-_VERIFY_CODES: t.Final = {9: "tls_expired", 10: "tls_expired", 62: "tls_wrong_name", 64: "tls_wrong_name"}
-_NOT_TLS: t.Final = (
-    "WRONG_VERSION_NUMBER",
-    "HTTP_REQUEST",
-    "UNKNOWN_PROTOCOL",
-    "RECORD_LAYER_FAILURE",
-    "PACKET_LENGTH_TOO_LONG",
-    "UNEXPECTED_MESSAGE",
-)
-
-
-def _tls_cause(link: BaseException) -> str | None:
-    if isinstance(link, ssl.SSLCertVerificationError):
-        return _VERIFY_CODES.get(link.verify_code, "tls_unknown_ca")
-    if isinstance(link, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return "closed"
-    if isinstance(link, ssl.SSLError):
-        return "tls_not_tls" if link.reason in _NOT_TLS else "tls"
-    return None
-
-
-_ERRNOS: t.Final = {
-    errno.ECONNREFUSED: "refused",
-    errno.EHOSTUNREACH: "no_route",
-    errno.ENETUNREACH: "no_route",
-    errno.EHOSTDOWN: "no_route",
-    errno.ENETDOWN: "no_route",
-    errno.EADDRNOTAVAIL: "no_route",
-    errno.ETIMEDOUT: "timeout",
-    errno.ECONNRESET: "closed",
-    errno.EPIPE: "closed",
-    errno.ECONNABORTED: "closed",
-}
-_NAMES: t.Final = {
-    "LocationParseError": "unresolved",
-    "RemoteDisconnected": "closed",
-    "IncompleteRead": "closed",
-    "InvalidChunkLength": "closed",
-    "BadStatusLine": "not_vault",
-    "LineTooLong": "not_vault",
-    "ContentDecodingError": "not_vault",
-}
-
-
-def _network_cause(link: BaseException) -> str | None:
-    if isinstance(link, socket.gaierror):
-        return "unresolved_now" if link.errno == socket.EAI_AGAIN else "unresolved"
-    if isinstance(link, UnicodeError):
-        return "unresolved"
-    if isinstance(link, TimeoutError):
-        return "timeout"
-    if isinstance(link, OSError) and link.errno in _ERRNOS:
-        return _ERRNOS[link.errno]
-    return _NAMES.get(type(link).__name__)
-
-
+# Where the reason that users see has another name than the cause.
+_REASONS: t.Final = {Cause.NOT_HTTP: "not_vault"}
 _STATUS: t.Final[dict[int, str]] = {
     400: "rejected",
     403: "forbidden",

@@ -1,20 +1,17 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection's options, and what a library's exception stands for."""
+"""The connection's options."""
 
 from __future__ import annotations
 
-import errno
-import socket
-import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import Connection, classify
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import Connection
 
 SECRET = "canary-7a1b2c3d"
 
@@ -91,35 +88,3 @@ def test_turning_verification_off_is_named() -> None:
     assert connection.verify is False
     assert "is not verified" in connection.warnings[0]
     assert Connection.from_params(options()).warnings == []
-
-
-def caused(error: BaseException, *causes: BaseException) -> BaseException:
-    outer = error
-    for cause in causes:
-        error.__cause__ = cause
-        error = cause
-    return outer
-
-
-def unverified(code: int) -> ssl.SSLCertVerificationError:
-    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_code = code
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "key"),
-    [
-        (caused(OSError("wrapped"), socket.gaierror(-2, "no name")), "name"),
-        (caused(OSError("wrapped"), ConnectionRefusedError(errno.ECONNREFUSED, "no")), "refused"),
-        (caused(OSError("wrapped"), OSError(errno.EHOSTUNREACH, "no")), "route"),
-        (caused(OSError("wrapped"), TimeoutError()), "timeout"),
-        (caused(OSError("wrapped"), ConnectionResetError(errno.ECONNRESET, "no")), "closed"),
-        (caused(OSError("wrapped"), unverified(10)), "expired"),
-        (caused(OSError("wrapped"), unverified(20)), "ca"),
-        (caused(OSError("wrapped"), unverified(62)), "wrong_name"),
-        (OSError("who knows"), "unknown"),
-    ],
-)
-def test_an_exception_is_told_by_what_it_wraps(error: BaseException, key: str) -> None:
-    assert classify(error) == key
