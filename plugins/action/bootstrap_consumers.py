@@ -14,9 +14,8 @@ from ansible.template import trust_as_template
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables, plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import FIXED_AT_BIRTH, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.consumers import (
-    FIXED_AT_BIRTH,
     consumers,
     role_phases,
 )

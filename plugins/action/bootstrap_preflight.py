@@ -13,6 +13,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import ALWAYS, PHASES, chosen, unknown_tags
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
@@ -109,6 +110,4 @@ def _is_installed(module: str) -> bool:
 
 
 def _message(problems: list[str]) -> str:
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = "".join(f"\n  {number}. {problem}" for number, problem in enumerate(problems, 1))
-    return f"Preflight found {count}; nothing was changed.{lines}"
+    return f"Preflight found {counted(len(problems), 'problem')}; nothing was changed.{numbered(problems)}"

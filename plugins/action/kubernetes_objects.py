@@ -10,6 +10,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import (
@@ -62,12 +63,7 @@ class ActionModule(ControllerAction):
         }
         if self.diff_mode:
             result["diff"] = [
-                {
-                    "before_header": each.label,
-                    "after_header": each.label,
-                    "before": shown(each.before),
-                    "after": shown(each.after),
-                }
+                difference(each.label, shown(each.before), shown(each.after))
                 for each in applied
                 if each.before is not None
             ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference, show_diff
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
@@ -40,12 +40,7 @@ class ActionModule(ControllerAction):
         nodes = [str(node) for node in params["nodes"]]
         placed = ImageStore(client, tasks, image, storage, self.progress).ensure(nodes, check_mode=self.check_mode)
         diff = [
-            {
-                "before_header": f"node {one.node}, storage {storage} now",
-                "after_header": f"node {one.node}, storage {storage} then",
-                "before": "",
-                "after": f"{one.volid}\n  from {image.url}\n",
-            }
+            difference(f"node {one.node}, storage {storage}", "", f"{one.volid}\n  from {image.url}\n")
             for one in placed
             if one.changed
         ]

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference, show_diff
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import refuse
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
@@ -117,7 +117,7 @@ def _drift_warning(plan: Plan) -> str:
     return f"{plan.machine.label} on node {plan.node} differs from what is wanted and is left so: {found}."
 
 
-def _diff(plan: Plan, source: Source, end: str) -> dict[str, str]:
+def _diff(plan: Plan, source: Source, end: str) -> dict[str, t.Any]:
     before: dict[str, t.Any] = {"status": plan.status} if plan.guest else {}
     after: dict[str, t.Any] = {"status": end} if DELETE not in plan.actions else {}
     if CREATE in plan.actions:
@@ -127,12 +127,7 @@ def _diff(plan: Plan, source: Source, end: str) -> dict[str, str]:
         change = {key: str(value) for key, value in completion(plan.config.notes).items()}
         before |= {"disk": f"{plan.config.disk_gib:g} GiB", **{key: plan.config.now.get(key, "") for key in change}}
         after |= {"disk": f"{max(plan.machine.disk, plan.config.disk_gib):g} GiB", **change}
-    return {
-        "before_header": f"{plan.machine.label} now",
-        "after_header": f"{plan.machine.label} then",
-        "before": _text(before),
-        "after": _text(after),
-    }
+    return difference(plan.machine.label, _text(before), _text(after))
 
 
 def _text(config: dict[str, t.Any]) -> str:

@@ -18,7 +18,12 @@ from ansible.utils.display import Display
 _COLOURS: t.Final = {"+": "COLOR_DIFF_ADD", "-": "COLOR_DIFF_REMOVE", "@": "COLOR_DIFF_LINES"}
 
 
-def show_diff(diffs: Sequence[Mapping[str, str]]) -> None:
+def difference(what: str, before: t.Any, after: t.Any) -> dict[str, t.Any]:
+    """A difference as a task's result gives it."""
+    return {"before_header": f"{what} now", "after_header": f"{what} then", "before": before, "after": after}
+
+
+def show_diff(diffs: Sequence[Mapping[str, t.Any]]) -> None:
     """Print differences, given as a task's result gives them, in the colours in which Ansible does."""
     display = Display()
     for line in diff_lines(diffs):
@@ -26,7 +31,7 @@ def show_diff(diffs: Sequence[Mapping[str, str]]) -> None:
         display.display(line, color=getattr(C, colour) if colour else None)
 
 
-def diff_lines(diffs: Sequence[Mapping[str, str]]) -> Iterator[str]:
+def diff_lines(diffs: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
     """The differences as unified diffs, line by line."""
     for diff in diffs:
         before, after = diff["before"].splitlines(), diff["after"].splitlines()

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import typing as t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference, show_diff
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables, plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets import SecretAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
@@ -65,12 +65,8 @@ class OperatorAction(SecretAction):
         """The result's C{diff}, in diff mode: what, before, after. Shown here, since the result itself is hidden."""
         if not self.diff_mode:
             return []
-        diffs = []
-        for what, before, after in changes:
-            lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"{what} (before)", what, lineterm="")
-            for line in lines:
-                self.progress(line)
-            diffs.append({"before_header": what, "after_header": what, "before": before, "after": after})
+        diffs = [difference(*change) for change in changes]
+        show_diff(diffs)
         return diffs
 
     def as_operator(

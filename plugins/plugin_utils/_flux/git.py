@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,9 +22,10 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended, run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.lifeline import running
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
 
 # What a child keeps of our environment: where programs are, and the way out through a proxy.
 KEPT = ("PATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
@@ -166,27 +166,27 @@ class Checkout:
 
     def exists(self, path: str) -> bool:
         """Whether the commit has this file or folder."""
-        return self._local("cat-file", "-e", f"{self.commit}:{path}").returncode == 0
+        return self._local("cat-file", "-e", f"{self.commit}:{path}").status == 0
 
     def folder(self, path: str) -> list[str]:
         """Every file below a folder, by its path in the repository."""
         listed = self._local("ls-tree", "-r", "-z", "--name-only", self.commit, "--", f"{path}/")
-        return [name for name in listed.stdout.decode().split("\0") if name]
+        return [name for name in listed.output.decode().split("\0") if name]
 
     def folders(self, path: str) -> list[str]:
         """The names of the folders right in a folder ('' is the root)."""
         listed = self._local("ls-tree", "-d", "-z", "--name-only", f"{self.commit}:{path}")
-        return [name for name in listed.stdout.decode().split("\0") if name]
+        return [name for name in listed.output.decode().split("\0") if name]
 
     def read(self, path: str) -> bytes:
         """A file's content; it must exist."""
-        return self._local("cat-file", "blob", f"{self.commit}:{path}").stdout
+        return self._local("cat-file", "blob", f"{self.commit}:{path}").output
 
     def unpack(self) -> Path:
         """The whole commit as files, in the private directory."""
         target = self._directory / "tree"
         target.mkdir()
-        packed = self._local("archive", "--format=tar", self.commit).stdout
+        packed = self._local("archive", "--format=tar", self.commit).output
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(target, filter="data")
         return target
@@ -194,9 +194,9 @@ class Checkout:
     def _fetch(self) -> None:
         self._local("init", "--quiet", "--bare", "--template=", ".", check=True)
         fetched = self._remote("fetch", "--quiet", "--depth=1", "--no-tags", self.remote.url, self._reference)
-        if fetched.returncode:
-            self._complain(fetched.stderr.decode(errors="replace"))
-        self.commit = self._local("rev-parse", "FETCH_HEAD", check=True).stdout.decode().strip()
+        if fetched.status:
+            self._complain(fetched.said.decode(errors="replace"))
+        self.commit = self._local("rev-parse", "FETCH_HEAD", check=True).output.decode().strip()
 
     @property
     def _reference(self) -> str:
@@ -232,12 +232,12 @@ class Checkout:
 
     def _branches(self) -> list[str]:
         listed = self._remote("ls-remote", "--heads", self.remote.url)
-        if listed.returncode:
+        if listed.status:
             return []
-        lines = listed.stdout.decode(errors="replace").splitlines()
+        lines = listed.output.decode(errors="replace").splitlines()
         return [line.partition("refs/heads/")[2] for line in lines]
 
-    def _remote(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def _remote(self, *arguments: str) -> Ended:
         """A command that talks to the host: the only one whose environment holds the login."""
         settings = {
             "http.followRedirects": "false",
@@ -260,14 +260,15 @@ class Checkout:
             numbered |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return self._run([self._git_program, *arguments], numbered)
 
-    def _local(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[bytes]:
+    def _local(self, *arguments: str, check: bool = False) -> Ended:
         done = self._run([self._git_program, *arguments], {})
-        if check and done.returncode:
+        if check and done.status:
             raise BootstrapError(f"git {arguments[0]} failed in a directory of our own. Is this disk full?")
         return done
 
-    def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> Ended:
         own = {
+            **inherited(),
             "HOME": str(self._directory),
             "TMPDIR": str(self._directory),
             "LC_ALL": "C",
@@ -279,13 +280,13 @@ class Checkout:
             "GIT_ASKPASS": "true",
             "GIT_OPTIONAL_LOCKS": "0",
         }
-        try:
-            return run(argv, self._directory, {**own, **environment}, self.deadline.left)
-        except subprocess.TimeoutExpired:
+        done = run(argv, env={**own, **environment}, seconds=self.deadline.left, cwd=self._directory)
+        if done.status is None:
             raise BootstrapError(
                 f"Git repository {self.remote.url}: it was not read within {self.deadline.seconds:.0f} s. Check that "
                 "the host answers and that this machine reaches it."
-            ) from None
+            )
+        return done
 
 
 class Glance(Checkout):
@@ -293,24 +294,13 @@ class Glance(Checkout):
 
     def _fetch(self) -> None:
         listed = self._remote("ls-remote", self.remote.url, self._reference)
-        if listed.returncode:
-            self._complain(listed.stderr.decode(errors="replace"))
-        self.commit = listed.stdout.decode(errors="replace").partition("\t")[0]
+        if listed.status:
+            self._complain(listed.said.decode(errors="replace"))
+        self.commit = listed.output.decode(errors="replace").partition("\t")[0]
         if not self.commit:
             self._complain("couldn't find remote ref")
 
 
-def run(
-    argv: Sequence[str], directory: Path, environment: Mapping[str, str], seconds: float
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a program with this environment and what L{KEPT} names, with no input, and end all of it after C{seconds}."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    with running(argv, cwd=directory, env={**kept, **environment}) as process:
-        out, err = process.communicate(timeout=max(0.1, seconds))
-    return subprocess.CompletedProcess(argv, process.returncode, out, err)
-
-
-def few(names: Sequence[str], most: int = 6) -> str:
-    """The first of many names, for a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def inherited() -> dict[str, str]:
+    """What a child keeps of our environment, as L{KEPT} names it."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ}

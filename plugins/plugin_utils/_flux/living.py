@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import few
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, few
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.repository import Document, normal, same_url
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, label, require
 
@@ -122,7 +122,7 @@ def consequence(living: Living, would: str) -> str:
     """What becomes of the objects that were made from the former place. C{would} is that word, or C{will}."""
     if not living.made:
         return "It has made nothing from there yet."
-    count = "1 object" if len(living.made) == 1 else f"{len(living.made)} objects"
+    count = counted(len(living.made), "object")
     if not living.prunes:
         return f"It {would} leave what it has made from there, {count}, and look after them no more (prune is off)."
     return (

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base import yaml as _yaml
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, few, run
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, inherited
 
 FOLDER = "flux-system"  # of the components in a cluster's folder; Flux gives its namespace and objects the same name
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -238,17 +239,17 @@ def _build(checkout: Checkout, system: str) -> list[Document]:
             "kustomize is on PATH to build it. Install one of them."
         )
     tree = checkout.unpack()
-    environment = {"HOME": str(tree), "TMPDIR": str(tree), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
-    try:
-        done = run([*command, str(tree / system)], tree, environment, min(checkout.deadline.left, BUILD_SECONDS))
-    except subprocess.TimeoutExpired:
-        raise BootstrapError(f"{system} of the repository: {Path(command[0]).name} did not build it in time.") from None
-    if done.returncode:
+    own = {"HOME": str(tree), "TMPDIR": str(tree), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
+    seconds = min(checkout.deadline.left, BUILD_SECONDS)
+    done = run([*command, str(tree / system)], env={**inherited(), **own}, seconds=seconds, cwd=tree)
+    if done.status is None:
+        raise BootstrapError(f"{system} of the repository: {Path(command[0]).name} did not build it in time.")
+    if done.status:
         by_hand = f"{Path(command[0]).name} {command[1]} {system}"
         raise BootstrapError(
             f"{system} of the repository cannot be built as a kustomization. See why, in a clone of it: {by_hand}"
         )
-    return parse(done.stdout, f"{system}, built")
+    return parse(done.output, f"{system}, built")
 
 
 def parse(content: bytes, name: str) -> list[Document]:

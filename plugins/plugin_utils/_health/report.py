@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import table
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import same
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found
@@ -143,7 +144,8 @@ class Report:
             note = f" (not tried: {', '.join(untried)})" if untried and not source.why else ""
             yield f"From {_said(source)}: " + (f"NO, {'; '.join(reasons)}{note}" if reasons else f"yes{note}")
         yield ""
-        yield from _table(["check", *(f"from {_said(source)}" for source in self.sources)], list(self._cells()))
+        header = ["check", *(f"from {_said(source)}" for source in self.sources)]
+        yield from table([header, *self._cells()], header=True)
 
     def advice(self) -> Iterator[str]:
         """What is wrong in detail, and what there is to do."""
@@ -176,12 +178,6 @@ class Report:
 
 def _said(source: Source) -> str:
     return "Vault" if source.name == "vault" else f"the {source.name}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    for row in (header, ["-" * width for width in widths], *rows):
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def examine(checks: Sequence[Check], sources: Sequence[Source]) -> Report:

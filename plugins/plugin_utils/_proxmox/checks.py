@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import UNFINISHED, Machine, Source
@@ -164,6 +165,5 @@ def refuse(problems: Sequence[Problem]) -> None:
     if len(told) == 1:
         message = f"{told[0]} Nothing was changed."
     else:
-        lines = "".join(f"\n  {number}. {text}" for number, text in enumerate(told, 1))
-        message = f"{len(told)} problems; nothing was changed.{lines}"
+        message = f"{len(told)} problems; nothing was changed.{numbered(told)}"
     raise BootstrapError(message, code=problems[0].code, subject=problems[0].subject)

@@ -89,6 +89,9 @@ LOGINS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+# Another value corrupts what the old one has encrypted.
+FIXED_AT_BIRTH: t.Final = LOGINS["talos"]
+
 _KEYS: t.Final = frozenset(known.name for known in fields(Field)) - {"name", "form"}
 _NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE_NAME: t.Final = re.compile(r"(?!\.{1,2}\Z)[^/\0\r\n]+")

@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import table
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution
 
 
-def source_lines(fields: Iterable[Field], resolution: Resolution, invalid: Collection[str]) -> Iterator[str]:
+def source_lines(fields: Iterable[Field], resolution: Resolution, invalid: Collection[str]) -> list[str]:
     """Each field with its source."""
-    fields = tuple(fields)
-    width = max(len(known.name) for known in fields)
-    for known in fields:
-        found = resolution.found.get(known.name)
-        if found is None:
-            state = "INVALID" if known.name in invalid else "MISSING" if known.required else "none (optional)"
-            yield f"{known.name:<{width}}  {state}"
-            continue
-        age = found.provenance.age
-        yield f"{known.name:<{width}}  {found.provenance.label}{'' if age is None else f', {age_text(age)} old'}"
+    return table([known.name, _source(known, resolution, invalid)] for known in fields)
+
+
+def _source(known: Field, resolution: Resolution, invalid: Collection[str]) -> str:
+    found = resolution.found.get(known.name)
+    if found is None:
+        return "INVALID" if known.name in invalid else "MISSING" if known.required else "none (optional)"
+    age = found.provenance.age
+    return found.provenance.label + ("" if age is None else f", {age_text(age)} old")
 
 
 def age_text(seconds: int) -> str:

@@ -9,8 +9,6 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# Fixed at a cluster's birth: another value corrupts what the old one has encrypted.
-FIXED_AT_BIRTH: t.Final = ("TALOS_SECRETBOX_KEY",)
 SEED_ROLE: t.Final = "cluster_seed"
 
 

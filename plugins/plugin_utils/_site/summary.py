@@ -11,18 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import table
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PHASES, PREFLIGHT, Timing
 
 RULE = "-" * 78
 
 
-def table(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows with their columns aligned, each indented by two blanks."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(max(map(len, cells), default=0))]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells
-    ]
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+    return table(rows, "  ")
 
 
 def secrets(
@@ -32,7 +28,7 @@ def secrets(
 
     C{given} says whether Vault gave the bundle.
     """
-    lines = table([name, source.get("label", "?")] for name, source in sources.items())
+    lines = _table([name, source.get("label", "?")] for name, source in sources.items())
     lines += [f"  {name}  MISSING" for name in missing]
     if given:
         token = vault.get("token") or {}
@@ -46,7 +42,7 @@ def secrets(
 
 def vms(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Each VM with its state and what was done to it."""
-    return table(
+    return _table(
         [
             vm["name"],
             *([str(vm["vmid"]), vm["node"]] if vm.get("vmid") else [vm.get("address", "")]),
@@ -59,7 +55,7 @@ def vms(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def nodes(talos: Mapping[str, Any]) -> list[str]:
     """Each node of the cluster, and where its kubeconfig lies."""
-    lines = table([node["name"], node["address"], node["state"]] for node in talos.get("nodes", []))
+    lines = _table([node["name"], node["address"], node["state"]] for node in talos.get("nodes", []))
     if talos.get("kubeconfig"):
         lines.append(f"  kubeconfig: {talos['kubeconfig']}")
     return lines
@@ -68,7 +64,7 @@ def nodes(talos: Mapping[str, Any]) -> list[str]:
 def seeds(objects: Sequence[Mapping[str, Any]], check_mode: bool) -> list[str]:
     """Each seeded object; what was skipped is named with the reason."""
     would = "would be " if check_mode else ""
-    return table(
+    return _table(
         [
             entry["kind"],
             "/".join(filter(None, [entry.get("namespace"), entry["name"]])),
@@ -84,13 +80,13 @@ def flux(status: Mapping[str, Any]) -> list[str]:
     """The revision that Flux has applied, and whether it is Ready."""
     if not status:
         return []
-    return table([["revision", str(status.get("revision"))], ["ready", str(status.get("ready"))]])
+    return _table([["revision", str(status.get("revision"))], ["ready", str(status.get("ready"))]])
 
 
 def times(spent: Sequence[Timing]) -> list[str]:
     """The seconds of each phase and of them all."""
     rows = [[timing.phase, f"{timing.seconds:7.1f} s"] for timing in spent]
-    return table([*rows, ["all", f"{sum(timing.seconds for timing in spent):7.1f} s"]])
+    return _table([*rows, ["all", f"{sum(timing.seconds for timing in spent):7.1f} s"]])
 
 
 def render(cluster: str, sections: Mapping[str, Sequence[str]], verdict: str) -> list[str]:

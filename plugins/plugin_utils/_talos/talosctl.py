@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended, run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.lifeline import running
 
 # No single call may take longer: a node that restarts accepts a connection and never answers.
 CALL_SECONDS = 20.0
@@ -114,26 +113,23 @@ class Talosctl:
             )
         verb = _verb(arguments)
         with _readable(arguments) as (words, descriptors):
-            status, output, said = self._call([program, *words], descriptors, timeout)
-        if status == 0:
-            return output
-        failure = Failure.UNREACHABLE if status is None else _recognise(said)
+            ended = self._call([program, *words], descriptors, timeout)
+        if ended.status == 0:
+            return ended.output
+        said = ended.said.decode(errors="replace")
+        failure = Failure.UNREACHABLE if ended.status is None else _recognise(said)
         place = f"{target}: " if target else ""
         raise TalosctlError(failure, f"{place}talosctl {verb}: {failure.value}{_code(said)}.", said)
 
-    def _call(self, argv: Sequence[str], descriptors: Sequence[int], timeout: float) -> tuple[int | None, bytes, str]:
-        """The exit status (None: not ended in time), standard output and standard error of a program."""
+    def _call(self, argv: Sequence[str], descriptors: Sequence[int], timeout: float) -> Ended:
         environment = {name: self.environ[name] for name in KEPT if name in self.environ}
+        environment |= {"LC_ALL": "C", "NO_COLOR": "1"}
         try:
-            with running(argv, env={**environment, "LC_ALL": "C", "NO_COLOR": "1"}, pass_fds=descriptors) as child:
-                output, said = child.communicate(timeout=max(timeout, 0.1))
-        except subprocess.TimeoutExpired:
-            return None, b"", ""
+            return run(argv, env=environment, seconds=timeout, pass_fds=descriptors)
         except OSError as error:
             raise TalosctlError(
                 Failure.MISSING, f"talosctl at {argv[0]} cannot be started (errno {error.errno}). Install it anew."
             ) from None
-        return child.returncode, output, said.decode(errors="replace")
 
 
 @contextmanager

@@ -8,35 +8,17 @@ Import it only when Vault is really asked: it loads hvac and requests, which tak
 
 from __future__ import annotations
 
-import ssl
-import threading
 import time
 import typing as t
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
-try:
-    import hvac
-    from hvac.adapters import RawAdapter
-
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
-except ImportError:
-    HAS_HVAC = False
-else:
-    HAS_HVAC = True
-
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Aside
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import (
-    PAUSE,
-    RETRIED,
-    VaultFailure,
-    answer_failure,
-    explain,
-    failure_of,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure, explain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import undelete, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import Answer, VaultConnection
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK, Outcome, TokenReport
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import (
@@ -48,105 +30,15 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_heal
     vault_time,
 )
 
-PAUSES: t.Final = (PAUSE, 3 * PAUSE)
-CLOCK_GRAIN: t.Final = 2.0  # seconds
 # Paths elsewhere whose capabilities tell that a token may do more than read the bundle.
 _TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/create", "sys/auth")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer that is Vault's: its status, and its JSON."""
-
-    status: int
-    json: Mapping[str, t.Any]
-
-    @property
-    def data(self) -> Mapping[str, t.Any]:
-        data = self.json.get("data")
-        return data if isinstance(data, dict) else {}
-
-
-class VaultConnection:
-    """hvac's client on one connection with one deadline. C{call} turns whatever happens into an answer or a failure."""
-
-    def __init__(self, settings: VaultSettings, deadline: float) -> None:
-        if not HAS_HVAC:
-            raise BootstrapError("Asking Vault needs the Python package hvac on the controller: pip install hvac.")
-        self.settings = settings
-        self.deadline = deadline
-        self.clock_off = 0.0  # seconds by which the server's clock is ahead, as its answers tell
-        try:
-            context = tls_context(settings.ca_pem, settings.validate_certs)
-        except ssl.SSLError:
-            raise BootstrapError(f"{settings.ca_source}: the TLS library cannot read its certificates.") from None
-        self._session = bounded_session(settings.url, deadline, context)
-        self.client = hvac.Client(
-            url=settings.url,
-            token=settings.token,
-            verify=self._session.verify,
-            session=self._session,
-            adapter=RawAdapter,
-            namespace=settings.namespace,
-            allow_redirects=False,
-            ignore_exceptions=True,
-        )
-
-    def __enter__(self) -> VaultConnection:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._session.close()
-
-    def call(self, request: Callable[[hvac.Client], t.Any]) -> Answer:
-        """Make one request; again when nothing was sent or when the server says so, as long as the deadline allows."""
-        tries = 0
-        while True:
-            try:
-                return self._once(request)
-            except VaultFailure as failure:
-                pause = _pause(failure, tries)
-                if pause is None or time.monotonic() + pause >= self.deadline:
-                    raise
-                tries += 1
-                time.sleep(pause)
-
-    def _once(self, request: Callable[[hvac.Client], t.Any]) -> Answer:
-        try:
-            response = request(self.client)
-        except VaultFailure:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the token
-            raise failure_of(error) from None
-        self.clock_off = _clock_off(response.headers.get("Date"), time.time())
-        failure = answer_failure(response.status_code, response.headers, response.content)
-        if failure:
-            raise failure
-        return Answer(response.status_code, response.json())
-
-
-def _clock_off(date: str | None, now: float) -> float:
-    """How far a server's clock is ahead; 0 where it does not tell, or where it tells no more than its whole seconds."""
-    try:
-        off = parsedate_to_datetime(date or "").timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return off if abs(off) > CLOCK_GRAIN else 0.0
-
-
-def _pause(failure: VaultFailure, tries: int) -> float | None:
-    """The seconds until the next try, if there is one. Who asks for none at all is asked less and less often."""
-    if failure.retry_after is not None:
-        return max(failure.retry_after, PAUSE * float(2**tries))
-    return PAUSES[tries] if failure.reason in RETRIED and tries < len(PAUSES) else None
 
 
 def fetch(settings: VaultSettings, *, timeout: float, renew: str = "auto", check_token: bool = False) -> Outcome:
     """Read the bundle within C{timeout} seconds, whatever the network does. Never raises for what Vault did."""
     question = _Question(settings, timeout, renew, check_token)
-    thread = threading.Thread(target=question.ask, name="tazlab-vault", daemon=True)
-    thread.start()
-    thread.join(timeout)
+    asking = Aside(question.ask)
+    asking.wait(timeout)
     outcome, error = question.outcome, question.error
     if outcome is None:
         if error is not None:
@@ -194,7 +86,7 @@ class _Question:
         except VaultFailure as failure:
             self._failed(failure, failure.reason, unknown)
             if failure.reason == "unavailable":
-                self._failed(failure, self._why_unavailable(vault), unknown)
+                self._failed(failure, vault.why_unavailable(), unknown)
             elif failure.bad_token:
                 self._failed(failure, "forbidden_token", unknown)
             elif failure.reason == "forbidden" and self.renew != "never":
@@ -208,17 +100,6 @@ class _Question:
     def _failed(self, failure: VaultFailure, reason: str, token: TokenReport) -> None:
         message = explain(reason, self.settings, status=failure.status, timeout=self.timeout)
         self.outcome = Outcome(reason, message, reachable=failure.answered, token=token)
-
-    def _why_unavailable(self, vault: VaultConnection) -> str:
-        """Ask, without a token, whether the server is sealed, or not even initialised."""
-        vault.client.token = None
-        try:
-            status = vault.call(lambda client: client.sys.read_seal_status()).json
-        except VaultFailure:
-            return "unavailable"
-        if status.get("initialized") is False:
-            return "not_initialised"
-        return "sealed" if status.get("sealed") is True else "unavailable"
 
     def _health(self, vault: VaultConnection) -> TokenReport:
         """The token's health, renewed when that is due. Where it cannot be told, a warning says why."""

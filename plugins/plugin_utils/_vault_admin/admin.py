@@ -8,16 +8,16 @@ Import it only when Vault is really asked: it loads hvac and requests.
 
 from __future__ import annotations
 
-import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Aside
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import VaultConnection
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure, explain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import VaultConnection
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import vault_time
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.gone import refuse_gone
@@ -108,7 +108,7 @@ class VaultAdmin:
         settings = self.settings
         reason = failure.reason
         if reason == "unavailable":
-            reason = self._why_unavailable()
+            reason = self._connection.why_unavailable()
         if reason == "forbidden":
             text = (
                 f"Vault at {settings.address} does not allow to {what} (HTTP 403). Either the token "
@@ -125,20 +125,6 @@ class VaultAdmin:
             text = explain(reason, settings, status=failure.status)
         note = unknown_end if reason in _UNKNOWN_END else ""
         return BootstrapError(f"{doing}: {text}{note}", code=reason, status=failure.status)
-
-    def _why_unavailable(self) -> str:
-        """Ask, without a token, whether the server is sealed, or not even initialised."""
-        client = self._connection.client
-        token, client.token = client.token, None
-        try:
-            status = self.request(lambda asked: asked.sys.read_seal_status())
-        except VaultFailure:
-            return "unavailable"
-        finally:
-            client.token = token
-        if status.get("initialized") is False:
-            return "not_initialised"
-        return "sealed" if status.get("sealed") is True else "unavailable"
 
     # ------------------------------------------------------------------------------------------ what for
 
@@ -221,28 +207,22 @@ def bounded(settings: VaultSettings, timeout: float, work: Callable[[VaultAdmin]
     if not 0 < timeout <= 3600:
         raise BootstrapError("timeout: must be more than 0 and at most 3600 seconds.")
     deadline = time.monotonic() + timeout
-    results: list[_Result] = []
-    errors: list[BaseException] = []
     admins: list[VaultAdmin] = []
 
-    def run() -> None:
-        try:
-            with VaultAdmin(settings, deadline) as vault:
-                admins.append(vault)
-                results.append(work(vault))
-        except BaseException as error:  # noqa: BLE001  # handed to the caller, who is another thread
-            errors.append(error)
+    def run() -> _Result:
+        with VaultAdmin(settings, deadline) as vault:
+            admins.append(vault)
+            return work(vault)
 
-    thread = threading.Thread(target=run, name="tazlab-vault", daemon=True)
-    thread.start()
-    thread.join(timeout + 1)
-    thread.join(sum(vault.grace for vault in admins))
-    if errors:
-        raise errors[0]
-    if not results:
+    asking = Aside(run)
+    asking.wait(timeout + 1)
+    asking.wait(sum(vault.grace for vault in admins))
+    if asking.errors:
+        raise asking.errors[0]
+    if not asking.results:
         note = " Whether everything was done is not known. Run this again."
         raise BootstrapError(explain("timeout", settings, timeout=timeout) + note)
-    return results[0]
+    return asking.results[0]
 
 
 _Result = t.TypeVar("_Result")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import login, vault_tool
@@ -119,11 +120,9 @@ def refuse_lacking(needs: Iterable[Need], granted: Mapping[str, frozenset[str]],
     """Raise one error with every permission that is missing, before anything is changed."""
     missing = lacking(needs, granted)
     if missing:
-        count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
-        lines = "".join(f"\n  {number}. {line}" for number, line in enumerate(missing, 1))
         raise BootstrapError(
-            f"The operator's token ({source}) lacks {count}; nothing was changed. Have them granted, or use another "
-            f"token:{lines}"
+            f"The operator's token ({source}) lacks {counted(len(missing), 'permission')}; nothing was changed. Have "
+            f"them granted, or use another token:{numbered(missing)}"
         )
 
 

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import _clock_off
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import _clock_off
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 

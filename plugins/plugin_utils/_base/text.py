@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How lists and tables are printed: here and nowhere else. Private: other collections must not import it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(rows: Iterable[Sequence[str]], indent: str = "", *, header: bool = False) -> list[str]:
+    """Rows with their columns aligned, two blanks between them; the first one underlined where it is the header.
+
+    The rows may be of different length.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(row[column]) for row in cells if column < len(row)) for column in range(max(map(len, cells), default=0))
+    ]
+    if header:
+        cells.insert(1, ["-" * width for width in widths])
+    return [
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in cells
+    ]
+
+
+def numbered(lines: Iterable[str]) -> str:
+    """A list below a sentence: each line with its number, on a line of its own."""
+    return "".join(f"\n  {number}. {line}" for number, line in enumerate(lines, 1))
+
+
+def counted(number: int, thing: str) -> str:
+    """How many there are of a thing: C{1 problem}, C{2 problems}."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def few(names: Sequence[str], most: int = 6) -> str:
+    """The first of many names, for a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
