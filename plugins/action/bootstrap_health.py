@@ -19,6 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
     bundle_of,
     secret_place,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import TAILSCALE_TOKEN_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
@@ -47,7 +48,7 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "provider_settings": {"type": "dict", "default": {}},
     "flux": {"type": "dict", "default": {}},
     "logins": {"type": "dict", "default": {}},
-    "tailscale_token_url": {"type": "str", "default": "https://api.tailscale.com/api/v2/oauth/token"},
+    "tailscale_token_url": {"type": "str", "default": TAILSCALE_TOKEN_URL},
     "tailscale_ca_cert": {"type": "path"},
     "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
     "state_dir": {"type": "path"},

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference, show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import FACTORY_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
     Connection,
@@ -28,7 +29,7 @@ class ActionModule(ControllerAction):
         "storage": {"type": "str", "required": True},
         "schematic": {"type": "str", "required": True},
         "version": {"type": "str", "required": True},
-        "factory_url": {"type": "str", "default": "https://factory.talos.dev"},
+        "factory_url": {"type": "str", "default": FACTORY_URL},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

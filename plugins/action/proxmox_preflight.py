@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import BRIDGE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
@@ -25,7 +26,7 @@ class ActionModule(ControllerAction):
         "vms": {"type": "list", "elements": "dict", "required": True},
         "storage": {"type": "str", "required": True},
         "image_storage": {"type": "str", "required": True},
-        "bridge": {"type": "str", "default": "vmbr0"},
+        "bridge": {"type": "str", "default": BRIDGE},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference, show_diff
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import BRIDGE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import refuse
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import (
     ARGUMENTS,
@@ -41,7 +42,7 @@ class ActionModule(ControllerAction):
         "storage": {"type": "str"},
         "image": {"type": "str"},
         "iso": {"type": "str"},
-        "bridge": {"type": "str", "default": "vmbr0"},
+        "bridge": {"type": "str", "default": BRIDGE},
         "agent": {"type": "bool", "default": False},
         "purge": {"type": "bool", "default": False},
     }

@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR, TOKEN_PERIOD
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import enable_versioning, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import expand
@@ -44,7 +45,7 @@ _CORRECTED: t.Final = {
 class ActionModule(OperatorAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **OPERATOR_OPTIONS,
-        "anchor": {"type": "path", "default": "~/secrets"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "policies": {
             "type": "list",
             "elements": "dict",
@@ -59,7 +60,7 @@ class ActionModule(OperatorAction):
             "options": {
                 "name": {"type": "str", "required": True},
                 "policies": {"type": "list", "elements": "str", "required": True},
-                "period": {"type": "int", "default": 2764800},
+                "period": {"type": "int", "default": TOKEN_PERIOD},
             },
         },
         "update_policies": {"type": "bool", "default": False},

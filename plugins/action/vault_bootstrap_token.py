@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import BOOTSTRAP_TOKEN, OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import TOKEN_PERIOD
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import FileKeeper, Keeper
@@ -67,7 +68,7 @@ class ActionModule(OperatorAction):
         "field": {"type": "str"},
         "role": {"type": "str"},
         "policies": {"type": "list", "elements": "str"},
-        "period": {"type": "int", "default": 2764800},
+        "period": {"type": "int", "default": TOKEN_PERIOD},
         "proof": {"type": "str"},
         "rotate": {"type": "bool", "default": False},
         "wrap_ttl": {"type": "int", "default": 0},

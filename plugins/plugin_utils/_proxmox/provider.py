@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import BRIDGE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import Untried, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Option, Provider, Targets
 
@@ -48,7 +49,6 @@ def tried(targets: Targets, token_id: str, token_secret: str) -> str:
     return f"every privilege for {count} VM{'s' if count > 1 else ''}"
 
 
-BRIDGE: t.Final = "vmbr0"
 PROXMOX: t.Final = Provider(
     name="proxmox",
     title="Proxmox",

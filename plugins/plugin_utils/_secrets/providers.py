@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import CommandOutput, run_command
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, kebab_case
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import decoded_length, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Attempt, Provenance, Provider
 
-DEFAULT_ANCHOR: t.Final = "~/secrets"
 COMMAND_TIMEOUT: t.Final = 60
 
 
@@ -135,7 +135,7 @@ def declared_providers(
         if kind == "env":
             providers.append(EnvironmentProvider(environ, home))
         elif kind == "file":
-            providers.append(FileProvider(_expand(options.get("directory") or anchor or DEFAULT_ANCHOR, home)))
+            providers.append(FileProvider(_expand(options.get("directory") or anchor or ANCHOR, home)))
         else:
             providers.append(_command(where, options, _without_secrets(environ, fields)))
     return tuple(providers)

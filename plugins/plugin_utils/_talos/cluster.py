@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import FACTORY_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
@@ -24,8 +25,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import
 
 SECRETBOX_BYTES = 32
 PLATFORM = re.compile(r"[a-z][a-z0-9]*")
-FACTORY = "https://factory.talos.dev"
-
 ROLES = {"control_plane": "controlplane", "worker": "worker"}  # ours -> Talos' machine type
 
 # Shared by the actions; the documentation is doc_fragments/talos.py.
@@ -44,7 +43,7 @@ CLUSTER_OPTIONS: dict[str, Any] = {
     "version": {"type": "str", "required": True},
     "kubernetes_version": {"type": "str", "required": True},
     "schematic": {"type": "str", "required": True},
-    "factory_url": {"type": "str", "default": FACTORY},
+    "factory_url": {"type": "str", "default": FACTORY_URL},
     "platform": {"type": "str", "default": "metal"},
     "coredns": {"type": "bool", "default": False},
     "state_dir": {"type": "path", "required": True},

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
+
 VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "url": {"type": "str"},
     "token": {"type": "str", "no_log": True},
@@ -25,7 +27,7 @@ VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
 
 BUNDLE_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "fields": {"type": "dict"},
-    "anchor": {"type": "path", "default": "~/secrets"},
+    "anchor": {"type": "path", "default": ANCHOR},
 }
 
 PROVIDERS_OPTION: t.Final[dict[str, dict[str, t.Any]]] = {

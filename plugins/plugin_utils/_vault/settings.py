@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import Content, exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
@@ -138,7 +139,7 @@ def vault_settings(
     fields: Iterable[Field] = (),
 ) -> VaultSettings | NoVault:
     """Complete the options of a module or lookup. What is malformed raises; what is absent is a L{NoVault}."""
-    anchor = expand(options.get("anchor") or "~/secrets", home)
+    anchor = expand(options.get("anchor") or ANCHOR, home)
     mount = _path("mount_point", options.get("mount_point") or DEFAULT_MOUNT)
     path = _path("path", options.get("path") or DEFAULT_PATH)
     version = _version(options.get("version"))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
@@ -62,7 +63,7 @@ def operator_settings(
     options: Mapping[str, t.Any], *, environ: Mapping[str, str], home: Path, fields: Iterable[Field] = ()
 ) -> VaultSettings:
     """Vault as the operator reaches it: with the token of a person, which is used and never stored."""
-    anchor = expand(options.get("anchor") or "~/secrets", home)
+    anchor = expand(options.get("anchor") or ANCHOR, home)
     settings = vault_settings({**options, "token": "asked-for-below"}, environ=environ, home=home, fields=fields)
     tool = vault_tool(environ.get("PATH"))
     command = login(tool, settings if isinstance(settings, VaultSettings) else None)

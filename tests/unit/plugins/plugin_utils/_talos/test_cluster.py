@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import FACTORY_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
-    FACTORY,
     InvalidConfig,
     client_problem,
     cluster_of,
@@ -36,7 +36,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "version": "1.12.6",
         "kubernetes_version": "v1.35.4",
         "schematic": SCHEMATIC,
-        "factory_url": FACTORY,
+        "factory_url": FACTORY_URL,
         "platform": "nocloud",
         "coredns": False,
         **changes,
