@@ -102,6 +102,9 @@ options:
         description: What the node is. It stands in the VM's notes.
         type: str
         choices: [control_plane, worker]
+      install_disk:
+        description: On which disk Talos is installed. It is not used here, and a machine of the inventory has it.
+        type: str
   state:
     description:
       - V(present) - the VMs exist and run.

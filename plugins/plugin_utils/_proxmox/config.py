@@ -30,6 +30,7 @@ MACHINE_ARGUMENTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "bridge": {"type": "str"},
     "mac": {"type": "str"},
     "role": {"type": "str", "choices": ["control_plane", "worker"]},
+    "install_disk": {"type": "str"},
 }
 
 _CLUSTER = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
