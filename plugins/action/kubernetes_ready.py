@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import behind
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
     Seen,
@@ -46,9 +47,9 @@ class ActionModule(ControllerAction):
         deadline = Deadline(params["timeout"])
         with Api(params["kubeconfig"]) as api:
             if self.check_mode:
-                seen = look_at_all(api, wanted, deadline)
+                seen = look_at_all(api, wanted, deadline, behind)
             else:
-                seen = wait(api, wanted, deadline, lambda line: self.progress(redact(line)))
+                seen = wait(api, wanted, deadline, lambda line: self.progress(redact(line)), behind)
         ready = all(each.ready for each in seen)
         result = {
             "ready": ready,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller half of C{talos_secrets}: a cluster's identity, made once and kept."""
+"""The controller half of C(talos_secrets): a cluster's identity, made once and kept."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What C{extends_documentation_fragment: tazlab.bootstrap.proxmox} adds."""
+    """What C(extends_documentation_fragment: tazlab.bootstrap.proxmox) adds."""
 
     DOCUMENTATION = r"""
 options:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What C{extends_documentation_fragment: tazlab.bootstrap.talos.nodes} and the others add."""
+    """What C(extends_documentation_fragment: tazlab.bootstrap.talos.nodes) and the others add."""
 
     NODES = r"""
 options:

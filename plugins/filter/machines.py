@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter C{tazlab.bootstrap.machines}: from the inventory's groups and host variables to a list of VMs."""
+"""The filter C(tazlab.bootstrap.machines): from the inventory's groups and host variables to a list of VMs."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seeds
 
 
 def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
-    """L{seeds} in plain data, as templates want it."""
+    """C(seeds) in plain data, as templates want it."""
     found = seeds(table, values)
     return {
         "objects": found.objects,

@@ -100,7 +100,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
 
 def _quick_way() -> t.Any:
-    """The module C{_lookup}. Python's own loader keeps what it compiled; Ansible's compiles in each process anew."""
+    """The module C(_lookup). Python's own loader keeps what it compiled; Ansible's compiles in each process anew."""
     for name in _QUICK:
         if _OURS + name not in sys.modules:
             loader = SourceFileLoader(_OURS + name, f"{_PLUGINS}/{name.replace('.', '/')}.py")

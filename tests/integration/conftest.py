@@ -17,7 +17,7 @@ from lab.playbook import Run, run_playbook
 
 @pytest.fixture
 def ansible_playbook(tmp_path: Path) -> Callable[..., Run]:
-    """L{lab.playbook.run_playbook} in this test's own HOME."""
+    """C(lab.playbook.run_playbook) in this test's own HOME."""
     return partial(run_playbook, home=tmp_path / "home")
 
 

@@ -59,7 +59,7 @@ class Cluster:
             self.client.apply(wanted, "flux")
 
     def nudge(self, name: str) -> None:
-        """Ask for a reconciliation now, as C{flux reconcile} does."""
+        """Ask for a reconciliation now, as C(flux reconcile) does."""
         asked = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": str(time.time())}}}
         path = self.client.path(*KUSTOMIZATION, "flux-system", name)
         self.client.request("PATCH", path, asked, content_type=MERGE)

@@ -89,7 +89,7 @@ def test_children_and_grandchildren_die_with_a_parent_killed_by_force(tmp_path: 
 
 
 def handshake(authority: Authority, certificate: tuple[Path, Path], host: str) -> None:
-    """Connect to C{host} on loopback and verify what it shows, as a client of the lab does."""
+    """Connect to C(host) on loopback and verify what it shows, as a client of the lab does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     with socket.create_server(("127.0.0.1", 0)) as listener:

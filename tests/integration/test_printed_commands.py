@@ -81,7 +81,7 @@ class Desk:
         cwd: Path | None = None,
         limit: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it. With C{limit}, no file may grow beyond so many bytes: a full disk, for whoever is no superuser."""
+        """Run it. With C(limit), no file may grow beyond so many bytes: a full disk, for whoever is no superuser."""
 
         def limited() -> None:
             if limit is not None:
@@ -233,7 +233,7 @@ def test_it_works_in_every_shell_whatever_is_exported(desk: Desk, name: str, kep
 
 
 def test_it_works_typed_into_bash_with_careful_settings(desk: Desk) -> None:
-    """Interactive, where C{!} recalls what was typed, with files that C{>} may not overwrite and a C{mv} that asks."""
+    """Interactive, where C(!) recalls what was typed, with files that C(>) may not overwrite and a C(mv) that asks."""
     with Kept(desk.site.anchor / "github-token.txt") as kept:
         typed = f"set -C; set -u; alias mv='mv -i' rm='rm -i'\n{desk.printed['rotated']}\nexit $?\n"
         done = subprocess.run(
@@ -746,7 +746,7 @@ def test_where_nobody_knows_how_it_is_said_in_words(desk: Desk, providers: list[
 
 
 def published(site: Site, path: str, value: str, **options: str) -> Run:
-    """A run that publishes one value from elsewhere, with the clients that are found on C{path}."""
+    """A run that publishes one value from elsewhere, with the clients that are found on C(path)."""
     file = site.home / "another-value"
     file.write_text(value)
     play = {

@@ -207,11 +207,11 @@ def test_all_that_is_wrong_is_reported_together_before_anything_is_changed(layer
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vmid": 1002}, "vmid 1002: it stands at 2 VMs (node-1, node-2)"),
-        ({"name": "node-2"}, "name node-2: it stands at 2 VMs"),
-        ({"address": "192.0.2.12"}, "address 192.0.2.12: it stands at 2 VMs (node-1, node-2)"),
-        ({"gateway": "198.51.100.1"}, "node-1: gateway 198.51.100.1 lies outside 192.0.2.0/24"),
-        ({"address": "192.0.2.300"}, "node-1: address 192.0.2.300/24 is no IPv4 address"),
+        ({"vmid": 1002}, "vmid 1002: it stands at 2 places (node-1, node-2)"),
+        ({"name": "node-2"}, "name node-2: it stands at 2 places"),
+        ({"address": "192.0.2.12"}, "address 192.0.2.12: it stands at 2 places (node-1, node-2)"),
+        ({"gateway": "198.51.100.1"}, "node-1: gateway 198.51.100.1 is outside 192.0.2.0/24"),
+        ({"address": "192.0.2.300"}, "node-1: address '192.0.2.300' is not an IPv4 address"),
     ],
 )
 def test_a_wrong_list_is_refused_without_asking_proxmox(

@@ -54,7 +54,7 @@ class World:
         return self.home / "secrets"
 
     def play(self, *tasks: dict[str, Any], **options: Any) -> tuple[Run, dict[str, Any]]:
-        """Run the role and then these tasks; give what the role exported, and whatever tasks put into C{out}."""
+        """Run the role and then these tasks; give what the role exported, and whatever tasks put into C(out)."""
         exported = ["values", "sources", "vault", "missing", "problems", "drift"]
         content = ", ".join(f"'{name}': bootstrap_secrets_{name} | default(none)" for name in exported)
         role = {"ansible.builtin.import_role": {"name": "tazlab.bootstrap.bootstrap_secrets"}}
@@ -90,7 +90,7 @@ def world(server: VaultServer, authority: Authority, tmp_path: Path, ansible_pla
 
 
 def lookups(*names: str, **options: Any) -> dict[str, Any]:
-    """A task that puts what the lookup gives for these fields into C{out}."""
+    """A task that puts what the lookup gives for these fields into C(out)."""
     extra = "".join(f", {name}={value!r}" for name, value in options.items())
     return {
         "ansible.builtin.set_fact": {

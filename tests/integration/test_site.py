@@ -155,7 +155,7 @@ def kill_tree(process: int) -> None:
 
 
 def break_off(lab: Lab, home: Path, mark: str) -> str:
-    """Run site.yml and kill it with everything it started as soon as it says C{mark}."""
+    """Run site.yml and kill it with everything it started as soon as it says C(mark)."""
     with subprocess.Popen(
         [sys.executable, "-m", "ansible", "playbook", str(SITE), "--inventory", str(lab.inventory)],
         env=private_environment(home, {"PATH": lab.environment()["PATH"], "PYTHONUNBUFFERED": "1"}),

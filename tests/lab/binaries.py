@@ -69,7 +69,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
 
 
 def binary(name: str) -> Path:
-    """The program C{name}: where KUBEBUILDER_ASSETS says, else from the cache, else built into it now."""
+    """The program C(name): where KUBEBUILDER_ASSETS says, else from the cache, else built into it now."""
     program = PROGRAMS[name]
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if program.asset and assets and (path := Path(assets).expanduser() / name).is_file():
@@ -83,7 +83,7 @@ def resources(name: str) -> Path:
 
 
 def version(name: str) -> str:
-    """The version of the program's module that our go.mod pins, like C{v1.35.4}."""
+    """The version of the program's module that our go.mod pins, like C(v1.35.4)."""
     program = PROGRAMS[name]
     text = (MODULES / program.module / "go.mod").read_text()
     match = re.search(rf"^(?:require|\t)\s*{re.escape(program.source)} (v\S+)", text, re.MULTILINE)
@@ -187,7 +187,7 @@ def _build(name: str, directory: Path) -> None:
 
 
 def _compile(name: str, argv: list[str], environment: Mapping[str, str], module: Path) -> None:
-    """Run C{go build -v}, count the packages it names, and keep the rest of what it says for the error."""
+    """Run C(go build -v), count the packages it names, and keep the rest of what it says for the error."""
     begin = told = time.monotonic()
     compiled = fetched = 0
     said: list[str] = []

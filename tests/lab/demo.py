@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C{./dev demo}: a cluster born on the lab by playbooks/site.yml, and born again from its recovery anchor."""
+"""C(./dev demo): a cluster born on the lab by playbooks/site.yml, and born again from its recovery anchor."""
 
 from __future__ import annotations
 

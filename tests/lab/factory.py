@@ -39,7 +39,7 @@ def identify(content: bytes) -> tuple[str, str] | None:
 
 
 class ImageFactory(WebServer):
-    """Serves C{/image/<schematic>/<version>/nocloud-amd64.{qcow2,iso}}, C{/versions} and C{POST /schematics}."""
+    """Serves C{/image/<schematic>/<version>/nocloud-amd64.{qcow2,iso}}, C(/versions) and C(POST /schematics)."""
 
     def __init__(self, authority: Authority, *, host: str = "127.0.0.1") -> None:
         super().__init__(authority, "factory", host=host)

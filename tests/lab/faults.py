@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can go wrong with Vault and with the anchor, and what comes of it: the tests run this table, the docs print it.
 
-C{./dev run python -m lab.faults} writes docs/secret_faults.md anew.
+C(./dev run python -m lab.faults) writes docs/secret_faults.md anew.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ BEFORE_ASKING = (
 
 @dataclass(frozen=True)
 class AnchorFault:
-    """What the anchor has for GITHUB_TOKEN, and what comes of it: a value, C{missing}, or an error of this text."""
+    """What the anchor has for GITHUB_TOKEN, and what comes of it: a value, C(missing), or an error of this text."""
 
     name: str
     situation: str

@@ -35,7 +35,7 @@ READY: Mapping[str, Callable[[int, int], str]] = MappingProxyType(
 
 
 def flux_programs(kubeconfig: Path) -> dict[str, Program]:
-    """The programs for L{lab.kubelet.KubeletStandIn}, by pattern of the image; C{kubeconfig} is the administrator's."""
+    """The programs for C(lab.kubelet.KubeletStandIn), by pattern of the image; C(kubeconfig) is the administrator's."""
 
     def program(name: str) -> Program:
         return lambda pod, directory: _controller(name, kubeconfig, pod, directory)

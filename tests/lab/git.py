@@ -24,9 +24,9 @@ NAME = "tazlab/cluster"
 
 
 class GitServer(WebServer):
-    """One repository at C{url}, like the one of a Git host: any user name, the token as password, reading only.
+    """One repository at C(url), like the one of a Git host: any user name, the token as password, reading only.
 
-    With C{public} it is read without a login as well, but not with a wrong one (assumed: GitHub answers 401 to that).
+    With C(public) it is read without a login as well, but not with a wrong one (assumed: GitHub answers 401 to that).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class GitServer(WebServer):
     # --------------------------------------------------------------------------------------------- content
 
     def commit(self, files: Mapping[str, str | None], message: str = "Change", branch: str = "") -> str:
-        """Commit C{files}, path to content (None deletes the file), to a branch; returns the commit's id."""
+        """Commit C(files), path to content (None deletes the file), to a branch; returns the commit's id."""
         reference = f"refs/heads/{branch or self.branch}"
         self._git("symbolic-ref", "HEAD", reference)
         shutil.rmtree(self._work)
@@ -92,7 +92,7 @@ class GitServer(WebServer):
         return commit
 
     def commit_tree(self, directory: Path, message: str = "Change", branch: str = "") -> str:
-        """Commit every file below C{directory}."""
+        """Commit every file below C(directory)."""
         files = {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
         return self.commit(files, message, branch)
 

@@ -4,7 +4,7 @@
 """The content of the example GitOps repository: Flux' components and sync, namespaces, and a chain of Kustomizations.
 
 It has the shape of the repository that the collection is made for. Operators (ESO, VSO, Reloader) are not in it yet:
-they belong into C{infrastructure/}, before C{configs/}, which is where their stores and secrets would go.
+they belong into C(infrastructure/), before C(configs/), which is where their stores and secrets would go.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONTROLLERS = ("source-controller", "kustomize-controller")
 
 
 def repository(url: str, *, branch: str = BRANCH, path: str = PATH, components: bool = True) -> dict[str, str]:
-    """The repository's files, path to content. Without C{components} it has no C{flux-system/} of its own."""
+    """The repository's files, path to content. Without C(components) it has no C(flux-system/) of its own."""
     path = path.strip("./")
     files = {
         f"{path}/namespaces.yaml": _dump(_namespaces()),
@@ -58,7 +58,7 @@ def repository(url: str, *, branch: str = BRANCH, path: str = PATH, components: 
 
 
 def flux_components() -> list[Object]:
-    """What C{flux install --components=source-controller,kustomize-controller} prints, from the modules' own files."""
+    """What C(flux install --components=source-controller,kustomize-controller) prints, from the modules' own files."""
     return [
         _labelled(thing)
         for thing in (
@@ -144,7 +144,7 @@ def _binding(name: str, role: str, accounts: Iterable[str]) -> Object:
 
 
 def _deployment(name: str) -> Object:
-    """The module's Deployment with what C{flux install} adds: account, priority, node selector, released image."""
+    """The module's Deployment with what C(flux install) adds: account, priority, node selector, released image."""
     deployment = _load([resources(name) / "config/manager/deployment.yaml"])[0]
     pod = deployment["spec"]["template"]["spec"]
     pod["serviceAccountName"] = name

@@ -26,10 +26,10 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "
 
 
 class ControlPlane:
-    """The control plane of one cluster, with its data and its own PKI in C{directory}.
+    """The control plane of one cluster, with its data and its own PKI in C(directory).
 
-    It can be stopped and started again and keeps its objects. C{secretbox_key} (base64) encrypts Secrets in etcd the
-    way Talos has them encrypted; without it they lie there in clear. C{authority} is the PEM of Kubernetes' CA,
+    It can be stopped and started again and keeps its objects. C(secretbox_key) (base64) encrypts Secrets in etcd the
+    way Talos has them encrypted; without it they lie there in clear. C(authority) is the PEM of Kubernetes' CA,
     certificate and key, where the cluster has one already.
     """
 
@@ -66,7 +66,7 @@ class ControlPlane:
         self._processes: list[Process] = []
 
     def make_kubeconfig(self, user: str, *, organization: str = "") -> Path:
-        """A kubeconfig (0600) with a client certificate, everything inline, for C{user} of a group."""
+        """A kubeconfig (0600) with a client certificate, everything inline, for C(user) of a group."""
         certificate, key = self.authority.certificate(user, (), client=True, organization=organization)
         name = f"{user}@{self.cluster}"
         config = {

@@ -28,7 +28,7 @@ MERGE = "application/merge-patch+json"
 
 
 class KubeError(LabError):
-    """The API server refused. C{status} is HTTP's, C{reason} is the API's, like C{NotFound}."""
+    """The API server refused. C(status) is HTTP's, C(reason) is the API's, like C(NotFound)."""
 
     def __init__(self, status: int, answer: Mapping[str, Any]) -> None:
         super().__init__(f"{status}: {answer.get('message', 'no message')}")
@@ -66,7 +66,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        """One request; its answer, or L{KubeError}."""
+        """One request; its answer, or C(KubeError)."""
         target = f"{path}?{urlencode(query)}" if query else path
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._agent}
         data = None if body is None else json.dumps(body)
@@ -149,7 +149,7 @@ class Client:
 
 
 class Watch:
-    """A list and what changes after it, until L{stop} is called from another thread."""
+    """A list and what changes after it, until C(stop) is called from another thread."""
 
     def __init__(self, client: Client, path: str) -> None:
         self._client = client
@@ -158,7 +158,7 @@ class Watch:
         self._socket: socket.socket | None = None
 
     def run(self, reset: Callable[[list[Object]], None], changed: Callable[[str, Object], None]) -> None:
-        """Call C{reset} with the whole list whenever it was read anew, and C{changed} with each event."""
+        """Call C(reset) with the whole list whenever it was read anew, and C(changed) with each event."""
         while not self._stopped.is_set():
             try:
                 listed = self._client.request("GET", self._path)

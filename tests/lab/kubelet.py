@@ -57,14 +57,14 @@ class _Pod:
 
 @dataclass
 class _Faults:
-    """What shall go wrong: patterns of C{namespace/name} that never get ready, and of images that cannot be pulled."""
+    """What shall go wrong: patterns of C(namespace/name) that never get ready, and of images that cannot be pulled."""
 
     never_ready: set[str] = field(default_factory=set)
     missing_images: set[str] = field(default_factory=set)
 
 
 class KubeletStandIn:
-    """STAND-IN for the kubelets of all nodes and for the scheduler. C{programs} maps patterns of images."""
+    """STAND-IN for the kubelets of all nodes and for the scheduler. C(programs) maps patterns of images."""
 
     def __init__(
         self, kubeconfig: Path, directory: Path, *, programs: Mapping[str, Program] = MappingProxyType({})
@@ -127,7 +127,7 @@ class KubeletStandIn:
         system: str = "Talos (v1.12.6)",
         ready: bool = True,
     ) -> None:
-        """Register a node as Talos does: role C{control_plane} gets its label, and its taint unless C{schedulable}."""
+        """Register a node as Talos does: role C(control_plane) gets its label, and its taint unless C(schedulable)."""
         labels = {
             "kubernetes.io/hostname": name,
             "kubernetes.io/os": "linux",
@@ -160,7 +160,7 @@ class KubeletStandIn:
             self._client.delete("v1", "Node", name)
 
     def never_ready(self, pods: str) -> None:
-        """Pods whose C{namespace/name} matches run from now on without ever getting ready."""
+        """Pods whose C(namespace/name) matches run from now on without ever getting ready."""
         self._faults.never_ready.add(pods)
         self._look_again()
 

@@ -169,7 +169,7 @@ class TalosWorld:
         ]
 
     def run(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> Run:
-        """Run these modules one after the other; C{results} are then those of this run."""
+        """Run these modules one after the other; C(results) are then those of this run."""
         tasks = [
             {**task, "check_mode": False} if "ansible.builtin.copy" in task else task for task in self.tasks(*names)
         ]

@@ -42,7 +42,7 @@ RETRY = 5.0
 
 @dataclass
 class Machine:
-    """A machine and its disk. C{identity} is the VM's: another VM with the same vmid is another machine."""
+    """A machine and its disk. C(identity) is the VM's: another VM with the same vmid is another machine."""
 
     identity: str
     vmid: int
@@ -144,7 +144,7 @@ class _Cluster:
 
 
 class Nodes:
-    """Every Talos machine of the lab. C{problems} are the errors of the stand-in itself: there should be none."""
+    """Every Talos machine of the lab. C(problems) are the errors of the stand-in itself: there should be none."""
 
     def __init__(self, directory: Path, proxmox: ProxmoxServer) -> None:
         self.directory = directory

@@ -18,7 +18,7 @@ PATH = "/api/v2/oauth/token"
 
 
 class TailscaleOAuth(WebServer):
-    """C{POST /api/v2/oauth/token} with the client credentials grant (RFC 6749), in the form or as Basic login."""
+    """C(POST /api/v2/oauth/token) with the client credentials grant (RFC 6749), in the form or as Basic login."""
 
     def __init__(self, authority: Authority, client_id: str, client_secret: str, *, host: str = "127.0.0.1") -> None:
         super().__init__(authority, "oauth", host=host)

@@ -40,7 +40,7 @@ class Run:
         return self.stdout + self.stderr
 
     def stats(self, host: str = "localhost") -> dict[str, int]:
-        """The play recap of C{host}: ok, changed, unreachable, failed, skipped, rescued, ignored."""
+        """The play recap of C(host): ok, changed, unreachable, failed, skipped, rescued, ignored."""
         for line in reversed(self.stdout.splitlines()):
             name, colon, counts = line.partition(":")
             if colon and name.strip() == host and "ok=" in counts:
@@ -113,7 +113,7 @@ def run_playbook(
     environment: Mapping[str, str] | None = None,
     timeout: float = 300,
 ) -> Run:
-    """Run a playbook file, or plays given as data, and wait at most C{timeout} seconds."""
+    """Run a playbook file, or plays given as data, and wait at most C(timeout) seconds."""
     done = subprocess.run(
         _command(playbook, home, inventory, variables, arguments),
         env=private_environment(home, environment),
@@ -137,7 +137,7 @@ def started_playbook(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that goes on while the block does, and what it says in C{home}/said; with all it started it ends then."""
+    """A run that goes on while the block does, and what it says in C(home)/said; with all it started it ends then."""
     argv = _command(playbook, home, inventory, variables, arguments)
     with (home / "said").open("wb") as said:
         process = subprocess.Popen(

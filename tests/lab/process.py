@@ -45,7 +45,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def wait_until(ready: Callable[[], object], what: str, timeout: float, interval: float = 0.05) -> None:
-    """Ask C{ready} until it gives something true. What it raises counts as not yet, and is told when the time is up."""
+    """Ask C(ready) until it gives something true. What it raises counts as not yet, and is told when the time is up."""
     deadline = time.monotonic() + timeout
     while True:
         last: Exception | None = None
@@ -113,9 +113,9 @@ def guarded(argv: Sequence[str], **how: Any) -> Iterator[subprocess.Popen[str]]:
 
 
 class Process:
-    """A program in a process group of its own. Use it as a context manager, or call L{start} and L{stop}.
+    """A program in a process group of its own. Use it as a context manager, or call C(start) and C(stop).
 
-    C{ready} is asked until it gives something true. What the program prints goes into the log; with C{piped} standard
+    C(ready) is asked until it gives something true. What the program prints goes into the log; with C(piped) standard
     input and output are pipes instead.
     """
 
@@ -154,7 +154,7 @@ class Process:
 
     @property
     def streams(self) -> tuple[IO[bytes], IO[bytes]]:
-        """Standard input and output of a program that was started with C{piped}."""
+        """Standard input and output of a program that was started with C(piped)."""
         assert self._process is not None, f"{self.name} was not started"
         assert self._process.stdin is not None, f"{self.name} has no pipes"
         assert self._process.stdout is not None, f"{self.name} has no pipes"

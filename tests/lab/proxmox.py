@@ -64,7 +64,7 @@ Storage = MutableMapping[str, Any]
 
 @dataclass(frozen=True)
 class Vm:
-    """What the lab needs to know of a VM. C{image}: schematic and version of the Talos image that it boots."""
+    """What the lab needs to know of a VM. C(image): schematic and version of the Talos image that it boots."""
 
     vmid: int
     name: str
@@ -104,7 +104,7 @@ class LabPve(TalosPve):
         self._configured = configured
 
     def storage_of(self, node: str, name: str) -> Storage:
-        """A storage with what lies on it at C{node}: a shared one is the same everywhere."""
+        """A storage with what lies on it at C(node): a shared one is the same everywhere."""
         configured = self._configured[name]
         if configured.get("shared"):
             return configured
@@ -262,7 +262,7 @@ class LabPve(TalosPve):
 
 
 class ProxmoxServer:
-    """A cluster of two nodes with one API token. C{pve} is fakepve itself: its state, its faults, its requests."""
+    """A cluster of two nodes with one API token. C(pve) is fakepve itself: its state, its faults, its requests."""
 
     def __init__(
         self,
@@ -296,7 +296,7 @@ class ProxmoxServer:
         return self
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run one of fakepve's coroutines, such as C{pve.hold_config_lock(100, 5)}, where the cluster runs."""
+        """Run one of fakepve's coroutines, such as C(pve.hold_config_lock(100, 5)), where the cluster runs."""
         if self._loop is None:
             coroutine.close()
             raise LabError("the Proxmox stand-in does not run")
@@ -350,7 +350,7 @@ class ProxmoxServer:
         return [task for task in self.pve.tasklog if task.get("exitstatus", "OK") != "OK"]
 
     def set_content(self, storage: str, kinds: Iterable[str]) -> None:
-        """Say what a storage may hold, as C{pvesm set STORAGE --content} does."""
+        """Say what a storage may hold, as C(pvesm set STORAGE --content) does."""
         try:
             self.pve._configured[storage]["content"] = ",".join(kinds)
         except KeyError:

@@ -32,7 +32,7 @@ _filename: contextvars.ContextVar[str] = contextvars.ContextVar("filename", defa
 
 
 class TalosPve(FakePve):  # type: ignore[misc]
-    """One node, C{pve1}, with the storages C{local} (which takes imports) and C{local-lvm}, and one API token."""
+    """One node, C(pve1), with the storages C(local) (which takes imports) and C(local-lvm), and one API token."""
 
     def __init__(self, token_secret: str, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host=host, port=port)
@@ -129,7 +129,7 @@ class TalosPve(FakePve):  # type: ignore[misc]
         ]
 
     async def _qm_destroy(self, values: dict[str, Any], user: str) -> str:
-        """Without C{purge} a replication job keeps a VM from being removed; with it, the jobs forget the VM."""
+        """Without C(purge) a replication job keeps a VM from being removed; with it, the jobs forget the VM."""
         vmid = int(values["vmid"])
         self.removals.append(dict(values))
         replicated = [name for name, job in self.replication_jobs.items() if job["guest"] == vmid]
@@ -203,7 +203,7 @@ class TalosPve(FakePve):  # type: ignore[misc]
         return upid
 
     def asked(self, pattern: str) -> list[str]:
-        """The requests so far, as C{METHOD path} below C{/api2/json/}, that match a regular expression."""
+        """The requests so far, as C(METHOD path) below C(/api2/json/), that match a regular expression."""
         lines = (f"{method} {path.removeprefix('/api2/json/')}" for method, path, _body in self.requests)
         return [line for line in lines if re.search(pattern, line)]
 

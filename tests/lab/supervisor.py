@@ -67,7 +67,7 @@ def _quiet(_message: str) -> None:
 class Lab:
     """Everything that site.yml talks to, on loopback. As a context manager it is started, and stopped without a trace.
 
-    C{values} is the bundle. It lies in Vault, the anchor holds the same, C{token_file} the scoped token.
+    C(values) is the bundle. It lies in Vault, the anchor holds the same, C(token_file) the scoped token.
     """
 
     def __init__(self, directory: Path, *, say: Say = _quiet) -> None:
@@ -294,7 +294,7 @@ class Background:
     def start(self, say: Say, *, leashed: bool = False) -> None:
         """Start the lab in a process of its own and wait until it is ready, telling what it is at.
 
-        A C{leashed} lab ends with this process, whatever ends that.
+        A C(leashed) lab ends with this process, whatever ends that.
         """
         if self.running:
             return
@@ -357,7 +357,7 @@ class Background:
 def hold(directory: Path, *, leashed: bool) -> None:
     """Hold a lab until somebody asks to take it down: the process behind ./dev lab up.
 
-    A C{leashed} one also ends when its standard input does.
+    A C(leashed) one also ends when its standard input does.
     """
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -31,9 +31,9 @@ def write_private(path: Path, content: str | bytes) -> Path:
 
 
 class Authority:
-    """A certificate authority in C{directory}. C{ca_file} is what a client verifies with.
+    """A certificate authority in C(directory). C(ca_file) is what a client verifies with.
 
-    C{given} is the PEM of one that exists already, certificate and key.
+    C(given) is the PEM of one that exists already, certificate and key.
     """
 
     def __init__(self, directory: Path, name: str = "tazlab lab CA", *, given: tuple[str, str] | None = None) -> None:
@@ -54,9 +54,9 @@ class Authority:
         client: bool = False,
         organization: str = "",
     ) -> tuple[Path, Path]:
-        """A certificate and its key for the names and addresses C{sans}; C{name} names the files and the subject.
+        """A certificate and its key for the names and addresses C(sans); C(name) names the files and the subject.
 
-        C{expired} makes one that ended yesterday; names that nobody asks for make a wrong one. C{organization} is the
+        C(expired) makes one that ended yesterday; names that nobody asks for make a wrong one. C(organization) is the
         group of a client, as Kubernetes reads it.
         """
         key = ec.generate_private_key(ec.SECP256R1())

@@ -71,7 +71,7 @@ class _Pinned(requests.adapters.HTTPAdapter):
 
 
 class VaultServer:
-    """An OpenBao server with its data in C{directory}, and once started, initialised, unsealed and prepared."""
+    """An OpenBao server with its data in C(directory), and once started, initialised, unsealed and prepared."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class VaultServer:
         client.sys.create_or_update_policy(POLICY, RULES)
 
     def stop(self) -> None:
-        """Stop the server. Its data and port stay: L{start} brings the same one back."""
+        """Stop the server. Its data and port stay: C(start) brings the same one back."""
         self.resume()
         if self._process is not None:
             self._process.stop()
@@ -249,7 +249,7 @@ class VaultServer:
         renewable: bool = True,
         policies: tuple[str, ...] = (POLICY,),
     ) -> str:
-        """A token without parent and without the default policy: periodic, or with C{period=None} one that ends."""
+        """A token without parent and without the default policy: periodic, or with C(period=None) one that ends."""
         answer = self.client.auth.token.create_orphan(
             policies=list(policies), no_default_policy=True, period=period, ttl=ttl, renewable=renewable
         )

@@ -51,7 +51,7 @@ def text_response(status: int, text: str) -> Response:
 
 
 class WebServer:
-    """Answers each request with what L{answer} makes of it. It can be stopped and started again on the same port."""
+    """Answers each request with what C(answer) makes of it. It can be stopped and started again on the same port."""
 
     def __init__(self, authority: Authority, name: str, *, host: str = "127.0.0.1") -> None:
         self.host = host
@@ -152,4 +152,4 @@ class _Handler(BaseHTTPRequestHandler):
         return data
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - http.server's name
-        """The requests are kept in L{WebServer.requests}."""
+        """The requests are kept in C(WebServer.requests)."""

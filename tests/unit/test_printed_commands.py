@@ -211,7 +211,7 @@ def test_every_command_about_vault_is_pasted() -> None:
 
 
 def test_no_redirection_is_printed_elsewhere() -> None:
-    """What is behind a C{>} is empty when the command before it fails: only the one module may write a file."""
+    """What is behind a C(>) is empty when the command before it fails: only the one module may write a file."""
     into = re.compile(r"(bao|vault|cat|openssl|talosctl|kubectl|\{\}) [^\n]*[^->|=<]> *[~/{$\w]")
     assert into.search("(umask 077; bao kv get -mount=secret -field=X tazlab-k8s/bootstrap > {})")
     made = Path(inspect.getfile(_vault_commands)).name
@@ -316,7 +316,7 @@ def test_a_repository_is_tried_by_hand(odd: Path) -> None:
 
 
 def test_the_line_for_cron_speaks_only_when_something_is_wrong(odd: Path) -> None:
-    """As cron runs it: every C{%} without a backslash would be a line break."""
+    """As cron runs it: every C(%) without a backslash would be a line break."""
     line = (ROOT / "roles" / "vault_bootstrap" / "files" / "tazlab-health.cron").read_text().splitlines()[-1]
     command = line.split(None, 5)[5]
     assert not re.search(r"(?<!\\)%", command)

@@ -33,8 +33,8 @@ display = Display()
 class ControllerAction(ActionBase):  # type: ignore[misc]
     """An action with a full argument spec that runs on the controller and starts no module.
 
-    A subclass declares C{argument_spec} (as AnsibleModule takes it; and C{spec_rules}, e.g. C{required_if}), sets
-    C{secret_result} where its result or its arguments may hold a secret, and writes L{execute}.
+    A subclass declares C(argument_spec) (as AnsibleModule takes it; and C(spec_rules), e.g. C(required_if)), sets
+    C(secret_result) where its result or its arguments may hold a secret, and writes C(execute).
     """
 
     argument_spec: t.ClassVar[dict[str, t.Any]] = {}
@@ -47,7 +47,7 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
 
     @abstractmethod
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Do the work. Raise L{BootstrapError} for what a user can act on; return the task's result."""
+        """Do the work. Raise C(BootstrapError) for what a user can act on; return the task's result."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(None, task_vars)

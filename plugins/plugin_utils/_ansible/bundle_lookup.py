@@ -26,7 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome im
 
 
 def from_vault(given: dict[str, t.Any], look: bool) -> dict[str, t.Any]:
-    """What Vault alone has, good fields only. Whatever is wrong or missing is for L{from_all} to tell."""
+    """What Vault alone has, good fields only. Whatever is wrong or missing is for C(from_all) to tell."""
     found: dict[str, t.Any] = {"values": {}, "warnings": []}
     with contextlib.suppress(Exception):
         options = validated(LOOKUP_OPTIONS, given)

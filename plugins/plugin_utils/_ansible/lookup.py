@@ -66,7 +66,7 @@ def _flat(terms: list[t.Any]) -> Iterator[t.Any]:
 def _answer(terms: list[t.Any], given: dict[str, t.Any], look: bool) -> dict[str, t.Any]:
     """The values of these names: of Vault's bundle where it has them all, else with the fallback sources.
 
-    C{look}: nothing may be renewed.
+    C(look): nothing may be renewed.
     """
     with contextlib.suppress(NoBroker):
         if "cache" not in given:

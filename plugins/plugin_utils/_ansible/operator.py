@@ -48,7 +48,7 @@ class OperatorAction(SecretAction):
         return {name: value for name, value in given.items() if name in self._task.args or name in self.from_inventory}
 
     def keeper(self, params: Mapping[str, t.Any], name: str, files: Sequence[str]) -> Keeper:
-        """Where the anchor's owner keeps a value, as C{providers} of the task or the inventory say."""
+        """Where the anchor's owner keeps a value, as C(providers) of the task or the inventory say."""
         variables = self._templar.available_variables
         given = plain(from_variables(["providers"], variables, self._templar.template))
         declaration = params.get("providers") or given.get("providers")
@@ -62,7 +62,7 @@ class OperatorAction(SecretAction):
         return copy(Path.home() / ROTATED, self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,)))
 
     def shown(self, changes: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
-        """The result's C{diff}, in diff mode: what, before, after. Shown here, since the result itself is hidden."""
+        """The result's C(diff), in diff mode: what, before, after. Shown here, since the result itself is hidden."""
         if not self.diff_mode:
             return []
         diffs = [difference(*change) for change in changes]

@@ -26,7 +26,7 @@ _CHUNK = 64 * 1024
 class Ended:
     """How a program ended: its exit status, or None where it had not ended in time and was killed with its children.
 
-    C{output} and C{said} are what it printed on standard output and standard error.
+    C(output) and C(said) are what it printed on standard output and standard error.
     """
 
     status: int | None
@@ -45,9 +45,9 @@ def run(
     limit: int | None = None,
     listen: bool = True,
 ) -> Ended:
-    """Run a program with this environment and no input, and end all of it after C{seconds} or C{limit} bytes.
+    """Run a program with this environment and no input, and end all of it after C(seconds) or C(limit) bytes.
 
-    Without C{listen}, what it says on standard error is dropped. An OSError means that it could not be started.
+    Without C(listen), what it says on standard error is dropped. An OSError means that it could not be started.
     """
     deadline = time.monotonic() + max(0.1, seconds)
     stderr = subprocess.PIPE if listen else subprocess.DEVNULL

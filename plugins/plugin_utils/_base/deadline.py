@@ -32,7 +32,7 @@ class Deadline:
 class Aside(t.Generic[_Result]):
     """Work that may never end, a name server's answer for one, done in a thread that is left behind when time is over.
 
-    C{results} has what it returned, C{errors} what it raised: both are empty while it has not ended.
+    C(results) has what it returned, C(errors) what it raised: both are empty while it has not ended.
     """
 
     def __init__(self, work: Callable[[], _Result]) -> None:

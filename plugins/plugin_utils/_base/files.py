@@ -21,7 +21,7 @@ LIMIT = 256 * 1024
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds, or why that cannot be told. C{text} and C{problem} both None: there is no such file."""
+    """What a file holds, or why that cannot be told. C(text) and C(problem) both None: there is no such file."""
 
     text: str | None = field(default=None, repr=False)
     problem: str | None = None
@@ -37,7 +37,7 @@ def exposed(path: Path, content: Content) -> str | None:
 
 
 def read_text(path: Path, within: Path | None = None) -> Content:
-    """Read a regular file of UTF-8 text, byte for byte. With C{within}, no link may lead out of that directory."""
+    """Read a regular file of UTF-8 text, byte for byte. With C(within), no link may lead out of that directory."""
     try:
         is_link = stat.S_ISLNK(path.lstat().st_mode)
     except OSError as error:

@@ -20,7 +20,7 @@ _RESERVED = 4096
 
 
 class PrivateFile:
-    """A place for a secret, taken before the secret exists. C{store} puts it there at once, for its owner alone."""
+    """A place for a secret, taken before the secret exists. C(store) puts it there at once, for its owner alone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -31,7 +31,7 @@ def numbered(lines: Iterable[str]) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """How many there are of a thing: C{1 problem}, C{2 problems}."""
+    """How many there are of a thing: C(1 problem), C(2 problems)."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 

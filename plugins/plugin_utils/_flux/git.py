@@ -302,5 +302,5 @@ class Glance(Checkout):
 
 
 def inherited() -> dict[str, str]:
-    """What a child keeps of our environment, as L{KEPT} names it."""
+    """What a child keeps of our environment, as C(KEPT) names it."""
     return {name: os.environ[name] for name in KEPT if name in os.environ}

@@ -33,7 +33,7 @@ REFERENCES = ("commit", "name", "semver", "tag", "branch")
 
 @dataclass(frozen=True)
 class Move:
-    """One setting that would change, as C{url}, C{branch}, C{path} or C{source}."""
+    """One setting that would change, as C(url), C(branch), C(path) or C(source)."""
 
     setting: str
     found: str
@@ -80,7 +80,7 @@ def look(api: Api, sync: Sequence[Document], seconds: float) -> Living:
 
 
 def inventory(root: Mapping[str, Any]) -> Iterator[str]:
-    """The objects that a Kustomization has made, as its own status lists them: C{namespace_name_group_kind}."""
+    """The objects that a Kustomization has made, as its own status lists them: C(namespace_name_group_kind)."""
     for entry in ((root.get("status") or {}).get("inventory") or {}).get("entries") or []:
         namespace, _sign, rest = str(entry["id"]).partition("_")
         name, _sign, kind = rest.rpartition("_")
@@ -119,7 +119,7 @@ def refusal(living: Living, moves: Sequence[Move]) -> str:
 
 
 def consequence(living: Living, would: str) -> str:
-    """What becomes of the objects that were made from the former place. C{would} is that word, or C{will}."""
+    """What becomes of the objects that were made from the former place. C(would) is that word, or C(will)."""
     if not living.made:
         return "It has made nothing from there yet."
     count = counted(len(living.made), "object")

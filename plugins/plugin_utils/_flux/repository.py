@@ -71,7 +71,7 @@ def normal(path: str) -> str:
 
 
 def read(checkout: Checkout, wanted: Wanted, components: Sequence[Document] | None) -> Flux:
-    """Read what the commit says. C{components} serve a repository that has none of its own."""
+    """Read what the commit says. C(components) serve a repository that has none of its own."""
     folder = wanted.folder
     if folder and not checkout.exists(folder):
         raise BootstrapError(

@@ -38,7 +38,7 @@ REFUSALS: t.Final = (401, 403)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of using a credential: C{short} for a cell, C{about} for what is wrong, C{text} for the rest."""
+    """What came of using a credential: C(short) for a cell, C(about) for what is wrong, C(text) for the rest."""
 
     state: str
     short: str
@@ -54,7 +54,7 @@ class Verdict:
 class Source:
     """A place that all values come from: Vault or the anchor.
 
-    C{why}: it gave nothing at all. C{ends}: what it gives now will soon be gone.
+    C(why): it gave nothing at all. C(ends): what it gives now will soon be gone.
     """
 
     name: str
@@ -105,7 +105,7 @@ class TokenState:
 
 
 def judged(name: str, facts: TokenFacts, failure: str = "") -> TokenState:
-    """The state of a token that may look itself up. C{failure}: why it was not renewed."""
+    """The state of a token that may look itself up. C(failure): why it was not renewed."""
     kind = "periodic" if facts.periodic else "NOT periodic"
     text = f"{kind}, {facts.says}"
     if "root" in facts.health.policies:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What uses a credential of the bundle once, reading only. Private: other collections must not import it.
 
-Each raises L{BootstrapError} when the credential does not serve, and L{Untried} when that cannot be told.
+Each raises C(BootstrapError) when the credential does not serve, and C(Untried) when that cannot be told.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Api:
         content_type: str = "application/json",
         seconds: float = REQUEST_SECONDS,
     ) -> Answer:
-        """Ask once. Raise L{Unanswered} where no answer came; an answer of any status is an answer."""
+        """Ask once. Raise C(Unanswered) where no answer came; an answer of any status is an answer."""
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
@@ -215,7 +215,7 @@ def _context(configuration: Any) -> ssl.SSLContext:
 
 
 def require(answer: Answer, server: str, what: str) -> None:
-    """Raise L{Unanswered} for an answer that may pass, and L{BootstrapError} for one that will not."""
+    """Raise C(Unanswered) for an answer that may pass, and C(BootstrapError) for one that will not."""
     if answer.ok:
         return
     if answer.status == 401:

@@ -111,7 +111,7 @@ def _patiently(
 
 
 def apply(api: Api, definition: Mapping[str, Any], rules: Rules, seconds: float) -> Applied:
-    """Apply one object. Raise L{Unanswered} where asking again may help."""
+    """Apply one object. Raise C(Unanswered) where asking again may help."""
     kind = api.kind(definition["apiVersion"], definition["kind"], seconds)
     if kind is None:
         if rules.dry_run:  # its CustomResourceDefinition would have been made before it

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
@@ -52,8 +52,11 @@ class Seen:
     exists: bool
     ready: bool
     why: str = ""
-    status: dict[str, Any] = field(default_factory=dict)
-    source: str = ""  # of Flux' Kustomization: the name of what it applies
+    item: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.item.get("status") or {})
 
     @property
     def label(self) -> str:
@@ -82,7 +85,7 @@ def judge(item: Mapping[str, Any], condition: str | None) -> tuple[bool, str]:
 
 
 def look(api: Api, wanted: Wanted, seconds: float) -> list[Seen]:
-    """Look at one object, or at all that its selector finds. Raise L{Unanswered} where the API gave no answer."""
+    """Look at one object, or at all that its selector finds. Raise C(Unanswered) where the API gave no answer."""
     kind = api.kind(wanted.api_version, wanted.kind, seconds)
     if kind is None:
         return [_missing(wanted, f"the API does not serve {wanted.kind} of {wanted.api_version}")]
@@ -97,36 +100,19 @@ def look(api: Api, wanted: Wanted, seconds: float) -> list[Seen]:
     found = []
     for item in items:
         ready, why = judge(item, wanted.condition)
-        source = str(((item.get("spec") or {}).get("sourceRef") or {}).get("name") or "")
-        found.append(Seen(wanted, item["metadata"]["name"], True, ready, why, item.get("status") or {}, source))
+        found.append(Seen(wanted, item["metadata"]["name"], True, ready, why, item))
     return found
-
-
-def behind(seen: Sequence[Seen]) -> list[Seen]:
-    """The same, but a Kustomization of Flux is ready only when it has applied what its GitRepository has fetched.
-
-    It counts where both are waited for. Until Flux tells it of a new revision, it says Ready of the one before.
-    """
-    fetched = {
-        (each.wanted.namespace, each.name): str((each.status.get("artifact") or {}).get("revision") or "")
-        for each in seen
-        if each.wanted.kind == "GitRepository"
-    }
-    return [_not_behind(each, fetched.get((each.wanted.namespace, each.source), "")) for each in seen]
-
-
-def _not_behind(seen: Seen, fetched: str) -> Seen:
-    applied = seen.status.get("lastAppliedRevision")
-    if seen.wanted.kind != "Kustomization" or not seen.ready or not fetched or applied == fetched:
-        return seen
-    return replace(seen, ready=False, why=f"it has applied {applied or 'nothing'}, and {fetched} is fetched")
 
 
 def _missing(wanted: Wanted, why: str) -> Seen:
     return Seen(wanted, wanted.name or "", False, False, why)
 
 
-def look_at_all(api: Api, wanted: Sequence[Wanted], deadline: Deadline) -> list[Seen]:
+# Judges what was seen as a whole: an object may be ready only if another one is as well.
+Judge = Callable[[Sequence[Seen]], list[Seen]]
+
+
+def look_at_all(api: Api, wanted: Sequence[Wanted], deadline: Deadline, together: Judge = list) -> list[Seen]:
     """One look at each. Where the API gave no answer, that stands as the reason, and nothing more is asked."""
     seen: list[Seen] = []
     trouble = ""
@@ -139,20 +125,22 @@ def look_at_all(api: Api, wanted: Sequence[Wanted], deadline: Deadline) -> list[
         except Unanswered as error:
             trouble = str(error).rstrip(".")
             seen.append(_missing(each, trouble))
-    return behind(seen)
+    return together(seen)
 
 
-def wait(api: Api, wanted: Sequence[Wanted], deadline: Deadline, say: Callable[[str], None]) -> list[Seen]:
+def wait(
+    api: Api, wanted: Sequence[Wanted], deadline: Deadline, say: Callable[[str], None], together: Judge = list
+) -> list[Seen]:
     """Look until every object is ready or the deadline has come, and return the last look.
 
-    Every look is at every object: what was ready and no longer is counts as missing. C{say} gets a line when what is
+    Every look is at every object: what was ready and no longer is counts as missing. C(say) gets a line when what is
     missing changes, and now and then while it does not.
     """
     pause, longest = POLL_SECONDS
     said: tuple[str, ...] | None = None
     said_at = 0.0
     while True:
-        seen = look_at_all(api, wanted, deadline)
+        seen = look_at_all(api, wanted, deadline, together)
         missing = tuple(f"{each.label}: {each.why}" for each in seen if not each.ready)
         if not missing:
             return seen
@@ -183,7 +171,7 @@ def complaint(seen: Sequence[Seen], deadline: Deadline) -> str:
 
 
 def parse(entries: Sequence[Mapping[str, Any]]) -> list[Wanted]:
-    """The option C{objects} as dataclasses. An entry names one object, or a selector, never both."""
+    """The option C(objects) as dataclasses. An entry names one object, or a selector, never both."""
     wanted = []
     for entry in entries:
         name, selector = entry.get("name"), entry.get("label_selector")

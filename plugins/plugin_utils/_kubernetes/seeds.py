@@ -27,7 +27,7 @@ DATA_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 class Seeds:
     """What the table asks for: objects, entries that are left out and why, and what is wrong with it.
 
-    C{lacking} tells which entries no source has a value for; C{needed} and C{optional} are the fields that it names.
+    C(lacking) tells which entries no source has a value for; C(needed) and C(optional) are the fields that it names.
     """
 
     objects: list[dict[str, Any]] = field(default_factory=list)
@@ -46,8 +46,8 @@ class Seeds:
 def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seeds:
     """Read the table. No message quotes a value.
 
-    An entry is one Secret or ConfigMap: C{data} maps its keys to fields, whose values stand in C{values}; its own
-    C{values} are literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is
+    An entry is one Secret or ConfigMap: C(data) maps its keys to fields, whose values stand in C(values); its own
+    C(values) are literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is
     left out and named; any other that lacks a field is lacking.
     """
     result = Seeds()

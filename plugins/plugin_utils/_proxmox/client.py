@@ -36,7 +36,7 @@ EXAMPLE = "https://pve.example.net:8006"
 class ProxmoxError(BootstrapError):
     """A request that did not succeed.
 
-    C{reason} is what Proxmox VE said, C{transient} whether it may pass by itself, C{dropped} whether a connection that
+    C(reason) is what Proxmox VE said, C(transient) whether it may pass by itself, C(dropped) whether a connection that
     stood was closed.
     """
 
@@ -80,7 +80,7 @@ class Connection:
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any]) -> Connection:
-        """Read the options of L{ARGUMENTS}, or say what is wrong with the first that cannot be used."""
+        """Read the options of C(ARGUMENTS), or say what is wrong with the first that cannot be used."""
         host, port = _address(str(params["url"] or ""))
         user, name = _token_id(params["token_id"])
         return cls(
@@ -212,7 +212,7 @@ _PRIVILEGE = re.compile(r"\((?P<path>/[\w./-]*), (?P<privilege>[A-Za-z.|]+)\)")
 
 
 class ProxmoxClient:
-    """The API of one cluster. Paths are given without the leading C{/api2/json/}."""
+    """The API of one cluster. Paths are given without the leading C(/api2/json/)."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

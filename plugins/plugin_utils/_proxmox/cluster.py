@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C{/cluster/resources} says: guests, nodes and storages, read once; and what a token may do. Pure.
+"""What C(/cluster/resources) says: guests, nodes and storages, read once; and what a token may do. Pure.
 
 Private: other collections must not import it.
 """

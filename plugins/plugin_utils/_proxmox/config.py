@@ -134,7 +134,7 @@ def vm_problems(rows: Sequence[Mapping[str, t.Any]], cluster: str) -> list[Probl
 def creation(machine: Machine, source: Source) -> dict[str, str | int]:
     """The parameters that create the VM: the baseline for Talos, the ownership mark among them.
 
-    Until L{completion}, the last request of the making, its notes say that it is unfinished, and it does not start with
+    Until C(completion), the last request of the making, its notes say that it is unfinished, and it does not start with
     its node.
     """
     disk = f"{source.storage}:0,import-from={source.image}" if source.image else f"{source.storage}:{machine.disk}"
@@ -195,7 +195,7 @@ class Config:
 
     @classmethod
     def read(cls, rows: Sequence[Mapping[str, t.Any]]) -> Config:
-        """From the answer of C{/pending}, which holds both."""
+        """From the answer of C(/pending), which holds both."""
         now = {str(row["key"]): str(row["value"]) for row in rows if row.get("value") is not None}
         later: dict[str, str | None] = {}
         for row in rows:
@@ -267,7 +267,7 @@ def facts(config: Mapping[str, str]) -> dict[str, str]:
 
 
 def properties(text: str) -> dict[str, str]:
-    """A property string: C{virtio=BC:24:...,bridge=vmbr0}. The first part may lack its key, which is then C{""}."""
+    """A property string: C(virtio=BC:24:...,bridge=vmbr0). The first part may lack its key, which is then C("")."""
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {key if equals else "": value if equals else key for key, equals, value in pairs}
 
@@ -347,6 +347,6 @@ _UNITS = {"": 1 / 1024**3, "K": 1 / 1024**2, "M": 1 / 1024, "G": 1.0, "T": 1024.
 
 
 def _gib(size: str) -> float:
-    """A disk's size (C{40G}, C{512M}, C{1T}, bytes) in GiB; what cannot be read is 0."""
+    """A disk's size (C(40G), C(512M), C(1T), bytes) in GiB; what cannot be read is 0."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", size)
     return float(found[1]) * _UNITS[found[2]] if found else 0.0

@@ -63,7 +63,7 @@ class ImageStore:
         return any(row.get("volid") == self._image.volid(self._storage) for row in rows)
 
     def _fetch(self, node: str, others: Sequence[str]) -> None:
-        """Let the node download the image, unless another run has begun that here or on C{others}, and succeeds."""
+        """Let the node download the image, unless another run has begun that here or on C(others), and succeeds."""
         what = f"image {self._image.filename} on node {node}"
         if self._awaited(what, [node, *others]) and self._has(node):
             return

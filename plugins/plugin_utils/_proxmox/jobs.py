@@ -94,7 +94,7 @@ def read_jobs(client: ProxmoxClient, guests: Sequence[Guest], *, purge: bool) ->
 
 
 def refusal(label: str, node: str, jobs: Sequence[Job]) -> Problem | None:
-    """Why Proxmox VE would refuse to remove a VM: without C{purge} it does where HA or a replication job knows it."""
+    """Why Proxmox VE would refuse to remove a VM: without C(purge) it does where HA or a replication job knows it."""
     kept = [job for job in jobs if job.effect is Effect.STAYS and job.kind in (Kind.REPLICATION, Kind.HA)]
     if not kept:
         return None
@@ -102,7 +102,7 @@ def refusal(label: str, node: str, jobs: Sequence[Job]) -> Problem | None:
     commands = " and ".join(
         f"ha-manager remove {job.name}" if job.kind is Kind.HA else f"pvesr delete {job.name}" for job in kept
     )
-    others = [str(job).removeprefix("stays in ") for job in jobs if job not in kept]
+    others = [job.label for job in jobs if job not in kept]
     also = f", which takes it out of {', '.join(others)}, too" if others else ""
     return Problem(
         "kept",

@@ -28,7 +28,7 @@ DONE = {STOP: "stopped", DELETE: "deleted", CREATE: "created", COMPLETE: "comple
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with one VM. C{guest} is what it is now, C{node} where it stands in the end."""
+    """What is to be done with one VM. C(guest) is what it is now, C(node) where it stands in the end."""
 
     machine: Machine
     guest: Guest | None

@@ -33,9 +33,9 @@ SUSPENDED: t.Final = "suspended"  # the one lock that stays: the VM's memory lie
 
 @dataclass(frozen=True)
 class Remnant:
-    """A VM with a lock on which nothing seems to work. C{sees}: the token would see whoever does.
+    """A VM with a lock on which nothing seems to work. C(sees): the token would see whoever does.
 
-    C{unnamed}: tasks on its node that name no guest, such as a backup of several, so that they may be what works on it.
+    C(unnamed): tasks on its node that name no guest, such as a backup of several, so that they may be what works on it.
     """
 
     guest: Guest

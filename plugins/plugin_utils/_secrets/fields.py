@@ -99,7 +99,7 @@ _VARIABLE: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def declared_fields(declaration: Mapping[str, t.Any] | None) -> tuple[Field, ...]:
-    """Read the option C{fields}. What it names replaces the eight; what it does not say of one of them stays."""
+    """Read the option C(fields). What it names replaces the eight; what it does not say of one of them stays."""
     if declaration is None:
         return tuple(DEFAULT_FIELDS.values())
     if not declaration:

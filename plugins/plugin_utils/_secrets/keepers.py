@@ -27,7 +27,7 @@ class FileKeeper:
 
 @dataclass(frozen=True)
 class StoreKeeper:
-    """A password store that we know: C{insert} makes an entry of what it reads, or replaces the entry that is there."""
+    """A password store that we know: C(insert) makes an entry of what it reads, or replaces the entry that is there."""
 
     insert: tuple[str, ...]
 
@@ -48,7 +48,7 @@ _SHOW_OPTIONS: t.Final = {"gopass": frozenset({"-n", "--noparsing", "-u", "--uns
 
 
 def keeper(providers: Sequence[Provider], name: str, files: Sequence[str]) -> Keeper:
-    """Who is asked first for this value after the environment. C{files} are the names that its file may have."""
+    """Who is asked first for this value after the environment. C(files) are the names that its file may have."""
     for provider in providers:
         if isinstance(provider, FileProvider):
             return FileKeeper(_file(provider.directory, files))

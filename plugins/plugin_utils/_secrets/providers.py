@@ -120,7 +120,7 @@ def declared_providers(
     environ: Mapping[str, str],
     home: Path,
 ) -> tuple[Provider, ...]:
-    """Read the option C{providers}. By default the environment is asked first, then the anchor's files."""
+    """Read the option C(providers). By default the environment is asked first, then the anchor's files."""
     if declaration is None:
         declaration = [{"type": "env"}, {"type": "file"}]
     providers: list[Provider] = []

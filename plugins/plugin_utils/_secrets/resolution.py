@@ -49,7 +49,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one place had to say. C{problem}: something is there that cannot be used, and why."""
+    """What one place had to say. C(problem): something is there that cannot be used, and why."""
 
     provenance: Provenance
     raw: str | None = field(default=None, repr=False)
@@ -98,7 +98,7 @@ class Resolution:
 def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mapping[str, Provenance]) -> Resolution:
     """Clean what is known already. A blank value is missing; one that is no text, or not of its kind, is invalid.
 
-    An L{InvalidValue} in a value's place says why it cannot be had.
+    An C(InvalidValue) in a value's place says why it cannot be had.
     """
     result = Resolution()
     register(value for value in raw.values() if isinstance(value, str))

@@ -45,9 +45,9 @@ class NoBroker(Exception):
 
 
 def shared(key: bytes, bound: float, fetch: Callable[[], bytes], directory: Path, root: int) -> bytes:
-    """The run's outcome for this key: fetched by the first caller, within C{bound} seconds, and given to every other.
+    """The run's outcome for this key: fetched by the first caller, within C(bound) seconds, and given to every other.
 
-    C{directory} is private to the run, C{root} is the process that the run ends with.
+    C(directory) is private to the run, C(root) is the process that the run ends with.
     """
     for _attempt in range(2):
         try:

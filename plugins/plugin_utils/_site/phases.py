@@ -29,15 +29,15 @@ ALWAYS = "always"
 
 
 def unknown_tags(run_tags: Sequence[str], inherited: Collection[str]) -> list[str]:
-    """The tags of C{--tags} that choose nothing here, though another play of the same run may have them."""
+    """The tags of C(--tags) that choose nothing here, though another play of the same run may have them."""
     known = {*PHASES, *EVERYTHING, ALWAYS, *inherited}
     return [tag for tag in run_tags if tag not in known]
 
 
 def chosen(run_tags: Sequence[str], skip_tags: Sequence[str], inherited: Collection[str] = ()) -> list[str]:
-    """The phases that C{--tags} and C{--skip-tags} leave, in their order.
+    """The phases that C(--tags) and C(--skip-tags) leave, in their order.
 
-    The secrets are always resolved, as their tag C{always} says. C{inherited} are the tags of whoever imports the
+    The secrets are always resolved, as their tag C(always) says. C(inherited) are the tags of whoever imports the
     playbook, each of which chooses all of it.
     """
     everything = {*EVERYTHING, *inherited}.intersection(run_tags)
@@ -53,6 +53,6 @@ class Timing:
 
 
 def timings(starts: Sequence[tuple[str, float]], end: float) -> list[Timing]:
-    """Each phase lasts until the next begins, the last one until C{end} (seconds since the epoch)."""
+    """Each phase lasts until the next begins, the last one until C(end) (seconds since the epoch)."""
     ends = [started[1] for started in starts[1:]] + [end]
     return [Timing(name, stop - start) for (name, start), stop in zip(starts, ends, strict=True)]

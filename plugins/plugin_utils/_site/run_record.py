@@ -50,7 +50,7 @@ class RunRecord:
 
     @classmethod
     def from_line(cls, line: str) -> RunRecord | None:
-        """What L{to_line} wrote; None where it is something else."""
+        """What C(to_line) wrote; None where it is something else."""
         try:
             found = json.loads(line)
             values = {each.name: found[each.name] for each in fields(cls)}
@@ -69,7 +69,7 @@ class RunRecord:
 
 
 def standing(record: RunRecord, here: RunRecord, started: Callable[[int], str | None]) -> Standing:
-    """What a record means to the run C{here}. C{started} tells when a process of this machine began, if it lives."""
+    """What a record means to the run C(here). C(started) tells when a process of this machine began, if it lives."""
     named_alike = (record.host, record.machine) == (here.host, here.machine)
     # A name alone proves nothing gone: machines that share a home directory may bear the same one.
     proves = bool(here.machine or here.boot)

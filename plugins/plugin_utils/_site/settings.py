@@ -80,7 +80,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[Problem]:
-    """The settings of the chosen phases that are missing or malformed. C{settings} maps variable names to values."""
+    """The settings of the chosen phases that are missing or malformed. C(settings) maps variable names to values."""
     machines = provider(settings.get("tazlab_provider"))
     problems = provider_problems(settings.get("tazlab_provider"))
     for variable, keys in (*KEYS.items(), *_keys(machines)):

@@ -26,7 +26,7 @@ def secrets(
 ) -> list[str]:
     """Each field with its source; then what Vault said, what is missing and where the anchor disagrees.
 
-    C{given} says whether Vault gave the bundle.
+    C(given) says whether Vault gave the bundle.
     """
     lines = _table([name, source.get("label", "?")] for name, source in sources.items())
     lines += [f"  {name}  MISSING" for name in missing]

@@ -63,7 +63,7 @@ class Verdict(Enum):
 
 
 def judge(standings: Mapping[Node, Standing], birth: Birth, living: Callable[[], Sequence[str]]) -> Verdict:
-    """C{living} tells what shows that an older etcd was there; it is asked only where that decides."""
+    """C(living) tells what shows that an older etcd was there; it is asked only where that decides."""
     control_planes = {node: standing for node, standing in standings.items() if node.is_control_plane}
     first = next(iter(control_planes))
     # Who asked the first control plane to bootstrap had configured it: one without a configuration is another machine.

@@ -199,7 +199,7 @@ def survey_until(
     awaited: Callable[[Node], bool],
     advice: str = "",
 ) -> dict[Node, Found]:
-    """Look at each node until those that are awaited answer. C{advice} is given when the time is up."""
+    """Look at each node until those that are awaited answer. C(advice) is given when the time is up."""
     waiting = Waiting(deadline, progress)
     found = survey(nodes, wanted)
     while True:
@@ -222,9 +222,9 @@ def configure(
     wait_for_workers: bool,
     check: bool,
 ) -> list[Change]:
-    """Give each node its configuration, beginning from what was C{seen}. Those that do not answer yet are waited for.
+    """Give each node its configuration, beginning from what was C(seen). Those that do not answer yet are waited for.
 
-    C{permit} raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
+    C(permit) raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
 
     A worker that an interrupted run has configured answers only when the control plane runs, so it may have to be
     deferred: asked again by a later call.
@@ -314,7 +314,7 @@ class Waiting:
     _told: float | None = None
 
     def pause(self, what: str, missing: Mapping[Node, str], advice: str = "") -> None:
-        """Wait a moment; raise with C{advice} when the time is up. C{missing} tells why each node is waited for."""
+        """Wait a moment; raise with C(advice) when the time is up. C(missing) tells why each node is waited for."""
         listed = "; ".join(f"{node.name} ({node.address}): {why}" for node, why in missing.items())
         if self.deadline.left <= 0:
             raise BootstrapError(

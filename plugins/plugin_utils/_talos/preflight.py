@@ -59,7 +59,7 @@ NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[Problem]:
-    """All problems, each with the next step. With C{look}, the nodes are asked once.
+    """All problems, each with the next step. With C(look), the nodes are asked once.
 
     The form of versions and ids is not among them: the inventory's own check reports that.
     """

@@ -21,7 +21,7 @@ _REFUSALS: t.Final = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAIL
 
 
 def asks_for_certificate(address: str, timeout: float, port: int = PORT) -> bool:
-    """Connect as a stranger, say nothing, and listen. False also where nothing answers within C{timeout} seconds."""
+    """Connect as a stranger, say nothing, and listen. False also where nothing answers within C(timeout) seconds."""
     deadline = time.monotonic() + timeout
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # A node without configuration shows a certificate that nobody signed. Nothing is sent to it.

@@ -26,7 +26,7 @@ _SECRETBOX = re.compile(rb"(?m)^(\s+secretboxencryptionsecret:)[ \t]+\S+[ \t]*$"
 
 
 def generate(talosctl: Talosctl, contract: str, secretbox_key: str) -> bytes:
-    """A new cluster's secrets, in the form of C{talosctl gen secrets}, with this secretbox key."""
+    """A new cluster's secrets, in the form of C(talosctl gen secrets), with this secretbox key."""
     generated = talosctl.run("gen", "secrets", "--talos-version", contract, "--output-file", "-")
     secrets, count = _SECRETBOX.subn(lambda found: found[1] + b" " + secretbox_key.encode(), generated)
     if count != 1:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs C{talosctl}: bounded in time, in a private environment, secrets in memory only, every failure in our own words.
+"""Runs C(talosctl): bounded in time, in a private environment, secrets in memory only, every failure in our own words.
 
 Private: other collections must not import it.
 """
@@ -88,7 +88,7 @@ class Private:
 
 @dataclass(frozen=True)
 class Talosctl:
-    """The program C{talosctl}, as it is found on PATH."""
+    """The program C(talosctl), as it is found on PATH."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict(os.environ)), repr=False)
 
@@ -103,7 +103,7 @@ class Talosctl:
         return found[0]
 
     def run(self, *arguments: str | Private, timeout: float = CALL_SECONDS, target: str = "") -> bytes:
-        """What a call prints on standard output. C{target} is the node's name, for the message of a failure."""
+        """What a call prints on standard output. C(target) is the node's name, for the message of a failure."""
         program = shutil.which("talosctl", path=self.environ.get("PATH", os.defpath))
         if program is None:
             raise TalosctlError(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A living cluster's versions and schematic are not changed by a configuration: what to say where they would be.
 
-Talos moves by C{talosctl upgrade}, Kubernetes by C{talosctl upgrade-k8s}, each one minor version at a time and node by
+Talos moves by C(talosctl upgrade), Kubernetes by C(talosctl upgrade-k8s), each one minor version at a time and node by
 node. New images in a configuration would move all nodes at once. Private: other collections must not import it.
 """
 

@@ -35,7 +35,7 @@ _TELLING_PATHS: t.Final = ("sys/mounts", "sys/policies/acl/root", "auth/token/cr
 
 
 def fetch(settings: VaultSettings, *, timeout: float, renew: str = "auto", check_token: bool = False) -> Outcome:
-    """Read the bundle within C{timeout} seconds, whatever the network does. Never raises for what Vault did."""
+    """Read the bundle within C(timeout) seconds, whatever the network does. Never raises for what Vault did."""
     question = _Question(settings, timeout, renew, check_token)
     asking = Aside(question.ask)
     asking.wait(timeout)
@@ -49,7 +49,7 @@ def fetch(settings: VaultSettings, *, timeout: float, renew: str = "auto", check
 
 
 class _Question:
-    """What is asked of Vault, step by step. C{outcome} is what is known so far; the rest may never come."""
+    """What is asked of Vault, step by step. C(outcome) is what is known so far; the rest may never come."""
 
     def __init__(self, settings: VaultSettings, timeout: float, renew: str, check_token: bool) -> None:
         self.settings = settings

@@ -19,7 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings i
 class VaultFailure(Exception):
     """Why a request to Vault gave nothing.
 
-    C{answered}: something did answer on that address. C{bad_token}: the answer proves that the token is not accepted.
+    C(answered): something did answer on that address. C(bad_token): the answer proves that the token is not accepted.
     """
 
     def __init__(

@@ -4,7 +4,7 @@
 """The commands about Vault and the recovery anchor that we print for people to paste. Private.
 
 Each is one line for a POSIX shell, bash or zsh, with every word quoted and no secret in any argv. One that writes a
-file or an entry changes nothing when it fails: what comes is held by the shell, since C{bao} ends with status 0 when a
+file or an entry changes nothing when it fails: what comes is held by the shell, since C(bao) ends with status 0 when a
 full disk has cut its output off, and must not be empty; then it is written beside the file and moved over it.
 """
 
@@ -52,7 +52,7 @@ class Tool:
 
 
 def vault_tool(search_path: str | None = None) -> Tool:
-    """The client that is installed: C{bao} if it is found, else C{vault}."""
+    """The client that is installed: C(bao) if it is found, else C(vault)."""
     for name in TOOLS:
         if shutil.which(name, path=search_path):
             return Tool(name)
@@ -76,7 +76,7 @@ def unwrap(tool: Tool, settings: VaultSettings, wrapped: str) -> str:
     """How another machine gets its token out of the wrapping token, which serves once.
 
     So there must be room for the token before it is asked for, and once it has come it is never removed. The files lie
-    in the directory in which this is run: the wrapping token in C{wrapped}, and the CA under its own name.
+    in the directory in which this is run: the wrapping token in C(wrapped), and the CA under its own name.
     """
     call = _call(tool, settings, ("unwrap",), "-field=token", ca_file=settings.ca_file and Path(settings.ca_file.name))
     target = Path(ROTATED)
@@ -115,12 +115,12 @@ def _in_mount(settings: VaultSettings, option: str) -> tuple[str, str, str]:
 
 
 def login(tool: Tool, settings: VaultSettings | None) -> str:
-    """How an operator gets a token, which is not shown; C{settings} where Vault's address is known already."""
+    """How an operator gets a token, which is not shown; C(settings) where Vault's address is known already."""
     return _alone(_call(tool, settings, ("login", "-no-print"))) if settings else f"{tool.name} login -no-print"
 
 
 def _call(tool: Tool, settings: VaultSettings, verb: tuple[str, ...], *words: str, ca_file: Path | None = None) -> str:
-    """The client's call, which says itself where to go: C{bao} would prefer an exported BAO_ADDR to a VAULT_ADDR."""
+    """The client's call, which says itself where to go: C(bao) would prefer an exported BAO_ADDR to a VAULT_ADDR."""
     ca_file = ca_file or settings.ca_file
     options = [f"-address={settings.url}"]
     options += [f"-ca-cert={ca_file}"] if ca_file else []

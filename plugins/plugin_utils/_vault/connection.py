@@ -53,7 +53,7 @@ class Answer:
 
 
 class VaultConnection:
-    """hvac's client on one connection with one deadline. C{call} turns whatever happens into an answer or a failure."""
+    """hvac's client on one connection with one deadline. C(call) turns whatever happens into an answer or a failure."""
 
     def __init__(self, settings: VaultSettings, deadline: float) -> None:
         if not HAS_HVAC:

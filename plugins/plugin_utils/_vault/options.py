@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
-
 VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "url": {"type": "str"},
     "token": {"type": "str", "no_log": True},
@@ -25,9 +23,10 @@ VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "cache": {"type": "bool", "default": True},
 }
 
+# The anchor's default is not imported: the lookup's quick way loads this file and as little else as it can.
 BUNDLE_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "fields": {"type": "dict"},
-    "anchor": {"type": "path", "default": ANCHOR},
+    "anchor": {"type": "path", "default": "~/secrets"},
 }
 
 PROVIDERS_OPTION: t.Final[dict[str, dict[str, t.Any]]] = {

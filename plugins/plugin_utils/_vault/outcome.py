@@ -30,7 +30,7 @@ class TokenReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """C{reason} is C{ok}, or the name of the failure; C{message} then says what was tried and what to do next."""
+    """C(reason) is C(ok), or the name of the failure; C(message) then says what was tried and what to do next."""
 
     reason: str
     message: str = ""

@@ -15,7 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome im
 
 
 def vault_report(outcome: Outcome) -> dict[str, t.Any]:
-    """The return value C{vault}."""
+    """The return value C(vault)."""
     token = None
     if outcome.token:
         token = asdict(outcome.token)

@@ -23,14 +23,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import Content, exposed, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import (
-    certificates,
-    clean_token,
-    strip_token,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token, strip_token
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.pem import certificates
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import VAULT_OPTIONS
 
-DEFAULT_MOUNT: t.Final = "secret"
-DEFAULT_PATH: t.Final = "tazlab-k8s/bootstrap"
+DEFAULT_MOUNT: t.Final[str] = VAULT_OPTIONS["mount_point"]["default"]
+DEFAULT_PATH: t.Final[str] = VAULT_OPTIONS["path"]["default"]
 # Where a token may lie: where rotation puts it, and in the anchor.
 ROTATED: t.Final = ".config/tazlab/bootstrap-token"
 IN_ANCHOR: t.Final = "bootstrap-token.txt"
@@ -138,7 +136,7 @@ def vault_settings(
     home: Path,
     fields: Iterable[Field] = (),
 ) -> VaultSettings | NoVault:
-    """Complete the options of a module or lookup. What is malformed raises; what is absent is a L{NoVault}."""
+    """Complete the options of a module or lookup. What is malformed raises; what is absent is a C(NoVault)."""
     anchor = expand(options.get("anchor") or ANCHOR, home)
     mount = _path("mount_point", options.get("mount_point") or DEFAULT_MOUNT)
     path = _path("path", options.get("path") or DEFAULT_PATH)

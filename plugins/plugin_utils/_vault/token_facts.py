@@ -134,7 +134,7 @@ class TokenFacts:
 
 
 def token_facts(data: Mapping[str, t.Any], now: datetime) -> TokenFacts | None:
-    """Read the answer of C{lookup-self}, received at C{now} by the clock here; None where it is none."""
+    """Read the answer of C(lookup-self), received at C(now) by the clock here; None where it is none."""
     server = server_time(data)
     health = token_health(data, server or now)
     if health is None:

@@ -8,7 +8,6 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ LONGEST: t.Final = 1000 * 365 * DAY
 
 @dataclass(frozen=True)
 class TokenHealth:
-    """What C{lookup-self} said. All times are seconds; points in time are UTC."""
+    """What C(lookup-self) said. All times are seconds; points in time are UTC."""
 
     ttl: int
     creation_ttl: int
@@ -50,7 +49,7 @@ class TokenHealth:
 
 
 def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None:
-    """Read the answer of C{lookup-self}; None where it is none."""
+    """Read the answer of C(lookup-self); None where it is none."""
     ttl, creation_ttl = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
     if ttl is None or creation_ttl is None:
         return None
@@ -83,7 +82,7 @@ def token_health(data: Mapping[str, t.Any], now: datetime) -> TokenHealth | None
 
 
 def renewed(health: TokenHealth, auth: Mapping[str, t.Any], now: datetime) -> TokenHealth:
-    """The health after C{renew-self}, which answers with the new TTL.
+    """The health after C(renew-self), which answers with the new TTL.
 
     A shorter one than asked for proves the end, unless the token is periodic: a cap on its period comes each time.
     """
@@ -120,10 +119,10 @@ def _soon_renewed(health: TokenHealth) -> bool:
 
 
 def vault_time(value: t.Any) -> datetime | None:
-    """A time as Vault writes it: with more digits than Python reads, and in the zone in which the server runs."""
-    parts = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", str(value))
+    """A time as Vault writes it: to the nanosecond, of which whole seconds are kept, in the server's zone."""
     try:
-        return datetime.strptime("".join(parts.groups()), "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC) if parts else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return moment.astimezone(UTC).replace(microsecond=0) if moment and moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
 

@@ -14,7 +14,7 @@ import typing as t
 from urllib.request import getproxies_environment
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import InvalidValue
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import certificates
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.pem import certificates
 
 try:
     import requests

@@ -29,7 +29,7 @@ READ: t.Final = frozenset({"read"})
 
 @dataclass(frozen=True)
 class Finding:
-    """How one thing in Vault is, compared with how it should be. C{before} and C{after} hold no secret."""
+    """How one thing in Vault is, compared with how it should be. C(before) and C(after) hold no secret."""
 
     kind: str
     name: str
@@ -125,7 +125,7 @@ def _until_ready(vault: VaultAdmin) -> None:
 
 @dataclass(frozen=True)
 class Policy:
-    """An ACL policy. One that is there with other rules is its owner's: it is replaced only if C{update} says so."""
+    """An ACL policy. One that is there with other rules is its owner's: it is replaced only if C(update) says so."""
 
     name: str
     rules: str
@@ -240,7 +240,7 @@ def _differs(wanted: t.Any, found: t.Any) -> bool:
 
 @dataclass(frozen=True)
 class Bundle:
-    """That a later task writes the bundle: over a deleted newest version only if C{over} is its number."""
+    """That a later task writes the bundle: over a deleted newest version only if C(over) is its number."""
 
     over: int | None = None
 

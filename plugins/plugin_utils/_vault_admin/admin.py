@@ -35,7 +35,7 @@ GRACE: t.Final = 5.0
 
 
 class VaultAdmin:
-    """Vault as one token sees it. C{read} and C{write} say what was tried when they fail."""
+    """Vault as one token sees it. C(read) and C(write) say what was tried when they fail."""
 
     # Said when no answer to a change came.
     unknown_end: t.ClassVar[str] = (
@@ -76,7 +76,7 @@ class VaultAdmin:
     # ---------------------------------------------------------------------------------------------- edge
 
     def request(self, make: Callable[[t.Any], t.Any]) -> Mapping[str, t.Any]:
-        """One request; the answer's JSON, or a L{VaultFailure}."""
+        """One request; the answer's JSON, or a C(VaultFailure)."""
         return self._connection.call(lambda client: _with_content(make(client))).json
 
     def read(self, path: str, doing: str) -> Mapping[str, t.Any] | None:
@@ -96,7 +96,7 @@ class VaultAdmin:
         wrap_ttl: int | None = None,
         unknown_end: str = unknown_end,
     ) -> Mapping[str, t.Any]:
-        """Write to a path; the whole answer. C{unknown_end} is said when no answer came."""
+        """Write to a path; the whole answer. C(unknown_end) is said when no answer came."""
         wrap = f"{wrap_ttl}s" if wrap_ttl else None
         try:
             return self.request(lambda client: client.write_data(path, data=dict(body), wrap_ttl=wrap))
@@ -147,7 +147,7 @@ class VaultAdmin:
     def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
         """A version of the bundle, by default the newest. A deleted version has a number and no data.
 
-        A newest version of which values can be brought back is refused, unless C{over} is its number: whoever asks for
+        A newest version of which values can be brought back is refused, unless C(over) is its number: whoever asks for
         the newest decides by it, and would take it for empty.
         """
         stored = self._bundle(doing, version)
@@ -190,7 +190,7 @@ class VaultAdmin:
             raise BootstrapError(f"{doing}: {explain('not_kv2', self.settings)} Correct mount_point.")
 
     def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
-        """Write a new version of the bundle, if the newest one is still C{after}. L{LostRace} if it is not."""
+        """Write a new version of the bundle, if the newest one is still C(after). C(LostRace) if it is not."""
         path = self.settings.secret_path
         body = {"options": {"cas": after}, "data": dict(values)}
         try:
@@ -203,7 +203,7 @@ class VaultAdmin:
 
 
 def bounded(settings: VaultSettings, timeout: float, work: Callable[[VaultAdmin], _Result]) -> _Result:
-    """Do all that is asked of Vault within C{timeout} seconds, whatever the network or a name server does."""
+    """Do all that is asked of Vault within C(timeout) seconds, whatever the network or a name server does."""
     if not 0 < timeout <= 3600:
         raise BootstrapError("timeout: must be more than 0 and at most 3600 seconds.")
     deadline = time.monotonic() + timeout

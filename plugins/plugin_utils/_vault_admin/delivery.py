@@ -62,7 +62,7 @@ _USELESS: t.Final = " As it is, it cannot read {proof}, so it does not serve wha
 
 @dataclass
 class Delivered:
-    """What became of a token: C{state} is unchanged, kept (as it is), issued, rotated, resumed or wrapped."""
+    """What became of a token: C(state) is unchanged, kept (as it is), issued, rotated, resumed or wrapped."""
 
     state: str
     facts: TokenFacts | None = None
@@ -105,7 +105,7 @@ def deliver(
     anchor: Path,
     progress: Callable[[str], None],
 ) -> Delivered:
-    """See to it that the store holds a token as asked for; with C{rotate} a new one, and the old one ends."""
+    """See to it that the store holds a token as asked for; with C(rotate) a new one, and the old one ends."""
     leftover = _leftover(store)
     current = store.read()
     facts, unfit = None, []
@@ -205,7 +205,7 @@ def _issue(
     others: str | None,
     progress: Callable[[str], None],
 ) -> TokenFacts:
-    """A new token in its place. C{old}: the token to end afterwards; C{others}: what is there and may be another's."""
+    """A new token in its place. C(old): the token to end afterwards; C(others): what is there and may be another's."""
     with store.reserved() as keep:
         doing = f"Issuing a token through the role {spec.role}"
         body = {"period": f"{spec.period}s"}

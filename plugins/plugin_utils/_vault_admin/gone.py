@@ -39,7 +39,7 @@ def refuse_gone(
     doing: str,
     over: int | None,
 ) -> None:
-    """Raise where the newest version is gone and values can be brought back, unless C{over} is that version.
+    """Raise where the newest version is gone and values can be brought back, unless C(over) is that version.
 
     A newest version that was destroyed after all older ones hides nothing.
     """

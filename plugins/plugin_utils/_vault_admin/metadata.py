@@ -23,7 +23,7 @@ class Metadata:
         return bool(self.wanted)
 
     def lost(self, newest: int) -> list[int]:
-        """The versions beyond the limit to be set. Vault destroys them with the write after C{newest}, which counts."""
+        """The versions beyond the limit to be set. Vault destroys them with the write after C(newest), which counts."""
         limit, versions = self.wanted.get("max_versions"), self.before.get("versions")
         if limit is None or not isinstance(versions, Mapping):
             return []
@@ -31,7 +31,7 @@ class Metadata:
         return sorted(number for number in kept if number <= newest + 1 - limit)
 
     def body(self, found: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What to write, if nobody else has written since C{found} was read, where the server can tell."""
+        """What to write, if nobody else has written since C(found) was read, where the server can tell."""
         version = found.get("current_metadata_version")
         return {**self.wanted, **({} if version is None else {"metadata_cas": version})}
 
@@ -44,7 +44,7 @@ def plan_metadata(
     custom: Mapping[str, t.Any] | None,
     defaults: Mapping[str, t.Any] | None,
 ) -> Metadata:
-    """C{custom} wins over what is there, which wins over C{defaults}. Keys that others keep there stay."""
+    """C(custom) wins over what is there, which wins over C(defaults). Keys that others keep there stay."""
     before = dict(found or {})
     wanted: dict[str, t.Any] = {}
     if limit is not None and limit != (before.get("max_versions") or 0):

@@ -25,7 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publ
 
 @dataclass(frozen=True)
 class Publication:
-    """What was published, or would be in check mode. C{lost} are the versions that Vault then destroys."""
+    """What was published, or would be in check mode. C(lost) are the versions that Vault then destroys."""
 
     place: str
     stored: StoredBundle

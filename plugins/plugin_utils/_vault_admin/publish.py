@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What publishing the bundle would change, field by field, and the write that loses nobody's change. Private.
 
-The plan is pure; only L{update_bundle} talks, to whatever reads and writes the bundle.
+The plan is pure; only C(update_bundle) talks, to whatever reads and writes the bundle.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LostRace(Exception):
 class StoredBundle:
     """A version of the bundle, by default the newest. Version 0: nothing was ever written.
 
-    C{gone} says why a version has no data. C{deletion} is when Vault deleted it, or will by itself.
+    C(gone) says why a version has no data. C(deletion) is when Vault deleted it, or will by itself.
     """
 
     version: int = 0
@@ -83,7 +83,7 @@ def plan_present(
 ) -> Plan:
     """Put the wanted values into the bundle. What is stored and not wanted stays, whether its field is known or not.
 
-    Of the fields in C{keep} Vault's own value stays as long as it has one. C{declared} are other fields that are known.
+    Of the fields in C(keep) Vault's own value stays as long as it has one. C(declared) are other fields that are known.
     """
     data = dict(stored)
     changes = []
@@ -123,9 +123,9 @@ class Undoes(enum.Enum):
 
 @dataclass(frozen=True)
 class Undone:
-    """A field that publishing would set back behind what Vault holds, or held in C{version}.
+    """A field that publishing would set back behind what Vault holds, or held in C(version).
 
-    C{newest}: that is the newest version. C{same}: the anchor holds what that version holds. C{untold}: Vault keeps no
+    C(newest): that is the newest version. C(same): the anchor holds what that version holds. C(untold): Vault keeps no
     version from before the anchor's file, so whether the file is the older one cannot be told.
     """
 
@@ -140,9 +140,9 @@ class Undone:
 def history(
     edge: BundleEdge, stored: StoredBundle, known: dict[int, StoredBundle], over: int | None, doing: str
 ) -> list[StoredBundle]:
-    """The bundle's versions, the newest first, as far as Vault keeps them, and no more than L{LOOKED_AT} older ones.
+    """The bundle's versions, the newest first, as far as Vault keeps them, and no more than C(LOOKED_AT) older ones.
 
-    C{known}: those that were read already. C{over}: a deleted version that is given up, with all before it.
+    C(known): those that were read already. C(over): a deleted version that is given up, with all before it.
     """
     versions = [stored]
     for number in range(stored.version - 1, max(0, stored.version - 1 - LOOKED_AT), -1):
@@ -162,9 +162,9 @@ def outdated(
     versions: Sequence[StoredBundle],
     now: float,
 ) -> list[Undone]:
-    """The fields of which publishing would roll back a value or a removal. C{versions}: the newest first.
+    """The fields of which publishing would roll back a value or a removal. C(versions): the newest first.
 
-    C{now} is the time by Vault's clock, which dates its versions; a file's age is the same by any clock.
+    C(now) is the time by Vault's clock, which dates its versions; a file's age is the same by any clock.
     """
     if versions[0].gone:  # given up by name
         return []
@@ -235,7 +235,7 @@ class BundleEdge(t.Protocol):
     """Reads and writes the bundle."""
 
     def bundle(self, doing: str, version: int | None = None, over: int | None = None) -> StoredBundle:
-        """A version, by default the newest, which is refused if it is deleted, unless C{over} is its number."""
+        """A version, by default the newest, which is refused if it is deleted, unless C(over) is its number."""
 
     def write_bundle(self, values: Mapping[str, t.Any], after: int, doing: str) -> int:
         """Write, if the newest version is still the one we read; the new version's number."""
@@ -261,7 +261,7 @@ def update_bundle(
 ) -> Updated:
     """Decide on what is stored and write with check-and-set; after a lost race once more, on fresh data.
 
-    What is unchanged is not written. C{over}: the number of a deleted version that may be written over.
+    What is unchanged is not written. C(over): the number of a deleted version that may be written over.
     """
     stored = stored or edge.bundle(doing, over=over)
     for _attempt in range(ATTEMPTS):

@@ -96,7 +96,7 @@ def look_at(
 
 
 def find(vault: VaultAdmin, token: str, source: str) -> TokenFacts | None:
-    """As L{look_up}, and the operator asks where the token may not. None: Vault does not know it."""
+    """As C(look_up), and the operator asks where the token may not. None: Vault does not know it."""
     facts = look_up(vault, token, source)
     if facts is not None:
         return facts

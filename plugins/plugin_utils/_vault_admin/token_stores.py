@@ -47,9 +47,9 @@ class Store(t.Protocol):
 
 
 class FileStore:
-    """A private file. C{superseded} holds the token that is being replaced, until that one has ended.
+    """A private file. C(superseded) holds the token that is being replaced, until that one has ended.
 
-    C{before} holds what the file held and nobody has ended: it may be all that somebody else has of it.
+    C(before) holds what the file held and nobody has ended: it may be all that somebody else has of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -156,7 +156,7 @@ def refuse_other(path: Path) -> None:
 
 
 def refuse_anchor(path: Path, anchor: Path, copying: str) -> None:
-    """The recovery anchor is never written: its owner copies by hand, which C{copying} says how to do."""
+    """The recovery anchor is never written: its owner copies by hand, which C(copying) says how to do."""
     if not path.parent.resolve().is_relative_to(anchor.resolve()):
         return
     raise BootstrapError(

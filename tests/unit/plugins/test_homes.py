@@ -40,7 +40,7 @@ HOMES = {
     ),
     "what holds where the user says nothing": (
         r"[\"'](vmbr0|~/secrets|https://factory\.talos\.dev|https://api\.tailscale\.com)|2764800",
-        ("_base/defaults.py",),
+        ("_base/defaults.py", "_vault/options.py"),
     ),
     "why Vault does not serve": (r"read_seal_status", ("_vault/connection.py",)),
 }

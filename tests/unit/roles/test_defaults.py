@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base import defaults
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS
 
 ROOT = Path(__file__).parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -49,6 +50,10 @@ def test_a_role_documents_the_defaults_that_it_has(role: str) -> None:
     assert [name for name in found if name not in options] == []
     for ending, value in SHARED.items():
         assert [name for name, own in fixed.items() if name.endswith(ending) and own not in ("", value)] == []
+
+
+def test_the_option_that_does_not_import_its_default_has_it() -> None:
+    assert BUNDLE_OPTIONS["anchor"]["default"] == defaults.ANCHOR
 
 
 def test_the_endings_are_those_of_variables_that_there_are() -> None:

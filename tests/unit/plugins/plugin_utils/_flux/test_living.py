@@ -17,7 +17,7 @@ SYNC = rendered(Wanted("https://git.example.net/you/cluster", "main", "./cluster
 
 
 class FakeApi:
-    """An API server with one GitRepository and one Kustomization, as C{change} leaves them."""
+    """An API server with one GitRepository and one Kustomization, as C(change) leaves them."""
 
     server = "https://192.0.2.11:6443"
 

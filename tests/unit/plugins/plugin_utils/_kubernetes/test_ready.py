@@ -14,9 +14,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Answer, Kind, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
-    Seen,
     Wanted,
-    behind,
     complaint,
     judge,
     parse,
@@ -59,18 +57,6 @@ def test_an_object_is_judged_by_its_condition(
     judged, why = judge(found, condition)
     assert judged is ready
     assert words in why if words else why == ""
-
-
-def test_a_root_that_is_behind_its_source_is_not_ready() -> None:
-    def seen(kind: str, status: dict[str, Any], source: str = "") -> Seen:
-        return Seen(Wanted("x/v1", kind, "flux-system", "flux-system"), "flux-system", True, True, "", status, source)
-
-    repository = seen("GitRepository", {"artifact": {"revision": "main@sha1:new"}})
-    old = seen("Kustomization", {"lastAppliedRevision": "main@sha1:old"}, "flux-system")
-    new = seen("Kustomization", {"lastAppliedRevision": "main@sha1:new"}, "flux-system")
-    other = seen("Kustomization", {"lastAppliedRevision": "main@sha1:old"}, "another")
-    assert [each.ready for each in behind([repository, old, new, other])] == [True, False, True, True]
-    assert behind([repository, old])[1].why == "it has applied main@sha1:old, and main@sha1:new is fetched"
 
 
 class FakeApi:

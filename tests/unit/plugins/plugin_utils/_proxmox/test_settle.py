@@ -21,7 +21,7 @@ TIMEOUT = 600.0
 
 
 class World:
-    """A node on which things happen at moments: C{guest} and C{tasks} say what there is at a time."""
+    """A node on which things happen at moments: C(guest) and C(tasks) say what there is at a time."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class World:
 
 
 def _kind_and_subject(listed: str) -> str:
-    """C{pve1 vzdump -} is one that names no guest."""
+    """C(pve1 vzdump -) is one that names no guest."""
     _node, kind, *other = listed.split()
     return f"{kind}:{'' if other else 101}"
 

@@ -44,7 +44,7 @@ def said(
     has: str | None = OLD,
     usable: bool = True,
 ) -> list[str]:
-    """The problems of a cluster that runs C{runs} with the configuration C{now}."""
+    """The problems of a cluster that runs C(runs) with the configuration C(now)."""
     before = now or config()
     found = {
         WORKER: Found(Look(standing, version=worker or runs), before, before, has),

@@ -28,7 +28,7 @@ GROUPS = {"talos_workers": ["worker-1"], "talos_control_plane": ["cp-1"], "all":
 
 
 def inventory(**changes: Any) -> list[dict[str, Any]]:
-    """Two good machines; C{changes} go into the worker."""
+    """Two good machines; C(changes) go into the worker."""
     worker = HOST | {"ansible_host": "192.0.2.21", "vmid": 1021} | changes
     return machines(GROUPS, {"cp-1": HOST, "worker-1": {k: v for k, v in worker.items() if v is not None}})
 

@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether Flux has applied what it has fetched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import behind
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import Seen, Wanted
+
+
+def test_a_root_that_is_behind_its_source_is_not_ready() -> None:
+    def seen(kind: str, status: dict[str, Any], source: str = "") -> Seen:
+        item = {"status": status, "spec": {"sourceRef": {"name": source}}}
+        return Seen(Wanted("x/v1", kind, "flux-system", "flux-system"), "flux-system", True, True, "", item)
+
+    repository = seen("GitRepository", {"artifact": {"revision": "main@sha1:new"}})
+    old = seen("Kustomization", {"lastAppliedRevision": "main@sha1:old"}, "flux-system")
+    new = seen("Kustomization", {"lastAppliedRevision": "main@sha1:new"}, "flux-system")
+    other = seen("Kustomization", {"lastAppliedRevision": "main@sha1:old"}, "another")
+    assert [each.ready for each in behind([repository, old, new, other])] == [True, False, True, True]
+    assert behind([repository, old])[1].why == "it has applied main@sha1:old, and main@sha1:new is fetched"
