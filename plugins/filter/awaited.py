@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 # Whoever makes an object of such a kind says with this condition that it can be used.
 CONDITIONS = {
@@ -17,7 +17,7 @@ CONDITIONS = {
 }
 
 
-def awaited(objects: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def awaited(objects: Iterable[Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """What kubernetes_objects returned, as kubernetes_ready takes it."""
     return [
         {
@@ -35,5 +35,5 @@ def awaited(objects: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 class FilterModule:
     """What Ansible looks for."""
 
-    def filters(self) -> dict[str, Callable[..., Any]]:
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
         return {"awaited": awaited}

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seeds import seeds
 
 
-def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+def as_dictionary(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """C(seeds) in plain data, as templates want it."""
     found = seeds(table, values)
     return {
@@ -30,5 +30,5 @@ def as_dictionary(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any])
 class FilterModule:
     """What Ansible looks for."""
 
-    def filters(self) -> dict[str, Callable[..., Any]]:
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
         return {"seeds": as_dictionary}

@@ -8,7 +8,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-from typing import Any
+import typing as t
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load_all
 
@@ -19,7 +19,7 @@ class NotYaml(Exception):
     """The text is not YAML. The message names the line at most."""
 
 
-def documents(content: bytes) -> list[Any]:
+def documents(content: bytes) -> list[t.Any]:
     """The documents of a YAML text, empty ones included as None."""
     _require()
     try:
@@ -29,7 +29,7 @@ def documents(content: bytes) -> list[Any]:
         raise NotYaml("it cannot be read" if mark is None else f"line {mark.line + 1}") from None
 
 
-def mapping(content: bytes) -> dict[str, Any]:
+def mapping(content: bytes) -> dict[str, t.Any]:
     """The one mapping that a YAML text holds."""
     found = documents(content)
     if len(found) != 1 or not isinstance(found[0], dict):
@@ -37,7 +37,7 @@ def mapping(content: bytes) -> dict[str, Any]:
     return found[0]
 
 
-def dump(value: Any) -> bytes:
+def dump(value: t.Any) -> bytes:
     """A value as YAML, its keys in the order they have."""
     _require()
     text: str = yaml_dump(value, sort_keys=False, default_flow_style=False)

@@ -16,10 +16,10 @@ import shlex
 import shutil
 import tarfile
 import tempfile
+import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended, run
@@ -202,7 +202,7 @@ class Checkout:
     def _reference(self) -> str:
         return f"refs/heads/{self.remote.branch}"
 
-    def _complain(self, said: str) -> NoReturn:
+    def _complain(self, said: str) -> t.NoReturn:
         """What Git said, in our words: its own may quote what it was given."""
         url = self.remote.url
         said = said.replace(url, "")  # its words are not Git's

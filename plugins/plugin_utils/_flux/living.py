@@ -10,9 +10,9 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
+import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, few
@@ -79,7 +79,7 @@ def look(api: Api, sync: Sequence[Document], seconds: float) -> Living:
     )
 
 
-def inventory(root: Mapping[str, Any]) -> Iterator[str]:
+def inventory(root: Mapping[str, t.Any]) -> Iterator[str]:
     """The objects that a Kustomization has made, as its own status lists them: C(namespace_name_group_kind)."""
     for entry in ((root.get("status") or {}).get("inventory") or {}).get("entries") or []:
         namespace, _sign, rest = str(entry["id"]).partition("_")
@@ -136,7 +136,7 @@ def _weight(made: str) -> tuple[int, str]:
     return (WEIGHTIEST.index(kind) if kind in WEIGHTIEST else len(WEIGHTIEST), made)
 
 
-def _found(api: Api, wanted: Document, seconds: float) -> dict[str, Any] | None:
+def _found(api: Api, wanted: Document, seconds: float) -> dict[str, t.Any] | None:
     kind = api.kind(wanted["apiVersion"], wanted["kind"], seconds)
     if kind is None:
         return None
@@ -158,7 +158,7 @@ def _governors(api: Api, seconds: float) -> Iterator[str]:
         yield label(INSTANCES[1], item["metadata"].get("namespace"), item["metadata"]["name"])
 
 
-def _other_roots(api: Api, wanted: Document, seconds: float) -> list[dict[str, Any]]:
+def _other_roots(api: Api, wanted: Document, seconds: float) -> list[dict[str, t.Any]]:
     """The Kustomizations of other names in Flux' namespace that keep themselves, as a root does."""
     kind = api.kind(wanted["apiVersion"], wanted["kind"], seconds)
     if kind is None:
@@ -168,11 +168,11 @@ def _other_roots(api: Api, wanted: Document, seconds: float) -> list[dict[str, A
     return [item for item in answer.body.get("items") or [] if _label(item) in inventory(item)]
 
 
-def _label(root: Mapping[str, Any]) -> str:
+def _label(root: Mapping[str, t.Any]) -> str:
     return label("Kustomization", root["metadata"].get("namespace"), root["metadata"]["name"])
 
 
-def _moves(found: Mapping[str, Any], wanted: Document) -> Iterator[Move]:
+def _moves(found: Mapping[str, t.Any], wanted: Document) -> Iterator[Move]:
     for setting, read in SETTINGS[wanted["kind"]].items():
         theirs, ours = (read(each.get("spec") or {}) for each in (found, wanted))
         if not _same(setting, theirs, ours):
@@ -187,7 +187,7 @@ def _same(setting: str, one: str, other: str) -> bool:
         return False
 
 
-def _reference(spec: Mapping[str, Any]) -> str:
+def _reference(spec: Mapping[str, t.Any]) -> str:
     """What a GitRepository checks out: the branch's name, or how else it is named."""
     given = spec.get("ref") or {"branch": "master"}  # Flux' own default
     used = next((each for each in REFERENCES if given.get(each)), "branch")
@@ -197,12 +197,12 @@ def _reference(spec: Mapping[str, Any]) -> str:
     return value if used == "branch" else f"{used} {value}"
 
 
-def _source(spec: Mapping[str, Any]) -> str:
+def _source(spec: Mapping[str, t.Any]) -> str:
     reference = spec.get("sourceRef") or {}
     return f"{reference.get('kind')}/{reference.get('name')}"
 
 
-Spec = Mapping[str, Any]
+Spec = Mapping[str, t.Any]
 SETTINGS: dict[str, dict[str, Callable[[Spec], str]]] = {
     "GitRepository": {"url": lambda spec: str(spec.get("url") or ""), "branch": _reference},
     "Kustomization": {"path": lambda spec: str(spec.get("path") or "./"), "source": _source},

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
+import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base import yaml as _yaml
@@ -33,7 +33,7 @@ BUILD_SECONDS = 60.0
 SYNC_GROUPS = ("source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 FIRST_KINDS = frozenset({"Namespace", "CustomResourceDefinition"})
 
-Document = dict[str, Any]
+Document = dict[str, t.Any]
 
 
 @dataclass
@@ -269,7 +269,7 @@ def parse(content: bytes, name: str) -> list[Document]:
     return documents
 
 
-def _load(content: bytes, name: str) -> list[Any]:
+def _load(content: bytes, name: str) -> list[t.Any]:
     try:
         return _yaml.documents(content)
     except _yaml.NotYaml as error:

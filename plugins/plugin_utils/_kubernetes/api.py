@@ -13,10 +13,10 @@ import shlex
 import shutil
 import ssl
 import tempfile
+import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
@@ -55,7 +55,7 @@ class Answer:
     """What the API server said."""
 
     status: int
-    body: dict[str, Any]
+    body: dict[str, t.Any]
 
     @property
     def ok(self) -> bool:
@@ -203,7 +203,7 @@ class Api:
         return self._kinds.get((api_version, kind))
 
 
-def _context(configuration: Any) -> ssl.SSLContext:
+def _context(configuration: t.Any) -> ssl.SSLContext:
     """TLS as the kubeconfig says, with everything read from its files."""
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     if not configuration.verify_ssl:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import copy
 import time
+import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -57,15 +57,15 @@ class Applied:
     name: str
     change: str
     problem: str = ""
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = None
+    before: dict[str, t.Any] | None = None
+    after: dict[str, t.Any] | None = None
 
     @property
     def label(self) -> str:
         return label(self.kind, self.namespace, self.name)
 
 
-def check(definitions: Sequence[Mapping[str, Any]]) -> None:
+def check(definitions: Sequence[Mapping[str, t.Any]]) -> None:
     """Raise for what is no object, before anything is sent."""
     for number, each in enumerate(definitions, 1):
         metadata = each.get("metadata")
@@ -77,14 +77,14 @@ def check(definitions: Sequence[Mapping[str, Any]]) -> None:
             raise BootstrapError(f"objects: number {number}, a {each['kind']}, has no name in its metadata.")
 
 
-def plan(definitions: Sequence[Mapping[str, Any]]) -> list[Applied]:
+def plan(definitions: Sequence[Mapping[str, t.Any]]) -> list[Applied]:
     """What would become of the objects in a cluster that is still to be made."""
     return [_applied(each, MADE) for each in definitions]
 
 
 def apply_all(
     api: Api,
-    definitions: Sequence[Mapping[str, Any]],
+    definitions: Sequence[Mapping[str, t.Any]],
     rules: Rules,
     deadline: Deadline,
     say: Callable[[str], None],
@@ -94,7 +94,7 @@ def apply_all(
 
 
 def _patiently(
-    api: Api, definition: Mapping[str, Any], rules: Rules, deadline: Deadline, say: Callable[[str], None]
+    api: Api, definition: Mapping[str, t.Any], rules: Rules, deadline: Deadline, say: Callable[[str], None]
 ) -> Applied:
     """Server-side apply may be repeated, so an API server that gives no answer is asked again until the deadline."""
     said = ""
@@ -110,7 +110,7 @@ def _patiently(
             time.sleep(min(PAUSE_SECONDS, deadline.left))
 
 
-def apply(api: Api, definition: Mapping[str, Any], rules: Rules, seconds: float) -> Applied:
+def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: float) -> Applied:
     """Apply one object. Raise C(Unanswered) where asking again may help."""
     kind = api.kind(definition["apiVersion"], definition["kind"], seconds)
     if kind is None:
@@ -157,7 +157,7 @@ def apply(api: Api, definition: Mapping[str, Any], rules: Rules, seconds: float)
     return _applied(definition, CHANGED, before=before, after=after)
 
 
-def _refused(definition: Mapping[str, Any], answer: Answer, rules: Rules) -> Applied:
+def _refused(definition: Mapping[str, t.Any], answer: Answer, rules: Rules) -> Applied:
     if answer.status in PASSING and WRONG_SHAPE not in answer.message:
         raise Unanswered(f"{_words(definition, answer)}.")
     if answer.status == 404 and rules.dry_run:  # its namespace would have been made before it
@@ -165,7 +165,7 @@ def _refused(definition: Mapping[str, Any], answer: Answer, rules: Rules) -> App
     return _applied(definition, FAILED, _words(definition, answer))
 
 
-def _words(definition: Mapping[str, Any], answer: Answer) -> str:
+def _words(definition: Mapping[str, t.Any], answer: Answer) -> str:
     words = f"the API answered {answer.status} ({answer.reason})"
     if definition["kind"] == "Secret" and answer.status not in NAMES_ALONE:
         causes = (answer.body.get("details") or {}).get("causes") or []
@@ -177,11 +177,11 @@ def _words(definition: Mapping[str, Any], answer: Answer) -> str:
 
 
 def _applied(
-    definition: Mapping[str, Any],
+    definition: Mapping[str, t.Any],
     change: str,
     problem: str = "",
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
+    before: dict[str, t.Any] | None = None,
+    after: dict[str, t.Any] | None = None,
 ) -> Applied:
     metadata = definition["metadata"]
     return Applied(
@@ -196,11 +196,11 @@ def _applied(
     )
 
 
-def _label(definition: Mapping[str, Any]) -> str:
+def _label(definition: Mapping[str, t.Any]) -> str:
     return _applied(definition, "").label
 
 
-def _namespace(definition: Mapping[str, Any], kind: Kind) -> str | None:
+def _namespace(definition: Mapping[str, t.Any], kind: Kind) -> str | None:
     if not kind.namespaced:
         return None
     return str(definition["metadata"].get("namespace") or "default")
@@ -210,11 +210,11 @@ def _dry(rules: Rules) -> dict[str, str]:
     return {"dryRun": "All"} if rules.dry_run else {}
 
 
-def _stale_keys(definition: Mapping[str, Any], item: Mapping[str, Any]) -> list[str]:
+def _stale_keys(definition: Mapping[str, t.Any], item: Mapping[str, t.Any]) -> list[str]:
     return sorted(set(item.get("data") or {}) - set(definition.get("data") or {}))
 
 
-def _essence(item: Mapping[str, Any]) -> dict[str, Any]:
+def _essence(item: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The object without what the API server and the controllers move by themselves.
 
     Of who owns its fields only the managers count: Flux' controller and we write some fields in two ways that mean the
@@ -230,7 +230,7 @@ def _essence(item: Mapping[str, Any]) -> dict[str, Any]:
     return essence
 
 
-def shown(item: Mapping[str, Any] | None) -> dict[str, Any]:
+def shown(item: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """What a diff may show of an object: a Secret's keys without their values, and nothing that only the API moves."""
     if item is None:
         return {}

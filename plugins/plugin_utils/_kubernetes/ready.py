@@ -9,9 +9,9 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import time
+import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -52,10 +52,10 @@ class Seen:
     exists: bool
     ready: bool
     why: str = ""
-    item: Mapping[str, Any] = field(default_factory=dict)
+    item: Mapping[str, t.Any] = field(default_factory=dict)
 
     @property
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, t.Any]:
         return dict(self.item.get("status") or {})
 
     @property
@@ -63,7 +63,7 @@ class Seen:
         return label(self.wanted.kind, self.wanted.namespace, self.name) if self.name else self.wanted.label
 
 
-def judge(item: Mapping[str, Any], condition: str | None) -> tuple[bool, str]:
+def judge(item: Mapping[str, t.Any], condition: str | None) -> tuple[bool, str]:
     """Whether this object shows the condition for what it is now, and if not, why."""
     metadata = item.get("metadata") or {}
     if metadata.get("deletionTimestamp"):
@@ -170,7 +170,7 @@ def complaint(seen: Sequence[Seen], deadline: Deadline) -> str:
     )
 
 
-def parse(entries: Sequence[Mapping[str, Any]]) -> list[Wanted]:
+def parse(entries: Sequence[Mapping[str, t.Any]]) -> list[Wanted]:
     """The option C(objects) as dataclasses. An entry names one object, or a selector, never both."""
     wanted = []
     for entry in entries:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import re
+import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
@@ -30,7 +30,7 @@ class Seeds:
     C(lacking) tells which entries no source has a value for; C(needed) and C(optional) are the fields that it names.
     """
 
-    objects: list[dict[str, Any]] = field(default_factory=list)
+    objects: list[dict[str, t.Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lacking: list[Problem] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Seeds:
         return list(dict.fromkeys(each["metadata"]["namespace"] for each in self.objects))
 
 
-def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seeds:
+def seeds(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.Any]) -> Seeds:
     """Read the table. No message quotes a value.
 
     An entry is one Secret or ConfigMap: C(data) maps its keys to fields, whose values stand in C(values); its own
@@ -93,7 +93,7 @@ def seeds(table: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> Seed
     return result
 
 
-def _shape(entry: Any, number: int) -> list[Problem]:
+def _shape(entry: t.Any, number: int) -> list[Problem]:
     """Everything that is wrong with the form of an entry."""
     if not isinstance(entry, Mapping):
         what = f"entry {number} is not a dictionary."
@@ -102,7 +102,7 @@ def _shape(entry: Any, number: int) -> list[Problem]:
     return [Problem("malformed", subject, what, step) for what, step in _wrong(entry)]
 
 
-def _wrong(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _wrong(entry: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
     if entry.get("kind") not in KINDS:
         yield f"its kind must be {' or '.join(KINDS)}.", ""
     for key in ("namespace", "name"):
@@ -124,13 +124,13 @@ def _wrong(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"the value of {key} must be text, a number or true or false.", ""
 
 
-def _object(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _object(entry: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> dict[str, t.Any]:
     content = {str(key): _text(values[name]) for key, name in (entry.get("data") or {}).items()}
     content |= {str(key): _text(value) for key, value in (entry.get("values") or {}).items()}
-    metadata: dict[str, Any] = {"namespace": str(entry["namespace"]), "name": str(entry["name"])}
+    metadata: dict[str, t.Any] = {"namespace": str(entry["namespace"]), "name": str(entry["name"])}
     if entry.get("labels"):
         metadata["labels"] = {str(key): _text(value) for key, value in entry["labels"].items()}
-    seed: dict[str, Any] = {"apiVersion": "v1", "kind": str(entry["kind"]), "metadata": metadata}
+    seed: dict[str, t.Any] = {"apiVersion": "v1", "kind": str(entry["kind"]), "metadata": metadata}
     if seed["kind"] == "Secret":
         seed["type"] = str(entry.get("type") or "Opaque")
         # base64 of the very bytes: stringData would do for text, but data is what a reader compares.
@@ -139,11 +139,11 @@ def _object(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
     return seed
 
 
-def _present(value: Any) -> bool:
+def _present(value: t.Any) -> bool:
     return value is not None and str(value).strip() != ""
 
 
-def _text(value: Any) -> str:
+def _text(value: t.Any) -> str:
     """A value as Kubernetes wants it: text, with true and false as YAML writes them."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -9,10 +9,10 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
+import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider, provider_problems
@@ -79,7 +79,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def setting_problems(settings: Mapping[str, Any], phases: Sequence[str]) -> list[Problem]:
+def setting_problems(settings: Mapping[str, t.Any], phases: Sequence[str]) -> list[Problem]:
     """The settings of the chosen phases that are missing or malformed. C(settings) maps variable names to values."""
     machines = provider(settings.get("tazlab_provider"))
     problems = provider_problems(settings.get("tazlab_provider"))

@@ -8,8 +8,8 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import table
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PHASES, PREFLIGHT, Timing
@@ -22,7 +22,12 @@ def _table(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def secrets(
-    sources: Mapping[str, Any], vault: Mapping[str, Any], missing: Sequence[str], drift: Sequence[Any], *, given: bool
+    sources: Mapping[str, t.Any],
+    vault: Mapping[str, t.Any],
+    missing: Sequence[str],
+    drift: Sequence[t.Any],
+    *,
+    given: bool,
 ) -> list[str]:
     """Each field with its source; then what Vault said, what is missing and where the anchor disagrees.
 
@@ -40,7 +45,7 @@ def secrets(
     return lines
 
 
-def vms(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def vms(found: Sequence[Mapping[str, t.Any]]) -> list[str]:
     """Each VM with its state and what was done to it."""
     return _table(
         [
@@ -53,7 +58,7 @@ def vms(found: Sequence[Mapping[str, Any]]) -> list[str]:
     )
 
 
-def nodes(talos: Mapping[str, Any]) -> list[str]:
+def nodes(talos: Mapping[str, t.Any]) -> list[str]:
     """Each node of the cluster, and where its kubeconfig lies."""
     lines = _table([node["name"], node["address"], node["state"]] for node in talos.get("nodes", []))
     if talos.get("kubeconfig"):
@@ -61,7 +66,7 @@ def nodes(talos: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def seeds(objects: Sequence[Mapping[str, Any]], check_mode: bool) -> list[str]:
+def seeds(objects: Sequence[Mapping[str, t.Any]], check_mode: bool) -> list[str]:
     """Each seeded object; what was skipped is named with the reason."""
     would = "would be " if check_mode else ""
     return _table(
@@ -76,7 +81,7 @@ def seeds(objects: Sequence[Mapping[str, Any]], check_mode: bool) -> list[str]:
     )
 
 
-def flux(status: Mapping[str, Any]) -> list[str]:
+def flux(status: Mapping[str, t.Any]) -> list[str]:
     """The revision that Flux has applied, and whether it is Ready."""
     if not status:
         return []

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import FACTORY_URL
@@ -28,15 +28,15 @@ PLATFORM = re.compile(r"[a-z][a-z0-9]*")
 ROLES = {"control_plane": "controlplane", "worker": "worker"}  # ours -> Talos' machine type
 
 # Shared by the actions; the documentation is doc_fragments/talos.py.
-NODE_OPTIONS: dict[str, Any] = {
+NODE_OPTIONS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "address": {"type": "str", "required": True},
     "role": {"type": "str", "required": True, "choices": list(ROLES)},
     "install_disk": {"type": "str", "default": ""},
     "patches": {"type": "list", "elements": "raw", "default": [], "no_log": True},
 }
-NODES: dict[str, Any] = {"type": "list", "elements": "dict", "required": True, "options": NODE_OPTIONS}
-CLUSTER_OPTIONS: dict[str, Any] = {
+NODES: dict[str, t.Any] = {"type": "list", "elements": "dict", "required": True, "options": NODE_OPTIONS}
+CLUSTER_OPTIONS: dict[str, t.Any] = {
     "cluster": {"type": "str", "required": True},
     "endpoint": {"type": "str"},
     "nodes": NODES,
@@ -113,7 +113,7 @@ class Cluster:
         return f"v{'.'.join(map(str, numbers(self.version)[:2]))}"
 
 
-def cluster_of(params: Mapping[str, Any]) -> Cluster:
+def cluster_of(params: Mapping[str, t.Any]) -> Cluster:
     """The cluster that checked options describe. Raises with all that is wrong with them."""
     problems = [*form_problems(params), *option_problems(params)]
     if problems:
@@ -133,7 +133,7 @@ def cluster_of(params: Mapping[str, Any]) -> Cluster:
     )
 
 
-def form_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
+def form_problems(params: Mapping[str, t.Any]) -> Iterator[Problem]:
     """Versions and ids that have not the form of one, or are not supported, each with the next step."""
     for name, pattern, hint in (
         ("version", VERSION, "Talos' version, e.g. v1.12.6"),
@@ -146,7 +146,7 @@ def form_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
             yield problem
 
 
-def option_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
+def option_problems(params: Mapping[str, t.Any]) -> Iterator[Problem]:
     """What else is wrong with the options, each with the next step."""
     if params["endpoint"] and not re.fullmatch(r"https://[^\s/@]+:\d+/?", params["endpoint"]):
         yield Problem(
@@ -162,7 +162,7 @@ def option_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
         yield NO_CONTROL_PLANE
 
 
-def node_of(given: Mapping[str, Any]) -> Node:
+def node_of(given: Mapping[str, t.Any]) -> Node:
     """A node, its patches as text for talosctl."""
     patches = tuple(patches_of(given["name"], given["patches"]))
     return Node(given["name"], given["address"], given["role"], given["install_disk"], patches)
@@ -175,7 +175,7 @@ def first_control_plane(nodes: Sequence[Node]) -> Node:
     raise refusal([NO_CONTROL_PLANE])
 
 
-def patches_of(node: str, given: Sequence[Any]) -> Iterator[Patch]:
+def patches_of(node: str, given: Sequence[t.Any]) -> Iterator[Patch]:
     """Patches that are text or data, as text. An empty one (a template's condition that does not hold) is left out."""
     for number, patch in enumerate(given, 1):
         if patch is None or patch == {} or (isinstance(patch, str) and not patch.strip()):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump, mapping
@@ -137,7 +137,7 @@ def _unknown_keys(said: str) -> list[str]:
     return [path for path, _value in _leaves(found, keys_only=True)]
 
 
-def _leaves(value: Any, path: str = "", keys_only: bool = False) -> Iterator[tuple[str, Any]]:
+def _leaves(value: t.Any, path: str = "", keys_only: bool = False) -> Iterator[tuple[str, t.Any]]:
     """Every value in a tree of mappings with its path. A list is one value: its items have no stable path."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
@@ -153,11 +153,11 @@ def differences(applied: bytes, wanted: bytes) -> list[str]:
     return [f"{mark} {path}" for path, mark in marks.items() if mark != "~" or _different(old[path], new[path])]
 
 
-def _different(one: Any, other: Any) -> bool:
+def _different(one: t.Any, other: t.Any) -> bool:
     return type(one) is not type(other) or one != other
 
 
-def _flat(config: bytes) -> dict[str, Any]:
+def _flat(config: bytes) -> dict[str, t.Any]:
     """Every value of a configuration by its path, which begins with the document's kind and name where it has them."""
     try:
         found = [document for document in documents(config) if document is not None]
@@ -166,11 +166,11 @@ def _flat(config: bytes) -> dict[str, Any]:
     return {path: value for document in found for path, value in _leaves(document, _identity(document))}
 
 
-def _identity(document: Mapping[str, Any]) -> str:
+def _identity(document: Mapping[str, t.Any]) -> str:
     return "/".join(str(document[key]) for key in ("kind", "name") if document.get(key))
 
 
-def main_document(config: bytes) -> Mapping[str, Any]:
+def main_document(config: bytes) -> Mapping[str, t.Any]:
     """The document of a configuration that says what the machine is."""
     return next((each for each in documents(config) if isinstance(each, Mapping) and "machine" in each), {})
 

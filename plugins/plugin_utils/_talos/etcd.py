@@ -10,9 +10,9 @@ collections must not import it.
 from __future__ import annotations
 
 import datetime
+import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
@@ -180,7 +180,7 @@ def kubeconfig_serves(stored: bytes | None, fetched: bytes, now: datetime.dateti
     return mine.get("cluster") == new.get("cluster") and not expires_soon(mine["certificate"], now)
 
 
-def _credentials(kubeconfig: bytes) -> dict[str, Any]:
+def _credentials(kubeconfig: bytes) -> dict[str, t.Any]:
     """The cluster and the client certificate that a kubeconfig's current context names."""
     config = mapping(kubeconfig)
     context = _named(config["contexts"], config["current-context"])["context"]
@@ -190,7 +190,7 @@ def _credentials(kubeconfig: bytes) -> dict[str, Any]:
     }
 
 
-def _named(entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+def _named(entries: Sequence[Mapping[str, t.Any]], name: str) -> Mapping[str, t.Any]:
     for entry in entries:
         if entry["name"] == name:
             return entry

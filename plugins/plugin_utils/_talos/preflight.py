@@ -9,10 +9,10 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import datetime
+import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
@@ -58,7 +58,7 @@ ANY_DISK = "/dev/sda"
 NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def problems(params: Mapping[str, Any], talosctl: Talosctl, *, look: bool) -> list[Problem]:
+def problems(params: Mapping[str, t.Any], talosctl: Talosctl, *, look: bool) -> list[Problem]:
     """All problems, each with the next step. With C(look), the nodes are asked once.
 
     The form of versions and ids is not among them: the inventory's own check reports that.
@@ -123,7 +123,7 @@ def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Prob
 
 
 def _etcd_problem(
-    params: Mapping[str, Any], cluster: Cluster, seen: Mapping[Node, Found], state: State
+    params: Mapping[str, t.Any], cluster: Cluster, seen: Mapping[Node, Found], state: State
 ) -> list[Problem]:
     """A new etcd that would be made beside a living cluster. A machine that has still to be made is a new one."""
     standings = {
@@ -139,7 +139,7 @@ def _etcd_problem(
     return []
 
 
-def _patch_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
+def _patch_problems(params: Mapping[str, t.Any]) -> Iterator[Problem]:
     why: dict[str, list[str]] = {}
     for node in params["nodes"]:
         try:
@@ -149,12 +149,12 @@ def _patch_problems(params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _grouped(why)
 
 
-def _key_problem(params: Mapping[str, Any]) -> list[Problem]:
+def _key_problem(params: Mapping[str, t.Any]) -> list[Problem]:
     problem = secretbox_problem(params["secretbox_key"]) if params["secretbox_key"] else None
     return [problem] if problem else []
 
 
-def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[Problem]]:
+def _state(params: Mapping[str, t.Any], state: State) -> tuple[bytes | None, list[Problem]]:
     """The stored secrets, and what is wrong with the state directory."""
     problem = state.problem(params["anchor"])
     if problem:
@@ -168,7 +168,7 @@ def _state(params: Mapping[str, Any], state: State) -> tuple[bytes | None, list[
     return stored, [problem] if problem else []
 
 
-def _client_problem(params: Mapping[str, Any], talosctl: Talosctl) -> list[Problem]:
+def _client_problem(params: Mapping[str, t.Any], talosctl: Talosctl) -> list[Problem]:
     try:
         client = talosctl.version()
         problem = client_problem(client, params["version"]) if VERSION.fullmatch(params["version"]) else None

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import datetime
 import re
+import typing as t
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
@@ -36,7 +36,7 @@ def generate(talosctl: Talosctl, contract: str, secretbox_key: str) -> bytes:
     return secrets
 
 
-def read(content: bytes, path: Path) -> dict[str, Any]:
+def read(content: bytes, path: Path) -> dict[str, t.Any]:
     """The content of a secrets.yaml, as far as it can be told to be whole."""
     try:
         secrets = mapping(content)

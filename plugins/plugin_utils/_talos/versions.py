@@ -9,10 +9,10 @@ node. New images in a configuration would move all nodes at once. Private: other
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
@@ -201,13 +201,13 @@ def _lines(commands: list[str]) -> str:
     return "".join(f"\n    {command}" for command in commands)
 
 
-def _image(document: Mapping[str, Any], path: tuple[str, str]) -> str:
+def _image(document: Mapping[str, t.Any], path: tuple[str, str]) -> str:
     outer, inner = path
     found = (document.get(outer) or {}).get(inner) or {}
     return str(found.get("image") or "") if isinstance(found, Mapping) else ""
 
 
-def _tags(document: Mapping[str, Any]) -> frozenset[str]:
+def _tags(document: Mapping[str, t.Any]) -> frozenset[str]:
     """The versions that the images' tags carry. A digest behind the tag pins it; another tag carries none."""
     images = [_image(document, path).partition("@")[0] for path in KUBERNETES_IMAGES]
     return frozenset(tag for image in images if VERSION.fullmatch(tag := image.rpartition(":")[2]))
