@@ -9,11 +9,6 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
-  url:
-    description:
-      - The address of Vault or OpenBao.
-      - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
-    type: str
   token:
     description:
       - The token that may read the bundle. Quotes and blanks around it are cut away.
@@ -23,6 +18,41 @@ options:
   token_file:
     description: A file that holds the token.
     type: path
+  version:
+    description: The version of the bundle. If not given, it is the newest.
+    type: int
+  renew:
+    description:
+      - V(auto) renews the token when less than half of its period or TTL is left, V(always) in any case.
+      - V(never) reads the bundle and asks nothing else, so that the token's life is not known.
+      - A renewal that fails is a warning. In check mode nothing is renewed.
+    type: str
+    choices:
+      - auto
+      - always
+      - never
+    default: auto
+  check_token:
+    description:
+      - Warn about a token that may do more than read the bundle. It costs one more request, for the capabilities on
+        some telling paths.
+    type: bool
+    default: false
+  cache:
+    description:
+      - Share one outcome, success or failure, with all modules and lookups of this run that ask the same of Vault.
+      - If V(false), Vault is asked anew.
+    type: bool
+    default: true
+"""
+
+    CONNECTION = r"""
+options:
+  url:
+    description:
+      - The address of Vault or OpenBao.
+      - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
+    type: str
   ca_cert:
     description:
       - A file with the certificates of the CA that signed Vault's certificate. No other CA is trusted then.
@@ -45,34 +75,8 @@ options:
     description: The bundle's path in the secrets engine, without C(data/).
     type: str
     default: tazlab-k8s/bootstrap
-  version:
-    description: The version of the bundle. If not given, it is the newest.
-    type: int
-  renew:
-    description:
-      - V(auto) renews the token when less than half of its period or TTL is left, V(always) in any case.
-      - V(never) reads the bundle and asks nothing else, so that the token's life is not known.
-      - A renewal that fails is a warning. In check mode nothing is renewed.
-    type: str
-    choices:
-      - auto
-      - always
-      - never
-    default: auto
-  check_token:
-    description:
-      - Warn about a token that may do more than read the bundle. It costs one more request, for the capabilities on
-        some telling paths.
-    type: bool
-    default: false
   timeout:
     description: Seconds for everything that is asked of Vault, the name's resolution and TLS included.
     type: float
     default: 10.0
-  cache:
-    description:
-      - Share one outcome, success or failure, with all modules and lookups of this run that ask the same of Vault.
-      - If V(false), Vault is asked anew.
-    type: bool
-    default: true
 """

@@ -20,6 +20,7 @@ description:
     the README.
 extends_documentation_fragment:
   - tazlab.bootstrap.vault
+  - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.bundle.providers
 requirements:

@@ -15,19 +15,9 @@ description:
   - Puts a marker in the field's place and looks which variables of which phase's role receive it, as the playbook at
     hand connects them, and which seeded objects name the field. Nothing is maintained by hand.
   - Nothing is contacted and nothing is changed.
-attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
-  idempotent:
-    description: Reads only.
-    support: full
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.reads
 options:
   field:
     description: The field's name. It must be one of the default fields, or of C(tazlab_fields) where that is set.

@@ -27,10 +27,9 @@ description:
     read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported and is no failure.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
+  - tazlab.bootstrap.vault.connection
+  - tazlab.bootstrap.attributes
 attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
   check_mode:
     description: Uses the credentials for real, but renews no token and writes no file.
     support: full
@@ -41,11 +40,6 @@ attributes:
     description: Reads only. A renewal is never a change.
     support: full
 options:
-  url:
-    description:
-      - The address of Vault or OpenBao.
-      - If not given, the environment variables E(VAULT_ADDR) and E(BAO_ADDR) are asked in this order.
-    type: str
   token:
     description:
       - The bootstrap token. If not given, it is that of O(token_file), else the one of
@@ -55,27 +49,6 @@ options:
   token_file:
     description: A file that holds the bootstrap token.
     type: path
-  ca_cert:
-    description: A file with the certificates of the CA that signed Vault's certificate.
-    type: path
-  validate_certs:
-    description: Whether Vault must prove that it is Vault.
-    type: bool
-  namespace:
-    description: The namespace in Vault. If not given, the environment variable E(VAULT_NAMESPACE) serves.
-    type: str
-  mount_point:
-    description: Where the KV version 2 secrets engine is mounted.
-    type: str
-    default: secret
-  path:
-    description: The bundle's path in the secrets engine, without C(data/).
-    type: str
-    default: tazlab-k8s/bootstrap
-  timeout:
-    description: Seconds for what is asked of Vault, each time.
-    type: float
-    default: 10.0
   cluster:
     description: The cluster's name.
     type: str

@@ -14,16 +14,9 @@ author:
 description:
   - Says which phase begins and adds it, with the time, to the fact C(bootstrap_phases), from which
     M(tazlab.bootstrap.bootstrap_report) tells how long each phase took.
-attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.reads
 options:
   name:
     description:

@@ -17,16 +17,9 @@ description:
     with the next step.
   - The chosen phases are those that C(--tags) and C(--skip-tags) leave. A tag that names none is a warning.
   - Nothing is contacted and nothing is changed.
-attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.reads
 options:
   settings:
     description:

@@ -15,16 +15,9 @@ description:
   - Shows each field with its source, the VMs and nodes with their state, the seeded objects, Flux's revision and
     readiness, and the time of each phase that M(tazlab.bootstrap.bootstrap_phase) noted.
   - It takes no secret and shows none.
-attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.reads
 options:
   cluster:
     description: The cluster's name.

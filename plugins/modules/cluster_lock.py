@@ -20,10 +20,9 @@ description:
     directory; nor can one on a machine that has neither a machine-id nor a boot id. So it is freed at the end all the
     same, O(state=free). Where that run was killed, the message says which file to remove.
   - In check mode nothing is noted, and another run at work is a warning.
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes
 attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
   check_mode:
     description: Warns of another run at work, and notes nothing.
     support: full

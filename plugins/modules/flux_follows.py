@@ -20,6 +20,8 @@ description:
   - A root Kustomization of another name that keeps itself counts as a move, too.
   - It fails, too, where a FluxInstance governs Flux, because its operator would undo what is applied.
   - Nothing is changed. Runs on the controller.
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes.reads
 options:
   kubeconfig:
     description:
@@ -57,31 +59,13 @@ options:
     type: str
     choices: [fail, pass]
     default: fail
-attributes:
-  check_mode:
-    description: Looks as always.
-    support: full
-  diff_mode:
-    description: Nothing is changed, so there is no difference.
-    support: none
-  idempotent:
-    description: Nothing is ever changed.
-    support: full
 requirements:
   - kubernetes (Python package) on the controller
 """
 
 EXAMPLES = r"""
-- name: The repository is read
-  tazlab.bootstrap.flux_repository:
-    url: https://github.com/you/cluster
-    branch: main
-    path: ./clusters/home
-    password: "{{ lookup('tazlab.bootstrap.vault_bundle', 'GITHUB_TOKEN') }}"
-  register: repository
-  no_log: true
-
-- name: The cluster's Flux follows it already, or nothing yet
+# As registered in the example of tazlab.bootstrap.flux_repository.
+- name: The cluster's Flux follows the repository already, or nothing yet
   tazlab.bootstrap.flux_follows:
     kubeconfig: ~/.config/tazlab/home/kubeconfig
     sync: "{{ repository.sync }}"
@@ -92,6 +76,12 @@ answered:
   description: Whether the cluster was asked.
   returned: success
   type: bool
+made:
+  description: The objects that Flux has made from the present place, as its root Kustomization lists them.
+  returned: success
+  type: list
+  elements: str
+  sample: [Namespace apps, ConfigMap apps/settings]
 moves:
   description: The settings that would change, all of them confirmed.
   returned: success
@@ -107,10 +97,4 @@ moves:
     to:
       description: What it would get.
       type: str
-made:
-  description: The objects that Flux has made from the present place, as its root Kustomization lists them.
-  returned: success
-  type: list
-  elements: str
-  sample: [Namespace apps, ConfigMap apps/settings]
 """

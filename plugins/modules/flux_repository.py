@@ -21,6 +21,8 @@ description:
     redirect is followed. Objects that SOPS encrypted are left out.
   - Told apart are a host that does not answer, TLS, a refused token, a missing repository, branch and folder.
   - Nothing is changed, and nothing stays on the disk. Runs on the controller.
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes.reads
 options:
   url:
     description:
@@ -62,16 +64,6 @@ options:
       - Seconds for everything together.
     type: int
     default: 60
-attributes:
-  check_mode:
-    description: Reads as always.
-    support: full
-  diff_mode:
-    description: Nothing is changed, so there is no difference.
-    support: none
-  idempotent:
-    description: Nothing is ever changed.
-    support: full
 requirements:
   - git on the controller
   - PyYAML (Python package) on the controller

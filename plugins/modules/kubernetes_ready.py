@@ -122,20 +122,8 @@ objects:
   type: list
   elements: dict
   contains:
-    api_version:
-      description: As given.
-      type: str
-    kind:
-      description: As given.
-      type: str
-    namespace:
-      description: As given.
-      type: str
     name:
       description: The object's name; empty when a selector found none.
-      type: str
-    condition:
-      description: As given.
       type: str
     exists:
       description: Whether the object is there.
@@ -149,4 +137,16 @@ objects:
     status:
       description: The object's status, as the API gave it.
       type: dict
+    condition:
+      description: The condition that it must show, as given.
+      type: str
+    kind:
+      description: The object's kind, as given; so are C(api_version) and C(namespace).
+      type: str
+    api_version:
+      description: The version of its API.
+      type: str
+    namespace:
+      description: Its namespace.
+      type: str
 """

@@ -19,16 +19,7 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.proxmox
   - tazlab.bootstrap.proxmox.action
-attributes:
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
-  idempotent:
-    description: Nothing is changed.
-    support: full
+  - tazlab.bootstrap.attributes.reads
 options:
   cluster:
     description: The cluster's name. The tag C(tazlab-<cluster>) marks its VMs.
@@ -72,26 +63,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: Everything that is wrong. Empty when all is well.
+  description:
+    - "Everything that is wrong. Empty when all is well."
+    - Each has C(code), a word for programs that stays whatever the words around it; C(subject), the VM, node, storage or token; C(what) is
+      wrong; the next C(step); and all of that as C(text).
   returned: success
   type: list
   elements: dict
-  contains:
-    code:
-      description: One word for programs, which stays whatever the words around it.
-      type: str
-    subject:
-      description: The VM, node, storage or token that it is about.
-      type: str
-    what:
-      description: What is wrong.
-      type: str
-    step:
-      description: What to do next.
-      type: str
-    text:
-      description: All of that in one text.
-      type: str
 absent:
   description: The names of the VMs that are not there, as far as the token may see them.
   returned: success

@@ -21,10 +21,8 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.bundle.providers
+  - tazlab.bootstrap.attributes
 attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
   check_mode:
     description: Works alike in check mode, as nothing is changed.
     support: full
@@ -117,27 +115,14 @@ invalid:
   type: dict
 problems:
   description:
-    - For each required field that no source has, the places that were tried and what to do; and for each wrong value
+    - >-
+      For each required field that no source has, the places that were tried and what to do; and for each wrong value
       where it is.
+    - Each has C(code), a word for programs that stays whatever the words around it; C(subject), the field; C(what) is
+      wrong; the next C(step); and all of that as C(text).
   returned: success
   type: list
   elements: dict
-  contains:
-    code:
-      description: One word for programs, which stays whatever the words around it.
-      type: str
-    subject:
-      description: The field's name.
-      type: str
-    what:
-      description: What is wrong.
-      type: str
-    step:
-      description: What to do next.
-      type: str
-    text:
-      description: All of that in one text.
-      type: str
 drift:
   description: Where the recovery anchor disagrees with Vault.
   returned: success

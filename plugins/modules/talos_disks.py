@@ -19,15 +19,10 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.action
+  - tazlab.bootstrap.attributes.reads
 attributes:
   check_mode:
     description: Looks in check mode, too, as nothing is changed, and waits for nobody.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
-  idempotent:
-    description: Nothing is changed.
     support: full
 options:
   timeout:

@@ -23,16 +23,7 @@ extends_documentation_fragment:
   - tazlab.bootstrap.talos.cluster
   - tazlab.bootstrap.talos.living
   - tazlab.bootstrap.talos.action
-attributes:
-  check_mode:
-    description: Works alike in check mode, as nothing is changed.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: N/A
-  idempotent:
-    description: Nothing is changed.
-    support: full
+  - tazlab.bootstrap.attributes.reads
 options:
   secretbox_key:
     description: The key that encrypts what etcd holds, base64 of 32 bytes. It is not checked when it is empty.
@@ -68,24 +59,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: Everything that is wrong. Empty when all is well.
+  description:
+    - "Everything that is wrong. Empty when all is well."
+    - Each has C(code), a word for programs that stays whatever the words around it; C(subject), the option or node, or nothing where the text says it; C(what) is
+      wrong; the next C(step); and all of that as C(text).
   returned: success
   type: list
   elements: dict
-  contains:
-    code:
-      description: One word for programs, which stays whatever the words around it.
-      type: str
-    subject:
-      description: The option or node that it is about; empty where the text says it.
-      type: str
-    what:
-      description: What is wrong.
-      type: str
-    step:
-      description: What to do next.
-      type: str
-    text:
-      description: All of that in one text.
-      type: str
 """

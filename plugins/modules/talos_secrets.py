@@ -48,13 +48,13 @@ seealso:
 EXAMPLES = r"""
 - name: The cluster has its secrets
   tazlab.bootstrap.talos_secrets:
+    state_dir: ~/.config/tazlab/home
+    secretbox_key: "{{ lookup('tazlab.bootstrap.vault_bundle', 'TALOS_SECRETBOX_KEY') }}"
     cluster: home
-    nodes: "{{ groups | tazlab.bootstrap.machines(hostvars, patches=true) }}"
     version: v1.12.6
     kubernetes_version: 1.35.4
     schematic: 376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba
-    secretbox_key: "{{ secretbox_key }}"
-    state_dir: ~/.config/tazlab/home
+    nodes: "{{ groups | tazlab.bootstrap.machines(hostvars, patches=true) }}"
   no_log: true
 """
 

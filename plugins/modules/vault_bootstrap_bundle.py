@@ -19,14 +19,13 @@ description:
     variable stays usable. A short report of sources and ages is shown instead.
 extends_documentation_fragment:
   - tazlab.bootstrap.vault
+  - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.bundle
+  - tazlab.bootstrap.attributes
 requirements:
   - hvac >= 2.3 (on the controller)
   - jmespath (on the controller, if a field has an C(expression))
 attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
   check_mode:
     description: Reads in check mode, too, but renews no token.
     support: full

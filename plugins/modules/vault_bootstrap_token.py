@@ -26,15 +26,10 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.vault_operator
+  - tazlab.bootstrap.vault.connection
+  - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.asks_vault
 attributes:
-  action:
-    description: Runs on the controller; no host is contacted.
-    support: full
-  action_group:
-    description: Part of the action group of what asks Vault.
-    support: full
-    membership:
-      - tazlab.bootstrap.vault
   check_mode:
     description: Reads for real, checks the permissions, and neither issues, renews nor revokes.
     support: full
