@@ -65,8 +65,8 @@ RETURN = r"""
 problems:
   description:
     - "Everything that is wrong. Empty when all is well."
-    - Each has C(code), a word for programs that stays whatever the words around it; C(subject), the VM, node, storage or token; C(what) is
-      wrong; the next C(step); and all of that as C(text).
+    - C(code) is a word for programs that stays whatever the words around it.
+    - C(subject) is the VM, node, storage or token. C(what) is wrong, C(step) comes next, and C(text) is all of that.
   returned: success
   type: list
   elements: dict

@@ -118,8 +118,8 @@ problems:
     - >-
       For each required field that no source has, the places that were tried and what to do; and for each wrong value
       where it is.
-    - Each has C(code), a word for programs that stays whatever the words around it; C(subject), the field; C(what) is
-      wrong; the next C(step); and all of that as C(text).
+    - C(code) is a word for programs that stays whatever the words around it.
+    - C(subject) is the field. C(what) is wrong, C(step) comes next, and C(text) is all of that.
   returned: success
   type: list
   elements: dict
