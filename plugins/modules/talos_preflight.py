@@ -62,7 +62,8 @@ problems:
   description:
     - "Everything that is wrong. Empty when all is well."
     - C(code) is a word for programs that stays whatever the words around it.
-    - C(subject) is the option or node, or nothing where the text says it. C(what) is wrong, C(step) comes next, and C(text) is all of that.
+    - C(subject) is the option or node, or nothing where the text says it. C(what) is wrong, C(step) comes next, and
+      C(text) is all of that.
   returned: success
   type: list
   elements: dict
