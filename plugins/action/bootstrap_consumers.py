@@ -37,7 +37,7 @@ class ActionModule(ControllerAction):
         declared = [known.name for known in declared_fields(plain(given.get("fields")))]
         if field not in declared:
             raise BootstrapError(
-                f"field: {field} is no field of the bundle, which has {', '.join(declared)}. Correct the name, or "
+                f"field: {field} is not a field of the bundle, which has {', '.join(declared)}. Correct the name, or "
                 "declare it in tazlab_fields."
             )
         marker = f"the value of {field}"

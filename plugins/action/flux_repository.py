@@ -102,6 +102,6 @@ def _download(url: str, deadline: Deadline) -> bytes:
         raise BootstrapError(f"components: {url} cannot be reached.") from None
     if len(content) > MOST_BYTES:
         raise BootstrapError(
-            f"components: {url} is larger than {MOST_BYTES // 2**20} MiB, so it is no file of components."
+            f"components: {url} is larger than {MOST_BYTES // 2**20} MiB, so it is not a file of components."
         )
     return content

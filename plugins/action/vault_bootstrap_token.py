@@ -158,7 +158,7 @@ class ActionModule(OperatorAction):
         for known in declared_fields(params["fields"]):
             if known.name == params["field"]:
                 return known
-        raise BootstrapError(f"field: {params['field']} is no field of the bundle. Declare it in fields.")
+        raise BootstrapError(f"field: {params['field']} is not a field of the bundle. Declare it in fields.")
 
     def _store(self, params: dict[str, t.Any], vault: VaultAdmin) -> Store:
         if params["field"]:

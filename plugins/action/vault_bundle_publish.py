@@ -145,7 +145,7 @@ class ActionModule(OperatorAction):
             gone = provider.missing_anchor()
             if gone and not resolution.found:
                 raise BootstrapError(
-                    f"anchor: {gone} is no directory that can be read, so there is nothing to publish."
+                    f"anchor: {gone} is not a directory that can be read, so there is nothing to publish."
                 )
         refuse_invalid(resolution.invalid)
         for warning in resolution.warnings:

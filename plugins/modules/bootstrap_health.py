@@ -24,7 +24,7 @@ description:
   - Fails when the cluster could not be reborn from one of the two sources, or not from Vault in seven days, since it
     will have deleted the bundle by then; when Vault refuses the bootstrap token or the ESO reader's token; when one of
     the two dies within seven days, renewed or not; when one is a root token, or the bootstrap token may do more than
-    read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported and is no failure.
+    read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported, and does not fail.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.vault.connection
@@ -132,7 +132,7 @@ health:
           type: str
         state:
           description:
-            - V(alive) or V(unknown), which are no failure.
+            - V(alive) or V(unknown), which are not failures.
             - V(dead), V(dying), V(too wide) or V(not renewed), with which the task fails.
           type: str
         text:

@@ -73,7 +73,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The summary is shown
+- name: Show the summary
   tazlab.bootstrap.bootstrap_report:
     cluster: home
     vms: "{{ proxmox_vms_result }}"

@@ -56,7 +56,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: No other run is at work on the cluster
+- name: Take the lock on the cluster
   tazlab.bootstrap.cluster_lock:
     cluster: home
     state_dir: ~/.config/tazlab/home
@@ -65,7 +65,7 @@ EXAMPLES = r"""
   ansible.builtin.import_role:
     name: tazlab.bootstrap.talos_cluster
 
-- name: Other runs may work on the cluster
+- name: Release the lock on the cluster
   tazlab.bootstrap.cluster_lock:
     cluster: home
     state_dir: ~/.config/tazlab/home

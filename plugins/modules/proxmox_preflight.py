@@ -49,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: It is known what would keep the VMs from being made
+- name: Find what would keep the VMs from being made
   tazlab.bootstrap.proxmox_preflight:
     url: https://pve.example.net:8006
     token_id: "{{ proxmox_token_id }}"

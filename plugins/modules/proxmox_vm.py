@@ -27,7 +27,7 @@ description:
     step; a task on its node that names no VM, such as a backup of several, may be what holds it. A token without
     C(Sys.Audit) on the node does not see the tasks of others; then O(task_timeout) is waited.
   - What a run that was killed left half made is completed by the next. Until the last step of the making the VM's notes
-    say so; a setting that an owner changes is no sign of it. Its disk only grows. No VM is deleted to be made anew.
+    say so; a setting that an owner changes is not a sign of it. Its disk only grows. No VM is deleted to be made anew.
   - Result and arguments are hidden, as the token is among them; C(--diff) shows the differences all the same.
 extends_documentation_fragment:
   - tazlab.bootstrap.proxmox

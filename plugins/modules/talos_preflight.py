@@ -45,7 +45,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: It is known what would keep Talos from coming up
+- name: Find what would keep Talos from coming up
   tazlab.bootstrap.talos_preflight:
     cluster: home
     nodes: "{{ groups | tazlab.bootstrap.machines(hostvars, patches=true) }}"

@@ -76,7 +76,7 @@ options:
   update_policies:
     description:
       - Replace a policy that is there with other rules, so that its rules are exactly those given. It may have been
-        widened on purpose, or be another cluster's. Comments and spacing are no difference.
+        widened on purpose, or be another cluster's. Comments and spacing do not count.
     type: bool
     default: false
   update_token_roles:

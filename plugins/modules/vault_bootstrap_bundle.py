@@ -33,7 +33,7 @@ attributes:
     description: Nothing is compared; a secret has no place in a diff.
     support: N/A
   idempotent:
-    description: Reads only. A renewal of the token is no change.
+    description: Reads only. A renewal of the token is not a change.
     support: full
 options:
   on_unavailable:

@@ -358,7 +358,7 @@ def test_components_come_from_a_file_where_the_repository_has_none(
 ) -> None:
     components = tmp_path / "components.yaml"
     components.write_text(gitops.repository(lab.git.url)[f"{gitops.PATH}/flux-system/gotk-components.yaml"])
-    # Following this branch for real would have Flux take away its own components, which are no part of it.
+    # Following this branch for real would have Flux take away its own components, which are not part of it.
     run = flux(
         "--check",
         flux_bootstrap_branch="bare",

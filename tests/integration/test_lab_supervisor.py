@@ -134,7 +134,7 @@ def test_a_directory_that_holds_something_else_is_not_touched(tmp_path: Path) ->
     (tmp_path / "precious").write_text("mine\n")
     with pytest.raises(LabError, match="not empty"):
         Lab(tmp_path)
-    with pytest.raises(LabError, match="is no lab's directory"):
+    with pytest.raises(LabError, match="is not a lab's directory"):
         Background(tmp_path).start(lambda _: None)
     refused = lab_command(tmp_path, "down")
     assert refused.returncode == 1

@@ -81,7 +81,7 @@ class Desk:
         cwd: Path | None = None,
         limit: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it. With C(limit), no file may grow beyond so many bytes: a full disk, for whoever is no superuser."""
+        """Run it. With C(limit), no file may grow beyond so many bytes: a full disk, for whoever is not a superuser."""
 
         def limited() -> None:
             if limit is not None:
@@ -349,7 +349,7 @@ def _waits(group: int) -> bool:
 
 @each(list(TARGETS))
 def test_a_full_disk_damages_nothing(desk: Desk, name: str, kept: Kept) -> None:
-    """Whatever does not fit is no reason to keep the half of it, though the client itself does not notice."""
+    """Whatever does not fit is no reason to keep half of it, though the client itself does not notice."""
     for shell in LIMITED:
         done = desk.paste(trusting(desk, name), shell=shell, limit=5)
         assert done.returncode != 0, shell

@@ -174,7 +174,7 @@ def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: TalosWorld
         ("machine: [CANARY\n", "is not YAML (line 2)"),
         ("@CANARY", "begins with @"),
         ([{"op": "add", "path": "/machine/type", "value": "CANARY"}], "is a JSON patch"),
-        ("CANARY", "is no part of a machine configuration"),
+        ("CANARY", "is not part of a machine configuration"),
         ({"machine": {"network": {"hostname": "CANARY"}}}, "it sets machine.network.hostname"),
         ({"cluster": {"network": {"cni": {"name": "CANARY"}}}}, "must be flannel, custom or none"),
         ({"apiVersion": "v1alpha1", "kind": "CANARY"}, "kind or apiVersion is unknown"),

@@ -308,7 +308,7 @@ def test_a_value_in_vault_that_is_not_valid_is_repaired_and_never_taken(site: Si
     before = site.fingerprint()
     run = ok(site.run("publish.yml", "--tags", "publish"), changed=1)
     assert run.output.count("changed  from file") == 3
-    assert run.output.count("(Vault's own value is not valid, and is no loss)") == 3
+    assert run.output.count("(Vault's own value is not valid, and nothing is lost with it)") == 3
     assert site.stored()[1].items() >= site.values.items()
     # A rotated value that such a write hides is not lost for it.
     version = rotated(site)

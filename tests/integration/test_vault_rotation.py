@@ -144,7 +144,7 @@ def test_a_field_is_rotated_to_the_end_when_no_bootstrap_token_works(site: Site)
 def test_an_unknown_field_is_refused_before_its_value_is_asked_for(site: Site) -> None:
     run = site.run("rotate.yml", tazlab_rotate="GITHUB_TOKN")
     assert run.returncode != 0
-    assert "GITHUB_TOKN is no field of the bundle" in run.output
+    assert "GITHUB_TOKN is not a field of the bundle" in run.output
     assert "typed in" not in run.output
 
 

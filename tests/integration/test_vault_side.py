@@ -259,7 +259,7 @@ def test_the_mount_is_made_when_missing_and_never_migrated(site: Site) -> None:
     run = site.run("publish.yml")
     assert "never migrated" in run.output
     run = site.run("publish.yml", "--tags", "publish")
-    assert "is no secret of KV version 2" in run.output
+    assert "is not a secret of KV version 2" in run.output
     assert client.read(f"secret/data/{BUNDLE}") is None
     assert client.sys.list_mounted_secrets_engines()["data"]["secret/"]["options"] == {"version": "1"}
 

@@ -350,7 +350,7 @@ class Background:
         """Remove what a lab that was killed left behind. Only what a lab made: its log stands there."""
         if self.directory.exists():
             if not self._log.exists() and any(self.directory.iterdir()):
-                raise LabError(f"{self.directory} is no lab's directory. Choose another one with TAZLAB_LAB")
+                raise LabError(f"{self.directory} is not a lab's directory. Choose another one with TAZLAB_LAB")
             shutil.rmtree(self.directory)
 
 

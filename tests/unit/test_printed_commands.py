@@ -117,7 +117,7 @@ PROGRAMS = re.split(
 CALL = re.compile(rf"(?<![\w/.$@-])({'|'.join(map(re.escape, sorted(PROGRAMS, key=len, reverse=True)))}) +(\S+)")
 # A word that follows a program's name in a sentence.
 PROSE = re.compile(
-    "and|at|begins|bootstrap|failed|for|gave|has|in|instead|is|makes|nor|of|on|or|refuses|repository|that|the|which|where|"
+    "and|at|begins|bootstrap|can|failed|for|gave|has|in|instead|is|makes|nor|of|on|or|refuses|repository|that|the|which|where|"
     "printed|exact_data|objects|needed|password|tags|tazlab.bootstrap|with"
 )
 

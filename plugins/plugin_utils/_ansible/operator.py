@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 _Result = t.TypeVar("_Result")
-BOOTSTRAP_TOKEN: t.Final = "BOOTSTRAP_TOKEN"  # noqa: S105  # what {name} of a provider stands for: it is no field
+BOOTSTRAP_TOKEN: t.Final = "BOOTSTRAP_TOKEN"  # noqa: S105  # what {name} of a provider stands for: it is not a field
 
 
 class OperatorAction(SecretAction):

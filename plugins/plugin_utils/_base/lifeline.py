@@ -5,8 +5,8 @@
 
 Each task on each host is a process that ansible-playbook forks, with a session of its own. When ansible-playbook is
 killed, nobody ends it: it would go on changing things for minutes. So a thread waits for that. Linux' PR_SET_PDEATHSIG
-is no way: other systems lack it, it follows a thread of the parent's instead of the parent, and children would need it
-set between fork and exec, where a process that has threads must run no Python.
+does not serve: other systems lack it, it follows a thread of the parent's instead of the parent, and children would
+need it set between fork and exec, where a process that has threads must run no Python.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _guarded = 0  # the process that the thread guards: a fork inherits the variable
 
 
 def end_with_run() -> None:
-    """From now on this process ends when its run does. Nothing happens where it is no run's child."""
+    """From now on this process ends when its run does. Nothing happens where it is not a run's child."""
     global _guarded
     run = multiprocessing.parent_process()
     if run is None or run.pid is None or _guarded == os.getpid():

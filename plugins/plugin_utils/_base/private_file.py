@@ -103,7 +103,7 @@ def _told(path: Path) -> Iterator[None]:
         errno.EACCES: "permission denied",
         errno.EPERM: "permission denied",
         errno.EROFS: "its file system is read-only",
-        errno.ENOTDIR: "a part of its path is no directory",
+        errno.ENOTDIR: "a part of its path is not a directory",
         errno.EISDIR: "a directory is there",
         errno.EFBIG: "the limit of a file's size is reached",
     }

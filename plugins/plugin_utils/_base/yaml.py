@@ -33,7 +33,7 @@ def mapping(content: bytes) -> dict[str, t.Any]:
     """The one mapping that a YAML text holds."""
     found = documents(content)
     if len(found) != 1 or not isinstance(found[0], dict):
-        raise NotYaml("it is no mapping")
+        raise NotYaml("it is not a mapping")
     return found[0]
 
 

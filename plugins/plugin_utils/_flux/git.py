@@ -63,7 +63,7 @@ class Remote:
                 f"Git repository {self.url}: over http:// everybody on the way reads the token. Use https://."
             )
         if not BRANCH.fullmatch(self.branch):
-            raise BootstrapError(f"Git repository {self.url}: {self.branch!r} is no name of a branch.")
+            raise BootstrapError(f"Git repository {self.url}: {self.branch!r} is not a valid branch name.")
         if any(character in self.username + self.password for character in "\r\n\0"):
             raise BootstrapError(
                 f"Git repository {self.url}: user name or token holds a line break. Store the token as one line."

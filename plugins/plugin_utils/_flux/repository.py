@@ -29,7 +29,7 @@ PLAIN = frozenset({"apiVersion", "kind", "metadata", "resources"})
 BUILDERS = (("kubectl", "kustomize"), ("kustomize", "build"))
 BUILD_SECONDS = 60.0
 
-# The groups of what Flux follows. An object of these is no component.
+# The groups of what Flux follows. An object of these is not a component.
 SYNC_GROUPS = ("source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
 FIRST_KINDS = frozenset({"Namespace", "CustomResourceDefinition"})
 
@@ -213,7 +213,7 @@ def _documents(checkout: Checkout, system: str) -> list[Document]:
     loaded = _load(checkout.read(f"{system}/{files[0]}"), f"{system}/{files[0]}")
     kustomization = loaded[0] if loaded else None
     if not isinstance(kustomization, dict):
-        raise BootstrapError(f"{system}/{files[0]} of the repository is no kustomization.")
+        raise BootstrapError(f"{system}/{files[0]} of the repository is not a kustomization.")
     resources = [str(each) for each in kustomization.get("resources") or []]
     paths = [posixpath.normpath(posixpath.join(system, each)) for each in resources]
     tree = set(checkout.folder(system))
@@ -263,7 +263,9 @@ def parse(content: bytes, name: str) -> list[Document]:
             or not all(isinstance(each.get(key), str) for key in ("apiVersion", "kind"))
             or not (isinstance(each.get("metadata"), Mapping) and each["metadata"].get("name"))
         ):
-            raise BootstrapError(f"{name}: a document is no Kubernetes object: it lacks apiVersion, kind or a name.")
+            raise BootstrapError(
+                f"{name}: a document is not at a Kubernetes object: it lacks apiVersion, kind or a name."
+            )
         if "sops" not in each:
             documents.append(each)
     return documents
@@ -273,4 +275,4 @@ def _load(content: bytes, name: str) -> list[t.Any]:
     try:
         return _yaml.documents(content)
     except _yaml.NotYaml as error:
-        raise BootstrapError(f"{name}: is no YAML ({error}).") from None
+        raise BootstrapError(f"{name}: is not YAML ({error}).") from None

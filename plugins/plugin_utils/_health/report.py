@@ -92,7 +92,7 @@ class TokenState:
 
     @property
     def failing(self) -> bool:
-        """Somebody has to do something, or the token is no good one day soon. What cannot be told is no failure."""
+        """Somebody has to act, or the token will soon be of no use. What cannot be told is not a failure."""
         return self.state not in (ALIVE, UNKNOWN)
 
     @property

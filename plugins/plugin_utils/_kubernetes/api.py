@@ -134,7 +134,7 @@ class Api:
             }
         except Exception:  # noqa: BLE001 - its text quotes the file, which holds keys
             raise BootstrapError(
-                f"kubeconfig {self._kubeconfig} cannot be used: it is no kubeconfig, or its current context is "
+                f"kubeconfig {self._kubeconfig} cannot be used: it is not a kubeconfig, or its current context is "
                 f"incomplete. Look at it with: kubectl --kubeconfig {shlex.quote(str(self._kubeconfig))} config view"
             ) from None
         finally:

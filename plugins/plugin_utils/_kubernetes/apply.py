@@ -66,12 +66,12 @@ class Applied:
 
 
 def check(definitions: Sequence[Mapping[str, t.Any]]) -> None:
-    """Raise for what is no object, before anything is sent."""
+    """Raise for what is not an object, before anything is sent."""
     for number, each in enumerate(definitions, 1):
         metadata = each.get("metadata")
         if not each.get("apiVersion") or not each.get("kind") or not isinstance(metadata, Mapping):
             raise BootstrapError(
-                f"objects: number {number} is no Kubernetes object: it lacks apiVersion, kind or metadata."
+                f"objects: number {number} is not a Kubernetes object: it lacks apiVersion, kind or metadata."
             )
         if not metadata.get("name"):
             raise BootstrapError(f"objects: number {number}, a {each['kind']}, has no name in its metadata.")

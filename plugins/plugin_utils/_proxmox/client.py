@@ -249,13 +249,13 @@ class ProxmoxClient:
         except ResourceException as error:
             raise self._refused(request, error.status_code, str(error.content or ""), error.errors) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # An answer that is no JSON of the API's form; requests' own errors about input are ValueErrors, too.
+            # An answer that is not JSON of the API's form; requests' own errors about input are ValueErrors, too.
             raise self._failed(request, _failure(cause_of(error), _STRANGER)) from None
         except OSError as error:  # requests' exceptions are OSErrors
             raise self._failed(request, _failure(cause_of(error))) from None
         if isinstance(answer, dict) and isinstance(
             answer.get("errors"), bytes
-        ):  # how proxmoxer hands out what is no JSON
+        ):  # how proxmoxer hands out what is not JSON
             raise self._failed(request, _STRANGER)
         return answer
 

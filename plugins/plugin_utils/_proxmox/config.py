@@ -47,7 +47,7 @@ _DEFAULTS = {
 
 
 # What the notes of a VM say from the creating request until the making has ended: nobody else writes that. Its settings
-# are no such sign, as an owner may change each of them.
+# are not such signs, as an owner may change each of them.
 UNFINISHED: t.Final = " (its making has not ended yet)"
 
 

@@ -37,7 +37,7 @@ class Upid:
 
     @classmethod
     def parse(cls, text: t.Any) -> Upid | None:
-        """Read C(UPID:node:pid:pstart:starttime:type:id:user:), or return None where an answer is no task's id."""
+        """Read C(UPID:node:pid:pstart:starttime:type:id:user:), or return None where an answer is not a task's id."""
         parts = text.split(":") if isinstance(text, str) else []
         if len(parts) != 9 or parts[0] != "UPID" or not parts[1]:
             return None

@@ -112,7 +112,7 @@ def _declared(name: str, options: t.Any) -> Field:
     if not _NAME.fullmatch(name):
         raise BootstrapError(f"{where}: a field's name is made of letters, digits, '_', '.' and '-'.")
     if not isinstance(options, Mapping):
-        raise BootstrapError(f"{where}: is no dictionary. Write the field's options below its name, or nothing.")
+        raise BootstrapError(f"{where}: is not a dictionary. Write the field's options below its name, or nothing.")
     unknown = sorted(str(key) for key in options if key not in _KEYS)
     if unknown:
         raise BootstrapError(f"{where}: unknown option {', '.join(unknown)}. Known are {', '.join(sorted(_KEYS))}.")
@@ -140,7 +140,7 @@ def _pattern(where: str, value: t.Any) -> str:
     try:
         re.compile(str(value))
     except (re.error, OverflowError, RecursionError):
-        raise BootstrapError(f"{where}: is no regular expression that Python understands.") from None
+        raise BootstrapError(f"{where}: is not a regular expression that Python understands.") from None
     return str(value)
 
 
@@ -179,7 +179,7 @@ def compile_expression(where: str, expression: str) -> t.Any:
     try:
         return jmespath.compile(expression)
     except (jmespath.exceptions.JMESPathError, ValueError):
-        raise BootstrapError(f"{where}: is no JMESPath expression.") from None
+        raise BootstrapError(f"{where}: is not a JMESPath expression.") from None
 
 
 _READERS: t.Final[dict[str, t.Callable[[str, t.Any], t.Any]]] = {

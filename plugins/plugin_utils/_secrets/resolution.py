@@ -96,7 +96,7 @@ class Resolution:
 
 
 def accept(fields: Iterable[Field], raw: Mapping[str, t.Any], provenance: Mapping[str, Provenance]) -> Resolution:
-    """Clean what is known already. A blank value is missing; one that is no text, or not of its kind, is invalid.
+    """Clean what is known already. A blank value is missing; one that is not text, or not of its kind, is invalid.
 
     An C(InvalidValue) in a value's place says why it cannot be had.
     """

@@ -113,7 +113,7 @@ def _boot() -> str:
     """The kernel's present life and the space of its process numbers; empty where the system does not tell."""
     life = _read(Path("/proc/sys/kernel/random/boot_id"))
     try:
-        return f"{life} {os.readlink('/proc/self/ns/pid')}" if life else ""  # noqa: PTH115  # it is no path
+        return f"{life} {os.readlink('/proc/self/ns/pid')}" if life else ""  # noqa: PTH115  # it is not a path
     except OSError:
         return life
 

@@ -201,7 +201,7 @@ def patch_problem(content: bytes) -> str | None:
             "documents, as it is since 1.12. Write it as a strategic merge patch: the part of it that is to change."
         )
     if not all(isinstance(document, dict) for document in found if document is not None):
-        return "is no part of a machine configuration. It must be a mapping, e.g. machine: ...."
+        return "is not part of a machine configuration. It must be a mapping, e.g. machine: ...."
     return None
 
 

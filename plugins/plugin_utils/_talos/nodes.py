@@ -348,7 +348,7 @@ def wait_for_maintenance(nodes: Nodes, wanted: Sequence[Node], deadline: Deadlin
 
 
 def _passed(error: TalosctlError) -> Failure:
-    """The failure of a look at a node. What is not the node's doing is no answer, but an error."""
+    """The failure of a look at a node. What is not the node's doing is an error, not an answer."""
     if error.failure in (Failure.MISSING, Failure.DENIED):
         raise error
     return error.failure

@@ -44,8 +44,8 @@ def read(content: bytes, path: Path) -> dict[str, t.Any]:
             base64.b64decode(part, validate=True)
     except (NotYaml, KeyError, TypeError, ValueError):
         raise BootstrapError(
-            f"{path} is not whole: it is no output of talosctl gen secrets. It holds the cluster's identity and is "
-            "never made anew; restore it from your backup."
+            f"{path} is not whole: it is not the output of talosctl gen secrets. It holds the cluster's identity and "
+            "is never made anew; restore it from your backup."
         ) from None
     return secrets
 

@@ -78,8 +78,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "wrong, or nothing was written there yet, or that version never existed, or the mount is KV version 1, not 2.",
     "no_mount": "Vault at {address} has nothing mounted at {mount}{namespace} (HTTP 404). Correct mount_point or "
     "namespace.",
-    "not_kv2": "What Vault at {address} has at {secret_path}{namespace} is no secret of KV version 2. Is the mount KV "
-    "version 1?",
+    "not_kv2": "What Vault at {address} has at {secret_path}{namespace} is not a secret of KV version 2. Is the mount "
+    "KV version 1?",
     "deleted": "Version {version} of {secret_path} was deleted in Vault on {when}. Name an older version, or undelete "
     "it with a token that may: {undelete}",
     "destroyed": "Version {version} of {secret_path} is destroyed in Vault: its data is gone. Write it anew, or name "
@@ -145,7 +145,7 @@ _STATUS: t.Final[dict[int, str]] = {
 
 
 def answer_failure(status: int, headers: Mapping[str, str], body: bytes) -> VaultFailure | None:
-    """What an answer means that is no success. Only JSON as Vault writes it is believed to be Vault's."""
+    """What an answer means that is not a success. Only JSON as Vault writes it is believed to be Vault's."""
     if 300 <= status < 400:
         return VaultFailure("redirected", answered=True, status=status)
     if status == 400 and b"HTTP request to an HTTPS server" in body[:200]:

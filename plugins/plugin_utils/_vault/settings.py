@@ -182,7 +182,7 @@ _BASE64: t.Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")  # a key may hold a s
 
 
 def named(option: str, path: str, home: Path) -> str:
-    """An option and its path, for messages. What is no path may be a secret in the wrong place, and is not quoted."""
+    """An option and its path, for messages. What is not a path may be a misplaced secret, and is not quoted."""
     full = expand(path, home)
     in_directory = full.parent.is_dir() and full.parent != full.parent.parent
     looks = "/" in path and (in_directory or not _BASE64.fullmatch(path))
@@ -214,7 +214,7 @@ def _checked_url(name: str, text: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise BootstrapError(f"{name}: is no address of a Vault server, like https://vault.example.ts.net:8200.")
+        raise BootstrapError(f"{name}: is not an address of a Vault server, like https://vault.example.ts.net:8200.")
     if parts.username is not None or parts.password is not None:
         raise BootstrapError(f"{name}: holds a user or password. Vault takes a token: give it as token or token_file.")
     if parts.path.startswith("/v1"):
@@ -235,7 +235,7 @@ def _is_loopback(parts: SplitResult) -> bool:
 def _path(name: str, value: t.Any) -> str:
     text = str(value).strip("/")
     if not re.fullmatch(r"[^\x00-\x1f\x7f?#%\\]+", text) or any(part in ("", ".", "..") for part in text.split("/")):
-        raise BootstrapError(f"{name}: is no path in Vault, like {DEFAULT_PATH}.")
+        raise BootstrapError(f"{name}: is not a path in Vault, like {DEFAULT_PATH}.")
     return text
 
 
@@ -250,7 +250,7 @@ def _version(value: t.Any) -> int | None:
 def _namespace(value: t.Any) -> str | None:
     text = str(value or "").strip()
     if text and not re.fullmatch(r"[!-~]+", text):
-        raise BootstrapError("namespace: is no name of a namespace in Vault, like admin/home.")
+        raise BootstrapError("namespace: is not a valid name of a namespace in Vault, like admin/home.")
     return text or None
 
 

@@ -24,7 +24,7 @@ ATTEMPTS: t.Final = 2
 LOOKED_AT: t.Final = 20
 # What makes a new version. The other states are equal, kept (Vault's value stays), missing and absent.
 CHANGES: t.Final = frozenset({"new", "changed", "removed"})
-INVALID: t.Final = "Vault's own value is not valid, and is no loss"
+INVALID: t.Final = "Vault's own value is not valid, and nothing is lost with it"
 # Why a version has no data: it can be undeleted, or it cannot.
 DELETED: t.Final = "deleted"
 DESTROYED: t.Final = "destroyed"

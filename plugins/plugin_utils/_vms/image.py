@@ -29,12 +29,12 @@ class Image:
     def read(cls, schematic: str, version: str, factory_url: str) -> Image:
         image = cls(schematic.strip(), f"v{version.strip().removeprefix('v')}", factory_url.strip().rstrip("/"))
         if not SCHEMATIC.fullmatch(image.schematic):
-            raise BootstrapError("schematic: it is no id of the Image Factory, which has 64 hexadecimal digits.")
+            raise BootstrapError("schematic: it is not an id of the Image Factory, which has 64 hexadecimal digits.")
         if not VERSION.fullmatch(image.version):
-            raise BootstrapError(f"version: {version!r} is no version of Talos such as v1.12.6.")
+            raise BootstrapError(f"version: {version!r} is not a version of Talos such as v1.12.6.")
         if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", image.factory_url):
             raise BootstrapError(
-                "factory_url: it is no address such as https://factory.talos.dev (without user or query)."
+                "factory_url: it is not an address such as https://factory.talos.dev (without user or query)."
             )
         return image
 

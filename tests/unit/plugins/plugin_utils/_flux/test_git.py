@@ -24,9 +24,9 @@ URL = "https://git.example.net/you/cluster"
         (Remote("file:///etc", "main"), "must begin with https://"),
         (Remote("https://me:canary@git.example.net/x", "main"), "https://git.example.net/x: its address holds a login"),
         (Remote("http://git.example.net/x", "main", password="canary"), "everybody on the way reads the token"),
-        (Remote(URL, "--upload-pack=x"), "is no name of a branch"),
-        (Remote(URL, "a..b"), "is no name of a branch"),
-        (Remote(URL, ""), "is no name of a branch"),
+        (Remote(URL, "--upload-pack=x"), "is not a valid branch name"),
+        (Remote(URL, "a..b"), "is not a valid branch name"),
+        (Remote(URL, ""), "is not a valid branch name"),
         (Remote(URL, "main", password="canary\nhost=evil"), "holds a line break"),
     ],
 )

@@ -149,9 +149,9 @@ def test_what_sops_encrypted_is_left_to_flux() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("a: [canary", "x.yaml: is no YAML"),
-        ("canary", "x.yaml: a document is no Kubernetes object"),
-        ("kind: It\nmetadata: {name: canary}", "x.yaml: a document is no Kubernetes object"),
+        ("a: [canary", "x.yaml: is not YAML"),
+        ("canary", "x.yaml: a document is not at a Kubernetes object"),
+        ("kind: It\nmetadata: {name: canary}", "x.yaml: a document is not at a Kubernetes object"),
     ],
 )
 def test_what_is_no_object_is_named_by_its_file(content: str, words: str) -> None:

@@ -57,7 +57,7 @@ def every(tool: Tool, keeper: Keeper) -> list[str]:
 @pytest.mark.parametrize("keeper", KEEPERS)
 @pytest.mark.parametrize("shell", list(filter(None, map(shutil.which, ("dash", "bash", "zsh", "mksh")))))
 def test_every_word_is_quoted(tmp_path: Path, shell: str, keeper: Keeper) -> None:
-    """Where the client prints what it was told: what is no word of its own would be run, or split."""
+    """Where the client prints what it was told: what is not a word of its own would be run, or split."""
     (tmp_path / "bao").write_text('#!/bin/sh\nprintf "[%s]\\n" "$@" >&2\nexit 3\n')
     (tmp_path / "bao").chmod(0o755)
     for command in every(Tool("bao"), keeper):
