@@ -46,16 +46,30 @@ options:
         nobody else is asked.
       - >-
         The default is C([{type: env}, {type: file}]).
-      - >-
-        C({type: env}) asks the environment. A variable holds the value, or the path of a file that holds it, which
-        begins with C(/) or C(~).
-      - >-
-        C({type: file, directory: ...}) reads the files of a directory, by default O(anchor).
-      - >-
-        C({type: command, argv: [...], timeout: 60}) runs a program, for instance a password store's, and reads what it
-        prints. C({name}) in a word stands for the field's name, C({file}) for that name in kebab-case. There is no
-        shell, and a status other than 0 means that the program has no such value. It is asked only for what nobody else
-        had.
     type: list
     elements: dict
+    suboptions:
+      type:
+        description:
+          - V(env) asks the environment. A variable holds the value, or the path of a file that holds it, which begins
+            with C(/) or C(~).
+          - V(file) reads the files of a directory.
+          - V(command) runs a program, for instance a password store's, and reads what it prints. There is no shell, and
+            a status other than 0 means that the program has no such value. It is asked only for what nobody else had.
+        type: str
+        required: true
+        choices: [env, file, command]
+      directory:
+        description: The directory of V(file), by default O(anchor).
+        type: str
+      argv:
+        description:
+          - The program of V(command) and its words.
+          - >-
+            C({name}) in a word stands for the field's name, C({file}) for that name in kebab-case.
+        type: list
+        elements: str
+      timeout:
+        description: For how many seconds the program of V(command) may run, by default 60.
+        type: float
 """

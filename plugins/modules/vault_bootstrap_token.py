@@ -25,6 +25,7 @@ description:
   - The token's value is never part of the result.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
+  - tazlab.bootstrap.bundle.providers
   - tazlab.bootstrap.vault_operator
   - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.attributes

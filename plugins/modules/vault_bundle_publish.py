@@ -31,6 +31,7 @@ description:
   - Shows for each field whether it is new, changed, equal or kept. Values are never shown.
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
+  - tazlab.bootstrap.bundle.providers
   - tazlab.bootstrap.vault_operator
   - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.attributes

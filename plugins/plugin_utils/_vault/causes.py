@@ -97,11 +97,22 @@ MESSAGES: t.Final[dict[str, str]] = {
 }
 
 
-def explain(reason: str, settings: VaultSettings, **details: t.Any) -> str:
-    """The message for a reason: what was tried, what came back, and the next step."""
+# For who changes something: {what} is what was asked, such as C(write secret/data/...). Other reasons are said alike.
+CHANGING: t.Final[dict[str, str]] = {
+    "forbidden": "Vault at {address} does not allow to {what} (HTTP 403). Either the token ({token}) is wrong, expired "
+    "or revoked, or its policies lack that.",
+    "rejected": "Vault at {address} does not accept the request to {what} (HTTP {status}). Its log says why.",
+    "timeout": "{address} gave no answer in time. Is Vault overloaded, or does a firewall stand between?",
+}
+
+
+def explain(reason: str, settings: VaultSettings, *, what: str = "", **details: t.Any) -> str:
+    """The message for a reason: what was tried, what came back, and the next step. C(what) was asked, to change it."""
     host = settings.host
-    return MESSAGES[reason].format_map(
+    message = CHANGING.get(reason) if what else None
+    return (message or MESSAGES[reason]).format_map(
         {
+            "what": what,
             "address": settings.address,
             "host": host,
             "tailnet": " Is this machine on the tailnet (tailscale status)?" if host.endswith(".ts.net") else "",

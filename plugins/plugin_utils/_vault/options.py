@@ -30,7 +30,16 @@ BUNDLE_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
 }
 
 PROVIDERS_OPTION: t.Final[dict[str, dict[str, t.Any]]] = {
-    "providers": {"type": "list", "elements": "dict"},
+    "providers": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "type": {"type": "str", "required": True, "choices": ["env", "file", "command"]},
+            "directory": {"type": "str"},
+            "argv": {"type": "list", "elements": "str"},
+            "timeout": {"type": "float"},
+        },
+    },
 }
 
 ON_UNAVAILABLE: t.Final = ["fail", "empty"]

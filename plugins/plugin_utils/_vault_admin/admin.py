@@ -105,24 +105,8 @@ class VaultAdmin:
 
     def error(self, failure: VaultFailure, doing: str, what: str, unknown_end: str = "") -> BootstrapError:
         """What kept us from doing something, and the next step."""
-        settings = self.settings
-        reason = failure.reason
-        if reason == "unavailable":
-            reason = self._connection.why_unavailable()
-        if reason == "forbidden":
-            text = (
-                f"Vault at {settings.address} does not allow to {what} (HTTP 403). Either the token "
-                f"({settings.token_source}) is wrong, expired or revoked, or its policies lack that."
-            )
-        elif reason == "rejected":
-            text = (
-                f"Vault at {settings.address} does not accept the request to {what} (HTTP {failure.status}). Its log "
-                "says why."
-            )
-        elif reason == "timeout":
-            text = f"{settings.address} gave no answer in time. Is Vault overloaded, or does a firewall stand between?"
-        else:
-            text = explain(reason, settings, status=failure.status)
+        reason = self._connection.why_unavailable() if failure.reason == "unavailable" else failure.reason
+        text = explain(reason, self.settings, status=failure.status, what=what)
         note = unknown_end if reason in _UNKNOWN_END else ""
         return BootstrapError(f"{doing}: {text}{note}", code=reason, status=failure.status)
 
