@@ -108,14 +108,7 @@ def deliver(
     """See to it that the store holds a token as asked for; with C(rotate) a new one, and the old one ends."""
     leftover = _leftover(store)
     current = store.read()
-    facts, unfit = None, []
-    try:
-        facts = find(vault, current, store.place) if current else None
-        unfit = facts.unfit(spec) if facts else []
-    except CannotTell as doubt:
-        progress(str(doubt))
-        if current and reads_bundle(vault, current, store.place, spec.proof):
-            unfit = ["it may not look itself up"]
+    facts, unfit = _found(vault, store, spec, current, progress)
     fit = facts is not None and not unfit
     if leftover and fit and isinstance(store, FileStore):
         if check_mode:
@@ -149,6 +142,21 @@ def deliver(
     if isinstance(store, FileStore) and replaced:
         result.lines.append(_end(vault, store, spec, replaced)[0])
     return result
+
+
+def _found(
+    vault: VaultAdmin, store: Store, spec: TokenSpec, current: str | None, progress: Callable[[str], None]
+) -> tuple[TokenFacts | None, list[str]]:
+    """What Vault says of the token that the store holds, and what of it is not as asked for."""
+    if not current:
+        return None, []
+    try:
+        facts = find(vault, current, store.place)
+    except CannotTell as doubt:
+        progress(str(doubt))
+        lives = reads_bundle(vault, current, store.place, spec.proof)
+        return None, ["it may not look itself up"] if lives else []
+    return facts, facts.unfit(spec) if facts else []
 
 
 def _kept(
