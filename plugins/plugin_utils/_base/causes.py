@@ -104,7 +104,7 @@ _ERRNOS: t.Final = {
 def cause_of(error: BaseException) -> Cause:
     """The cause that an exception stands for, found in it or in what it wraps."""
     chain = list(_chain(error))
-    for find in (_bound, _tls, _network):
+    for find in (_bound, _tls, _network, _named):  # a name is what a library makes of what happened: asked last
         for link in chain:
             cause = find(link)
             if cause:
@@ -148,4 +148,8 @@ def _network(link: BaseException) -> Cause | None:
         return Cause.TIMEOUT
     if isinstance(link, OSError) and link.errno in _ERRNOS:
         return _ERRNOS[link.errno]
+    return None
+
+
+def _named(link: BaseException) -> Cause | None:
     return _NAMES.get(type(link).__name__)

@@ -31,6 +31,14 @@ def unverified(code: int) -> ssl.SSLCertVerificationError:
     return error
 
 
+def unresolved(code: int) -> BaseException:
+    """As urllib3 and requests tell it."""
+    inner = socket.gaierror(code, "canary")
+    error = urllib3.exceptions.NameResolutionError("vault.example.net", urllib3.HTTPSConnectionPool("x"), inner)  # type: ignore[arg-type]
+    error.__cause__ = inner
+    return requests.ConnectionError(error)
+
+
 def of_tls(reason: str) -> ssl.SSLError:
     error = ssl.SSLError(1, "canary")
     error.reason = reason
@@ -43,6 +51,8 @@ def of_tls(reason: str) -> ssl.SSLError:
         (wrapped(socket.gaierror(socket.EAI_NONAME, "no name")), Cause.UNRESOLVED),
         (wrapped(socket.gaierror(socket.EAI_AGAIN, "later")), Cause.UNRESOLVED_NOW),
         (wrapped(UnicodeError("idna")), Cause.UNRESOLVED),
+        (unresolved(socket.EAI_AGAIN), Cause.UNRESOLVED_NOW),
+        (unresolved(socket.EAI_NONAME), Cause.UNRESOLVED),
         (wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no")), Cause.REFUSED),
         (wrapped(OSError(errno.EHOSTUNREACH, "no")), Cause.NO_ROUTE),
         (wrapped(OSError(errno.ENETUNREACH, "no")), Cause.NO_ROUTE),
