@@ -10,15 +10,13 @@ import typing as t
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODES, node_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import find
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Nodes, survey, survey_until
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
-WHO_IS_SILENT = "it does not answer, so it is not known on which disk Talos is to be installed."
-STEP = "Set install_disk for this host, or switch it on."
+ADVICE = "Until it answers, it is not known on which disk Talos is to be installed, unless install_disk is set for it."
 
 
 class ActionModule(TalosAction):
@@ -35,11 +33,10 @@ class ActionModule(TalosAction):
         if self.check_mode:
             seen = survey(nodes, lacking)
         else:
-            seen = survey_until(nodes, lacking, Deadline(params["timeout"]), self.progress, lambda _node: True)
+            seen = survey_until(nodes, lacking, Deadline(params["timeout"]), self.progress, lambda _node: True, ADVICE)
         disks = find(nodes, seen)
-        silent = [Problem("no_answer", name, WHO_IS_SILENT, STEP) for name in disks.silent]
-        if disks.problems or silent:
-            raise refusal([*disks.problems, *silent])
+        if disks.problems:
+            raise refusal(disks.problems)
         for name, device in disks.found.items():
             self.progress(f"{name}: Talos is installed on {device}")
         return {

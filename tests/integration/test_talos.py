@@ -43,6 +43,31 @@ def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: TalosWorld) -
     assert world.problems() == []
 
 
+def test_a_node_without_a_disk_gets_the_only_one_and_keeps_it_once_it_is_installed(world: TalosWorld) -> None:
+    given = [{**node, "install_disk": ""} for node in world.nodes]
+    found = world.results("talos_disks", nodes=given)["talos_disks"]
+    assert [node["install_disk"] for node in found["nodes"]] == ["/dev/sda", "/dev/sda"]
+    assert found["changed"] is False
+    world.nodes = [{**node, "install_disk": "/dev/nvme0n1"} for node in world.nodes]
+    world.born()
+    found = world.results("talos_disks", nodes=given)["talos_disks"]
+    assert [node["install_disk"] for node in found["nodes"]] == ["/dev/nvme0n1"] * 2
+    assert [node["patches"] for node in found["nodes"]] == [[], []]
+
+
+def test_a_node_that_is_off_gets_no_disk_and_is_named(world: TalosWorld) -> None:
+    world.machines.order("halt", 2)
+    world.options["timeout"] = 3
+    given = [{**node, "install_disk": ""} for node in world.nodes]
+    run = world.run("talos_disks", nodes=given)
+    assert run.returncode != 0
+    assert "Waited 3 s for nodes to answer. worker-1" in run.output
+    assert "unless install_disk is set for it" in run.output
+    check = world.results("talos_disks", nodes=given, arguments=["--check"])["talos_disks"]
+    assert [node["install_disk"] for node in check["nodes"]] == ["/dev/sda", ""]
+    assert world.problems(nodes=given) == []
+
+
 def test_a_run_that_ended_after_the_configuration_is_completed_by_the_next(world: TalosWorld) -> None:
     world.results("talos_secrets", "talos_config")
     # The worker's API waits for a control plane, and here none is up: the worker may not hold up what brings it up.

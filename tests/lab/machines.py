@@ -68,6 +68,7 @@ class Machines:
             schematic=schematic,
             config=config,
             bootstrapped=address in self.bootstraps,
+            disks=["sda"],
         )
         wait_until(lambda: address in self.up, f"{address} answers", 20)
 
@@ -150,6 +151,7 @@ class TalosWorld:
         waiting = {"timeout": self.options.get("timeout", 20), "pending": "{{ pending | default(false) }}"}
         key = {"secretbox_key": "{{ key }}", "anchor": str(self.directory / "anchor")}
         arguments: dict[str, dict[str, Any]] = {
+            "talos_disks": {"nodes": "{{ nodes }}", "state_dir": str(self.state), "timeout": waiting["timeout"]},
             "talos_preflight": {**cluster, **key, **lost, "unmade": "{{ unmade | default([]) }}"},
             "talos_secrets": {**cluster, **key, **waiting},
             "talos_config": {**cluster, **waiting, **lost},

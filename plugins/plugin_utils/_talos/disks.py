@@ -42,11 +42,13 @@ class Disks:
 
     found: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)
 
 
 def find(nodes: Nodes, seen: Mapping[Node, Found]) -> Disks:
-    """The disk of each node: as it was installed, or the only one that a node in maintenance mode reports."""
+    """The disk of each node: as it was installed, or the only one that a node in maintenance mode reports.
+
+    Nodes that do not answer, and foreign ones, are for others to tell.
+    """
     disks = Disks()
     for node, each in seen.items():
         if each.standing is Standing.OURS:
@@ -57,8 +59,6 @@ def find(nodes: Nodes, seen: Mapping[Node, Found]) -> Disks:
                 disks.found[node.name] = candidates[0].device
             else:
                 disks.problems.append(_several(node, candidates))
-        elif each.standing is Standing.SILENT:
-            disks.silent.append(node.name)  # a foreign one is for others to tell
     return disks
 
 
