@@ -21,6 +21,9 @@ KEYS = frozenset({"kind", "namespace", "name", "type", "data", "values", "labels
 # What Kubernetes allows as an object's name and as a key of data.
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 DATA_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
+WRITE_IT: t.Final = (
+    "Write it into the bundle or the recovery anchor; or mark the entry as optional in cluster_seed_objects."
+)
 
 
 @dataclass(frozen=True)
@@ -72,24 +75,11 @@ def seeds(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.Any]) -> 
         if not missing:
             result.objects.append(_object(entry, values))
         elif entry.get("optional"):
-            result.skipped.append(
-                {
-                    "kind": key[0],
-                    "namespace": key[1],
-                    "name": key[2],
-                    "skipped": f"it is optional, and {_and(missing)} {_has(missing)} no value",
-                }
-            )
+            why = f"it is optional, and {_and(missing)} {_has(missing)} no value"
+            result.skipped.append({**dict(zip(("kind", "namespace", "name"), key, strict=True)), "skipped": why})
         else:
-            result.lacking.append(
-                Problem(
-                    "missing",
-                    label,
-                    f"{_and(missing)} {_has(missing)} no value in any source.",
-                    "Write it into the bundle or the recovery anchor; or mark the entry as optional in "
-                    "cluster_seed_objects.",
-                )
-            )
+            what = f"{_and(missing)} {_has(missing)} no value in any source."
+            result.lacking.append(Problem("missing", label, what, WRITE_IT))
     return result
 
 
