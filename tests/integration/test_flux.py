@@ -353,6 +353,39 @@ def test_a_failing_root_is_told_with_its_reason(lab: Lab, flux: Callable[..., Ru
     assert "nowhere-at-all" in run.output
 
 
+def test_what_fails_from_its_birth_on_is_told_with_its_reason(lab: Lab, ansible_playbook: Callable[..., Run]) -> None:
+    """Flux' status.observedGeneration is -1 until the first success; a condition has one of its own."""
+
+    def new(kind: tuple[str, str], name: str, **spec: Any) -> None:
+        head = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": name, "namespace": "flux-system"}}
+        lab.client.apply({**head, "spec": {"interval": "1m", **spec}})
+
+    source = {"url": lab.git.url, "secretRef": {"name": "flux-system"}}
+    new(GIT, "newborn", **source, ref={"branch": "absent"})
+    new(GIT, "asleep", **source, ref={"branch": gitops.BRANCH}, suspend=True)
+    follows = {"kind": "GitRepository", "name": "flux-system"}
+    new(KUSTOMIZATION, "newborn", sourceRef=follows, path="./nowhere", prune=True)
+    wanted = [(GIT, "newborn"), (GIT, "asleep"), (KUSTOMIZATION, "newborn")]
+    try:
+        objects = [
+            {"api_version": api, "kind": kind, "name": name, "namespace": "flux-system", "condition": "Ready"}
+            for (api, kind), name in wanted
+        ]
+        task = {"tazlab.bootstrap.kubernetes_ready": {"kubeconfig": str(lab.kubeconfig), "objects": objects}}
+        task["tazlab.bootstrap.kubernetes_ready"]["timeout"] = 15
+        local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        run = ansible_playbook([{"hosts": "localhost", "gather_facts": False, "vars": local, "tasks": [task]}])
+    finally:
+        for kind, name in wanted:
+            lab.client.delete(*kind, name, "flux-system")
+    assert run.returncode != 0
+    said = run.output.partition("3 of 3 objects are not ready")[2]
+    assert "GitRepository flux-system/newborn: Ready is False (GitOperationFailed: " in said
+    assert "GitRepository flux-system/asleep: it is suspended (spec.suspend is true)" in said
+    assert "Kustomization flux-system/newborn: Ready is False (ArtifactFailed: " in said
+    assert "newest form" not in said
+
+
 def test_components_come_from_a_file_where_the_repository_has_none(
     lab: Lab, flux: Callable[..., Run], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api i
 POLL_SECONDS = (0.25, 2.0)  # the first pause between two looks, and the longest
 SAY_EVERY_SECONDS = 10.0
 SHOWN = 4  # objects named in one line of progress
+SUSPENDED = "it is suspended (spec.suspend is true), so its controller leaves it alone: resume it where it is declared"
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,28 @@ def judge(item: Mapping[str, t.Any], condition: str | None) -> tuple[bool, str]:
     if condition is None:
         return True, ""
     status = item.get("status") or {}
+    suspended = SUSPENDED if (item.get("spec") or {}).get("suspend") is True else ""
     found = next((each for each in status.get("conditions") or [] if each.get("type") == condition), None)
     if found is None:
-        return False, f"nothing has set its condition {condition} yet"
-    generation = metadata.get("generation")
-    observed = [each["observedGeneration"] for each in (status, found) if each.get("observedGeneration") is not None]
-    if generation is not None and any(each < generation for each in observed):
-        return False, f"its controller has not looked at its newest form yet (condition {condition} is of an older one)"
+        return False, suspended or f"nothing has set its condition {condition} yet"
+    words = ": ".join(str(found[key]).strip() for key in ("reason", "message") if found.get(key))
+    says = f"{condition} is {found.get('status')}" + (f" ({words})" if words else "")
+    if _is_older(found, status, metadata.get("generation")):
+        return False, suspended or f"its controller has not looked at its newest form yet; of an older one, {says}"
     if found.get("status") == "True":
         return True, ""
-    words = ": ".join(str(found[key]).strip() for key in ("reason", "message") if found.get(key))
-    return False, f"{condition} is {found.get('status')}" + (f" ({words})" if words else "")
+    return False, f"{says}; {suspended}" if suspended else says
+
+
+def _is_older(condition: Mapping[str, t.Any], status: Mapping[str, t.Any], generation: int | None) -> bool:
+    """Whether a condition is of an older form of its object.
+
+    The condition's own observedGeneration tells. Only where there is none the status' counts: Flux' is -1 until the
+    first success, while its conditions are of the newest form from the first failure on.
+    """
+    own = condition.get("observedGeneration")
+    observed = own if own is not None else status.get("observedGeneration")
+    return generation is not None and observed is not None and observed < generation
 
 
 def look(api: Api, wanted: Wanted, seconds: float) -> list[Seen]:

@@ -48,6 +48,22 @@ def item(
         (item(generation=2, observed=2), "Ready", True, ""),
         (item(generation=2, observed=1), "Ready", False, "has not looked at its newest form"),
         (item(generation=2, observedGeneration=1), "Ready", False, "has not looked at its newest form"),
+        (item(generation=2, observed=1, observedGeneration=2), "Ready", True, ""),
+        (
+            item("False", generation=1, observed=-1, observedGeneration=1, reason="AuthFailed", message="401"),
+            "Ready",
+            False,
+            "Ready is False (AuthFailed: 401)",
+        ),
+        (
+            item("False", generation=2, observedGeneration=1, reason="Old", message="a text"),
+            "Ready",
+            False,
+            "newest form yet; of an older one, Ready is False (Old: a text)",
+        ),
+        ({"metadata": {}, "spec": {"suspend": True}}, "Ready", False, "it is suspended (spec.suspend is true)"),
+        ({**item("False", reason="Bad"), "spec": {"suspend": True}}, "Ready", False, "Ready is False (Bad); it is sus"),
+        ({**item(), "spec": {"suspend": True}}, "Ready", True, ""),
         ({"metadata": {"deletionTimestamp": "now"}}, None, False, "it is being deleted"),
     ],
 )
