@@ -27,6 +27,7 @@ class ActionModule(ControllerAction):
         "storage": {"type": "str", "required": True},
         "image_storage": {"type": "str", "required": True},
         "bridge": {"type": "str", "default": BRIDGE},
+        "pool": {"type": "str"},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -36,6 +37,7 @@ class ActionModule(ControllerAction):
             image_storage=str(params["image_storage"]),
             bridge=str(params["bridge"]),
             places=readable(params["vms"]),
+            pool=str(params["pool"] or ""),
         )
         warnings: list[str] = []
         absent: list[str] = []

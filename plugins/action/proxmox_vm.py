@@ -43,6 +43,7 @@ class ActionModule(ControllerAction):
         "image": {"type": "str"},
         "iso": {"type": "str"},
         "bridge": {"type": "str", "default": BRIDGE},
+        "pool": {"type": "str"},
         "agent": {"type": "bool", "default": False},
         "purge": {"type": "bool", "default": False},
     }
@@ -58,6 +59,7 @@ class ActionModule(ControllerAction):
             image=str(params["image"] or ""),
             iso=str(params["iso"] or ""),
             agent=params["agent"],
+            pool=str(params["pool"] or ""),
         )
         present = params["state"] == "present"
         refuse(vm_problems(params["vms"], source.cluster))

@@ -40,6 +40,10 @@ options:
     description: The storage of the image.
     type: str
     required: true
+  pool:
+    description:
+      - The resource pool that new VMs join. A token that is limited to a pool needs it.
+    type: str
   bridge:
     description: The bridge of the VMs' NICs.
     type: str

@@ -124,6 +124,10 @@ options:
   iso:
     description: The ISO image from which a VM with an empty disk boots, such as V(local:iso/nocloud-amd64.iso).
     type: str
+  pool:
+    description:
+      - The resource pool that new VMs join. A token that is limited to a pool needs it.
+    type: str
   bridge:
     description: The bridge of the VMs' NICs.
     type: str

@@ -88,13 +88,15 @@ def test_the_image_is_fetched_and_vms_are_created_and_run(layer: Layer, pve: Tal
     ]
 
 
-def test_a_second_run_changes_nothing_and_asks_three_times(layer: Layer, pve: TalosPve) -> None:
+def test_a_second_run_changes_nothing_and_asks_little(layer: Layer, pve: TalosPve) -> None:
     assert layer.run().returncode == 0
     second = layer.run()
     assert second.stats()["changed"] == 0, second.output
     assert "WARNING" not in second.output
     assert pve.asked("") == [
         "GET cluster/resources",
+        "GET nodes/pve1/qemu/1001/status/current",
+        "GET nodes/pve1/qemu/1002/status/current",
         "GET nodes/pve1/qemu/1001/pending",
         "GET nodes/pve1/qemu/1002/pending",
     ]
@@ -311,6 +313,48 @@ def test_a_failed_task_is_reported_at_once_with_the_end_of_its_log(layer: Layer,
     assert run.returncode != 0
     assert "node-1 (vmid 1001): start: the task qmstart 1001 on node pve1 failed: start failed: QEMU" in run.output
     assert "TASK ERROR: start failed: QEMU exited with code 1" in run.output
+
+
+def test_one_vm_that_fails_keeps_no_other_from_being_finished(layer: Layer, pve: TalosPve) -> None:
+    machines = [machine(number) for number in (1, 2, 3)]
+    assert layer.run(proxmox_vms_machines=machines).returncode == 0
+    for number in (1, 2, 3):
+        pve.vm(1000 + number).status = "stopped"
+    pve.vm(1001).start_error = "start failed: QEMU exited with code 1"
+    pve.vm(1002).start_error = "no such network bridge"
+    run = layer.run(proxmox_vms_machines=machines)
+    assert run.returncode != 0
+    assert "2 of 3 VMs failed; what could be done for the others is done." in run.output
+    assert "1. node-1 (vmid 1001): start: the task qmstart 1001 on node pve1 failed: start failed" in run.output
+    assert "2. node-2 (vmid 1002): start: the task qmstart 1002 on node pve1 failed: no such network" in run.output
+    assert layer.status() == {1001: "stopped", 1002: "stopped", 1003: "running"}
+    pve.vm(1001).start_error = pve.vm(1002).start_error = None
+    assert layer.run(proxmox_vms_machines=machines).returncode == 0
+    assert set(layer.status().values()) == {"running"}
+
+
+def test_a_token_that_is_limited_to_a_pool_makes_vms_in_it(layer: Layer, pve: TalosPve) -> None:
+    pve.pools["talos"] = set()
+    config = [
+        f"VM.Config.{part}" for part in ["CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options"]
+    ]
+    pve.grant(TOKEN_ID, "/pool/talos", "VM.Allocate", "VM.Audit", "VM.PowerMgmt", *config)
+    pve.grant(TOKEN_ID, "/storage", "Datastore.Audit", "Datastore.AllocateSpace", "Datastore.AllocateTemplate")
+    pve.grant(TOKEN_ID, "/sdn/zones", "SDN.Use")
+    pve.grant(TOKEN_ID, "/", "Sys.Audit", "Sys.Modify")
+    layer.run(tasks_from="preflight")
+    (refused,) = layer.facts["problems"]
+    assert "name that pool (tazlab_proxmox.pool)" in refused["text"]
+    layer.variables["proxmox_vms_pool"] = "talos"
+    layer.run(tasks_from="preflight")
+    assert layer.facts["problems"] == []
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert pve.pools["talos"] == {1001, 1002}
+    assert layer.run().stats()["changed"] == 0
+    layer.variables["proxmox_vms_pool"] = ""  # what is in the pool already needs it no more
+    layer.run(tasks_from="preflight")
+    assert layer.facts["problems"] == []
 
 
 def test_what_a_killed_run_left_half_made_is_completed(layer: Layer, pve: TalosPve) -> None:

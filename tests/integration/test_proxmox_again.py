@@ -201,6 +201,34 @@ def test_a_suspended_vm_goes_on_and_its_memory_is_not_thrown_away(layer: Layer, 
     assert vm.status == "running"
 
 
+def test_a_paused_vm_is_resumed(layer: Layer, pve: TalosPve) -> None:
+    """To whoever asks for its status alone, it runs."""
+    pve.time_scale = 0.0
+    assert layer.run().returncode == 0
+    pve.vm(1001).qmpstatus = "paused"
+    check = layer.run("--check")
+    assert check.returncode == 0, check.output
+    assert [(vm["status"], vm["actions"]) for vm in layer.facts["result"]] == [("paused", ["resume"]), ("running", [])]
+    run = layer.run()
+    assert run.returncode == 0, run.output
+    assert pve.vm(1001).qmpstatus == "running"
+    assert [task["type"] for task in pve.tasklog][-1] == "qmresume"
+    assert layer.run().stats()["changed"] == 0
+
+
+def test_a_vm_that_ha_manages_is_waited_for_until_it_runs(layer: Layer, pve: TalosPve) -> None:
+    """The task ends when HA was told; the VM starts later."""
+    pve.time_scale = 0.0
+    assert layer.run(proxmox_vms_machines=[machine(1)]).returncode == 0
+    vm = pve.vm(1001)
+    vm.status = vm.qmpstatus = "stopped"
+    vm.ha_state = "stopped"
+    pve.time_scale = 0.2  # HA acts after two seconds
+    run = layer.run(proxmox_vms_machines=[machine(1)])
+    assert run.returncode == 0, run.output
+    assert vm.status == "running"
+
+
 def test_an_image_whose_download_another_run_lost_is_fetched_again(layer: Layer, pve: TalosPve) -> None:
     pve.task_secs = 8.0
     pve.storages["local"]["avail"] = 1

@@ -81,7 +81,8 @@ def bridge_problem(client: ProxmoxClient, node: str, bridge: str) -> Iterator[Pr
         yield Problem(
             "no_bridge",
             f"bridge {bridge} on node {node}",
-            f"it is not there, or the token has no SDN.Use on /sdn/zones/localnetwork/{bridge}.",
+            f"it is not there, or the token has no SDN.Use on /sdn/zones/localnetwork/{bridge} (for a VNet, on "
+            "/sdn/zones/ZONE/VNET).",
             f"The token sees: {', '.join(sorted(found)) or 'none'}.",
         )
 

@@ -29,7 +29,8 @@ class Guest:
     lock: str
     template: bool
     pool: str
-    ha_managed: bool = False  # known only where the VM itself was asked
+    ha_managed: bool = False  # known only where the VM itself was asked, as is the next
+    paused: bool = False  # its status is running all the same
 
     def carries(self, mark: str) -> bool:
         """Whether it is a VM of this cluster."""
@@ -143,6 +144,14 @@ class Privileges:
                 held = {name for name, spreads in self._dump[above].items() if above == path or _true(spreads)}
                 return [name for name in wanted if name not in held]
         return list(wanted)
+
+    def holds_below(self, root: str, name: str, privilege: str) -> bool:
+        """Whether the token holds a privilege on something of this name, or on all of a zone, anywhere below a path."""
+        return any(
+            (path.endswith(f"/{name}") and privilege in held) or (path.count("/") == 3 and _true(held.get(privilege)))
+            for path, held in self._dump.items()
+            if path.startswith(f"{root}/")
+        )
 
 
 def _upwards(path: str) -> Iterator[str]:

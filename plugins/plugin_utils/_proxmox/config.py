@@ -107,6 +107,7 @@ class Source:
     image: str
     iso: str
     agent: bool
+    pool: str = ""
 
     @property
     def mark(self) -> str:
@@ -164,6 +165,8 @@ def creation(machine: Machine, source: Source) -> dict[str, str | int]:
         config["nameserver"] = " ".join(machine.nameservers)
     if source.agent:
         config["agent"] = 1
+    if source.pool:
+        config["pool"] = source.pool
     if source.iso:
         # The empty disk is tried first and falls through to the ISO; once Talos is installed, the disk boots.
         config |= {"ide0": f"{source.iso},media=cdrom", "boot": "order=scsi0;ide0"}

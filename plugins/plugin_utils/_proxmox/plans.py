@@ -22,8 +22,15 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.jobs import Job
 
 # What is done with a VM, in this order.
-STOP, DELETE, CREATE, COMPLETE, START = "stop", "delete", "create", "complete", "start"
-DONE = {STOP: "stopped", DELETE: "deleted", CREATE: "created", COMPLETE: "completed", START: "started"}
+STOP, DELETE, CREATE, COMPLETE, START, RESUME = "stop", "delete", "create", "complete", "start", "resume"
+DONE = {
+    STOP: "stopped",
+    DELETE: "deleted",
+    CREATE: "created",
+    COMPLETE: "completed",
+    START: "started",
+    RESUME: "resumed",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,9 @@ class Plan:
 
     @property
     def status(self) -> str:
-        return self.guest.status if self.guest else "absent"
+        if self.guest is None:
+            return "absent"
+        return "paused" if self.guest.paused else self.guest.status
 
 
 def plan_present(machine: Machine, source: Source, guest: Guest | None, config: Config) -> Plan:
@@ -53,7 +62,8 @@ def plan_present(machine: Machine, source: Source, guest: Guest | None, config: 
     if guest.status != "running" and not config.finished:
         return Plan(machine, guest, guest.node, (COMPLETE, START), config=config)
     drift = tuple(differences(machine, source, config, guest.node))
-    return Plan(machine, guest, guest.node, () if guest.status == "running" else (START,), drift, config)
+    actions = (START,) if guest.status != "running" else (RESUME,) if guest.paused else ()
+    return Plan(machine, guest, guest.node, actions, drift, config)
 
 
 def plan_absent(machine: Machine, guest: Guest | None, config: Config) -> Plan:

@@ -20,6 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import MAKING, read_cluster
 
 _CONFIG: t.Final = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
+LIMITED: t.Final = " For a token that is limited to a pool, name that pool (tazlab_proxmox.pool)."
 _VM: t.Final = ["VM.Allocate", "VM.Audit", *(f"VM.Config.{part}" for part in _CONFIG), "VM.PowerMgmt"]
 
 
@@ -41,6 +42,7 @@ class Targets:
     image_storage: str
     bridge: str
     places: Sequence[Place]
+    pool: str = ""
 
 
 def readable(rows: Sequence[Mapping[str, t.Any]]) -> list[Place]:
@@ -57,7 +59,8 @@ def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[Problem], l
     privileges = Privileges(client.get("access/permissions"))
     cluster = read_cluster(client)
     nodes = list(dict.fromkeys(place.node for place in targets.places))
-    problems = list(privilege_problems(privileges, targets, nodes))
+    pools = {vmid: guest.pool for vmid, guest in cluster.guests.items() if guest.pool}
+    problems = list(privilege_problems(privileges, targets, nodes, pools))
     problems += list(_node_problems(cluster, targets, nodes))
     problems += list(_vmid_problems(cluster, targets))
     for node in nodes:
@@ -66,14 +69,22 @@ def preflight(client: ProxmoxClient, targets: Targets) -> tuple[list[Problem], l
     return problems, [place.name for place in targets.places if place.vmid not in cluster.guests]
 
 
-def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence[str]) -> Iterator[Problem]:
-    """What the token lacks, path by path."""
-    wanted = {f"/vms/{place.vmid}": _VM for place in targets.places}
+def privilege_problems(
+    privileges: Privileges, targets: Targets, nodes: Sequence[str], pools: Mapping[int, str]
+) -> Iterator[Problem]:
+    """What the token lacks, path by path. C(pools): the pools of VMs that are there, by vmid."""
+    wanted = {}
+    for place in targets.places:
+        pool = pools.get(place.vmid, targets.pool)
+        if not pool or privileges.lacking(f"/pool/{pool}", _VM):  # a privilege on a pool holds for its VMs
+            wanted[f"/vms/{place.vmid}"] = _VM
     for storage, names in _storage_privileges(targets):
         wanted[f"/storage/{storage}"] = [*wanted.get(f"/storage/{storage}", []), *names]
     if privileges.lacking("/", ["Sys.Audit", "Sys.Modify"]):  # which would allow a download, too
         wanted |= {f"/nodes/{node}": ["Sys.AccessNetwork"] for node in nodes}
-    wanted[f"/sdn/zones/localnetwork/{targets.bridge}"] = ["SDN.Use"]
+    # A VNet lies in a zone of its own, which its name does not tell: then the node's list of bridges decides.
+    if not privileges.holds_below("/sdn/zones", targets.bridge, "SDN.Use"):
+        wanted[f"/sdn/zones/localnetwork/{targets.bridge}"] = ["SDN.Use"]
     lacks: dict[tuple[str, ...], list[str]] = {}
     for path, names in wanted.items():
         missing = tuple(privileges.lacking(path, names))
@@ -85,7 +96,8 @@ def privilege_problems(privileges: Privileges, targets: Targets, nodes: Sequence
             "API token",
             f"it lacks {', '.join(missing)} on {', '.join(paths)}.",
             f"Grant a role that holds this: pveum acl modify {paths[0]} --tokens 'USER!NAME' --roles ROLE "
-            "(with privilege separation, the user needs it too).",
+            "(with privilege separation, the user needs it too)."
+            + (LIMITED if "VM.Allocate" in missing and not targets.pool else ""),
         )
 
 

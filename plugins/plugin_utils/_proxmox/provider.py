@@ -39,6 +39,7 @@ def tried(targets: Targets, token_id: str, token_secret: str) -> str:
         image_storage=str(setting.get("image_storage") or ""),
         bridge=str(setting.get("bridge") or BRIDGE),
         places=preflight.readable(targets.machines),
+        pool=str(setting.get("pool") or ""),
     )
     problems, _absent = preflight.preflight(ProxmoxClient(connection), wanted)
     if problems:
@@ -64,6 +65,7 @@ PROXMOX: t.Final = Provider(
         Option("storage", "the storage that holds the VMs' disks, e.g. local-lvm"),
         Option("image_storage", "a storage whose content includes import, e.g. local"),
         Option("bridge", required=False),
+        Option("pool", required=False),
     ),
     login="proxmox",
     packages=("proxmoxer", "requests"),

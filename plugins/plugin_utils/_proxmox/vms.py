@@ -9,11 +9,13 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import time
+import typing as t
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import (
     completion_problems,
     guest_problem,
@@ -39,6 +41,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans im
     CREATE,
     DELETE,
     DONE,
+    RESUME,
     START,
     STOP,
     Plan,
@@ -47,6 +50,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans im
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, Settler
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
+
+PAUSED: t.Final = "paused"  # as QEMU says it (qmpstatus)
 
 
 class VmLayer:
@@ -107,16 +112,25 @@ class VmLayer:
             CREATE: self._create,
             COMPLETE: self._complete,
             START: self._start,
+            RESUME: self._resume,
         }
         plans = list(plans)
+        failed: dict[int, BootstrapError] = {}
         for action, step in steps.items():
             for number, plan in enumerate(plans):
-                if action not in plan.actions:
+                if action not in plan.actions or number in failed:
                     continue
                 begun = time.monotonic()
-                plans[number] = plan = step(plan) or plan
-                took = time.monotonic() - begun
-                self._progress(f"{plan.machine.label} on node {plan.node}: {DONE[action]} in {took:.1f} s")
+                try:
+                    plans[number] = plan = step(plan) or plan
+                except BootstrapError as error:  # the others are finished all the same
+                    failed[number] = error
+                    self._progress(f"{plan.machine.label} on node {plan.node}: FAILED to {action}")
+                else:
+                    took = time.monotonic() - begun
+                    self._progress(f"{plan.machine.label} on node {plan.node}: {DONE[action]} in {took:.1f} s")
+        if failed:
+            raise _together(list(failed.values()), len(plans))
         return plans
 
     # ------------------------------------------------------------------------------------------ reading and checking
@@ -137,7 +151,7 @@ class VmLayer:
         fresh = {
             guest.vmid: self._asked(guest)
             for machine, guest in _paired(machines, settled.cluster)
-            if guest is not None and machine.vmid not in problems and (removal or guest.status != "running")
+            if guest is not None and machine.vmid not in problems
         }
         return replace(settled.cluster, guests={**settled.cluster.guests, **fresh}), problems
 
@@ -149,6 +163,7 @@ class VmLayer:
             status=str(now.get("status") or guest.status),
             lock=str(now.get("lock") or ""),
             ha_managed=bool((now.get("ha") or {}).get("managed")),
+            paused=now.get("qmpstatus") == PAUSED,
         )
 
     def _with_jobs(self, plans: Sequence[Plan]) -> tuple[list[Plan], Sequence[str]]:
@@ -203,12 +218,18 @@ class VmLayer:
                 raise
         self._observe(plan, "running")
 
+    def _resume(self, plan: Plan) -> None:
+        self._tasks.run(f"{plan.machine.label}: resume", lambda: self._client.post(f"{_path(plan)}/status/resume"))
+        self._observe(plan, "running")
+
     def _stop(self, plan: Plan) -> None:
         self._tasks.run(f"{plan.machine.label}: stop", lambda: self._client.post(f"{_path(plan)}/status/stop"))
         self._observe(plan, "stopped")
 
     def _status(self, plan: Plan) -> str:
-        return str(self._client.get(f"{_path(plan)}/status/current").get("status"))
+        """What the VM is: one that is paused is running to whoever asks for its status alone."""
+        now = self._client.get(f"{_path(plan)}/status/current")
+        return PAUSED if now.get("qmpstatus") == PAUSED else str(now.get("status"))
 
     def _observe(self, plan: Plan, wanted: str) -> None:
         """Wait for the state itself: where HA manages a VM, the task ends when HA was told."""
@@ -225,6 +246,15 @@ class VmLayer:
         """Remove the VM with the disks that its configuration names, and no other volume that bears its number."""
         options = {"purge": 1} if self._purge else {}
         self._tasks.run(f"{plan.machine.label}: delete", lambda: self._client.delete(_path(plan), **options))
+
+
+def _together(errors: Sequence[BootstrapError], count: int) -> BootstrapError:
+    """One error for all VMs that failed."""
+    told = list(dict.fromkeys(map(str, errors)))
+    if len(told) == 1:
+        return errors[0]
+    message = f"{len(errors)} of {count} VMs failed; what could be done for the others is done.{numbered(told)}"
+    return BootstrapError(message, code=errors[0].code, status=errors[0].status)
 
 
 def _path(plan: Plan) -> str:

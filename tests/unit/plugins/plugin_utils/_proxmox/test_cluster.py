@@ -146,12 +146,57 @@ def test_a_download_needs_one_of_two_sets_of_privileges() -> None:
 
     def problems(**more: int) -> list[Problem]:
         named = {name.replace("_", "."): value for name, value in more.items()}
-        return list(privilege_problems(Privileges({"/": {**rest, **named}}), targets, ["pve"]))
+        return list(privilege_problems(Privileges({"/": {**rest, **named}}), targets, ["pve"], {}))
 
     assert problems(Sys_Audit=1, Sys_Modify=1) == []
     assert problems(Sys_AccessNetwork=1) == []
     (only,) = problems(Sys_Audit=1)
     assert only.text.startswith("API token: it lacks Sys.AccessNetwork on /nodes/pve.")
+
+
+VM_PRIVILEGES = dict.fromkeys(
+    [
+        "VM.Allocate",
+        "VM.Audit",
+        "VM.PowerMgmt",
+        *(
+            f"VM.Config.{part}"
+            for part in ["CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options"]
+        ),
+    ],
+    1,
+)
+
+
+@pytest.mark.parametrize(
+    ("pool", "pools", "lacks"),
+    [("", {}, True), ("talos", {}, False), ("", {101: "talos"}, False), ("talos", {101: "web"}, True)],
+)
+def test_a_token_that_is_limited_to_a_pool_may_do_what_its_pool_allows(
+    pool: str, pools: dict[int, str], lacks: bool
+) -> None:
+    targets = Targets("home", "", "", "vmbr0", [Place("cp-1", 101, "pve")], pool)
+    held = {"/pool/talos": VM_PRIVILEGES, "/sdn": {"SDN.Use": 1}, "/": {"Sys.Audit": 1, "Sys.Modify": 1}}
+    found = [problem.text for problem in privilege_problems(Privileges(held), targets, ["pve"], pools)]
+    assert bool(found) is lacks
+    if lacks and not pool:
+        assert "name that pool (tazlab_proxmox.pool)" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "spreads", "lacks"),
+    [
+        ("/sdn/zones/localnetwork/vmbr0", 0, False),
+        ("/sdn/zones/mine/vmbr0", 0, False),
+        ("/sdn/zones/mine", 1, False),
+        ("/sdn/zones/mine", 0, True),
+        ("/sdn/zones/mine/other", 1, True),
+    ],
+)
+def test_a_token_that_is_limited_to_a_zone_may_use_its_vnets(path: str, spreads: int, lacks: bool) -> None:
+    targets = Targets("home", "", "", "vmbr0", [])
+    held = {path: {"SDN.Use": spreads}}
+    assert bool(list(privilege_problems(Privileges(held), targets, [], {}))) is lacks
 
 
 def test_what_is_incomplete_is_left_to_the_inventorys_check() -> None:
