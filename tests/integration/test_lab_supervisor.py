@@ -72,6 +72,53 @@ def ports(lab: Background) -> list[int]:
     return [int(port) for line in lab.ask("status") for port in re.findall(r"https://127\.0\.0\.1:(\d+)", line)]
 
 
+GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "guide_from_files_to_vault.rst"
+
+
+def in_a_shell(background: Background, home: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """A shell that knows nothing but what the lab says to export."""
+    exports = "".join(lab_command(background.directory, word).stdout for word in ("env", "operator"))
+    return subprocess.run(
+        ["sh", "-c", f"{exports}\n{script}"],
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_what_is_printed_can_be_run_in_an_empty_shell(background: Background, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert lab_command(background.directory, "up").returncode == 0
+    printed = lab_command(background.directory, "env").stdout
+    (command,) = [line.removeprefix("# ") for line in printed.splitlines() if line.startswith("# ")]
+    check = in_a_shell(background, home, f"{command} --check")
+    assert check.returncode == 0, check.stdout + check.stderr
+    vault = in_a_shell(
+        background, home, "bao token lookup -format=json && bao kv get -mount=secret tazlab-k8s/bootstrap"
+    )
+    assert vault.returncode == 0, vault.stderr
+    assert "GITHUB_TOKEN" in vault.stdout
+
+
+def test_the_guide_from_files_to_vault_can_be_followed(background: Background, tmp_path: Path) -> None:
+    """Its commands in their order, with the lab's inventory; who logs in and who types a value are not here."""
+    home = tmp_path / "home"
+    home.mkdir()
+    assert lab_command(background.directory, "up").returncode == 0
+    commands = re.findall(r"^    \$ (?:unset VAULT_TOKEN; )?(ansible-playbook .*)$", GUIDE.read_text(), re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        command = command.replace("my-cluster.yml", str(background.directory / "inventory.yml"))
+        if command.endswith("tazlab_rotate=GITHUB_TOKEN"):
+            command += f" -e tazlab_rotate_file={background.directory}/secrets/github-token"
+        run = in_a_shell(background, home, command)
+        assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
+
+
 def test_up_and_down_leave_nothing(background: Background) -> None:
     up = lab_command(background.directory, "up")
     assert up.returncode == 0, up.stderr

@@ -116,6 +116,15 @@ def test_a_cluster_is_born_from_one_token(story: Story) -> None:
 
 
 @pytest.mark.kube
+def test_the_health_report_says_yes_right_after_the_birth(story: Story, tmp_path: Path) -> None:
+    health = play(story.lab, tmp_path, playbook=SITE.with_name("health.yml"))
+    assert health.returncode == 0, health.output
+    assert "From Vault: yes\n" in health.output
+    assert "From the anchor: yes\n" in health.output
+    assert "drift" not in health.output
+
+
+@pytest.mark.kube
 def test_vault_is_asked_twice_and_the_anchor_is_not_touched(story: Story) -> None:
     assert story.asked == {"auth/token/lookup-self": 1, "secret/data/tazlab-k8s/bootstrap": 1}
     assert picture(story.lab.anchor) == story.anchor

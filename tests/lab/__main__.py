@@ -7,6 +7,7 @@
     lab down                      stop it; nothing is left
     lab status                    what runs
     lab env                       what to export, again
+    lab operator                  an administrator's token for Vault, to export: for publish, rotate and the guides
     lab requests                  what Vault was asked with the bootstrap token, from its audit log
     lab vault stop|start|seal|unseal|pause|resume
     lab proxmox|git|factory stop|start
@@ -31,7 +32,7 @@ def say(message: str) -> None:
 def print_environment(lab: Background) -> None:
     for name, value in lab.environment().items():
         print(f"export {name}={shlex.quote(value)}")
-    print(f"# ansible-playbook playbooks/site.yml -i {shlex.quote(str(lab.directory / 'inventory.yml'))}")
+    print(f"# ansible-playbook tazlab.bootstrap.site -i {shlex.quote(str(lab.directory / 'inventory.yml'))}")
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +49,8 @@ def main(arguments: list[str]) -> int:
             hold(Path(directory), leashed=bool(leash))
         case ["status"]:
             print("\n".join(lab.ask("status")))
+        case ["operator"]:
+            print(f"export VAULT_TOKEN={shlex.quote(lab.ask('operator'))}")
         case ["requests"]:
             for path, times in lab.ask("requests").items():
                 print(f"{times:4} {path}")

@@ -113,9 +113,12 @@ class Lab:
         self.nodes = Nodes(self.directory / "nodes", self.proxmox)
         self._say("Vault: the real OpenBao")
         self.vault.start()
+        self.values["ESO_READER_TOKEN"] = self.vault.eso_token()
         self.vault.write_bundle(self.values)
-        write_private(self.token_file, self.vault.scoped_token() + "\n")
+        token = self.vault.scoped_token()
+        write_private(self.token_file, token + "\n")
         write_anchor(self.anchor, self.values)
+        write_private(self.anchor / "bootstrap-token.txt", token + "\n")
         self._say("Git: git http-backend; STAND-INs: Proxmox VE, Image Factory, Tailscale's OAuth, the Talos machines")
         self.git.commit(gitops.repository(self.git.url), "The example repository")
         for part in (self.git, self.factory, self.oauth, self.proxmox, self.nodes):
@@ -229,8 +232,9 @@ class Lab:
             "PATH": f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "KUBECONFIG": str(self.state / "kubeconfig"),
             "TALOSCONFIG": str(self.state / "talosconfig"),
-            "BAO_ADDR": self.vault.url,
-            "BAO_CACERT": str(self.authority.ca_file),
+            **{f"{family}_ADDR": self.vault.url for family in ("BAO", "VAULT")},
+            **{f"{family}_CACERT": str(self.authority.ca_file) for family in ("BAO", "VAULT")},
+            **{name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH",) if name in os.environ},
         }
 
 
@@ -411,6 +415,8 @@ def _do(words: list[str], lab: Lab) -> Any:
             return os.getpid()
         case ["environment"]:
             return lab.environment()
+        case ["operator"]:
+            return lab.vault.operator_token()
         case ["requests"]:
             return dict(lab.vault.requests())
         case ["status"]:

@@ -35,6 +35,13 @@ path "auth/token/lookup-self" {{ capabilities = ["read"] }}
 path "auth/token/renew-self" {{ capabilities = ["update"] }}
 path "auth/token/revoke-self" {{ capabilities = ["update"] }}
 """
+# What the External Secrets Operator's token may do.
+ESO_POLICY = "tazlab-eso-reader"
+ESO_RULES = f"""
+path "{MOUNT}/data/tazlab-k8s/static/*" {{ capabilities = ["read"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/renew-self" {{ capabilities = ["update"] }}
+"""
 
 
 @dataclass(frozen=True)
@@ -254,6 +261,15 @@ class VaultServer:
             policies=list(policies), no_default_policy=True, period=period, ttl=ttl, renewable=renewable
         )
         return str(answer["auth"]["client_token"])
+
+    def eso_token(self) -> str:
+        """A token with which the External Secrets Operator reads the workloads' secrets."""
+        self.client.sys.create_or_update_policy(ESO_POLICY, ESO_RULES)
+        return self.scoped_token(policies=(ESO_POLICY,))
+
+    def operator_token(self) -> str:
+        """A token of an administrator, who may do everything."""
+        return str(self.client.auth.token.create_orphan(policies=["root"], ttl="24h")["auth"]["client_token"])
 
     # --------------------------------------------------------------------------------------------- audit
 
