@@ -177,6 +177,53 @@ def test_two_labs_side_by_side_and_parts_that_stop(background: Background, tmp_p
     assert not (tmp_path / "other").exists()
 
 
+def test_two_starts_at_the_same_moment_get_one_lab(background: Background) -> None:
+    """The second one does not take the first one's directory away: it waits, and gets that lab."""
+    environment = {**os.environ, "TAZLAB_LAB": str(background.directory)}
+    both = [
+        subprocess.Popen([sys.executable, "-m", "lab", "up"], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0] == said[1]
+    assert "export BAO_ADDR=" in said[0]
+    holders = [words for words in processes(background.directory) if " lab hold " in words]
+    assert len(holders) == 1, holders
+
+
+def test_a_demo_beside_a_lab_says_which_one_runs(background: Background) -> None:
+    background.start(lambda _: None)
+    holder = json.loads((background.directory / "control.json").read_text())["pid"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.demo"],
+        env={**os.environ, "TAZLAB_LAB": str(background.directory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"a lab runs in {background.directory} already (process {holder}, since " in done.stderr
+    assert "./dev demo --again uses it" in done.stderr
+    assert background.running
+
+
+def test_a_lab_that_is_just_being_started_is_not_taken_down(background: Background) -> None:
+    environment = {**os.environ, "TAZLAB_LAB": str(background.directory)}
+    lock = background.directory.with_name("lab.lock")
+    with subprocess.Popen([sys.executable, "-m", "lab", "up"], env=environment, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: lock.exists() and background.directory.exists(), "the start has begun", 60)
+        down = lab_command(background.directory, "down")
+        assert process.wait(timeout=300) == 0
+    if down.returncode:  # else it was ready by then
+        assert "a lab is just being started" in down.stderr
+        assert background.running
+    assert lab_command(background.directory, "down").returncode == 0
+    assert not background.directory.exists()
+    assert not lock.exists()
+
+
 def test_a_directory_that_holds_something_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine\n")
     with pytest.raises(LabError, match="not empty"):

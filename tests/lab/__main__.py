@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     lab = Background(default_directory())
     match arguments:
         case ["up"]:
-            lab.start(say)
+            lab.start(say, share=True)
             print_environment(lab)
         case ["down"]:
             lab.stop()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.bundle import bundle
+from lab.claim import Taken
 from lab.process import LabError, guarded
 from lab.supervisor import Background, default_directory
 
@@ -76,11 +77,12 @@ def again(lab: Background, *, vault_down: bool) -> int:
 
 def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
     """A lab, and a cluster born on it."""
-    if lab.running:
-        raise LabError(f"a lab runs in {lab.directory} already. ./dev demo --again uses it, ./dev demo --down ends it")
     begun = time.monotonic()
     try:
         lab.start(say, leashed=not keep)
+    except Taken as taken:
+        raise LabError(f"{taken}. ./dev demo --again uses it, ./dev demo --down ends it") from None
+    try:
         say(f"the lab stands after {time.monotonic() - begun:.1f} s")
         if vault_down:
             lab.ask("vault", "stop")

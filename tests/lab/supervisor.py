@@ -27,6 +27,7 @@ import yaml
 from lab import gitops
 from lab.binaries import PROGRAMS, binary, version
 from lab.bundle import bundle, write_anchor
+from lab.claim import Claim, Taken
 from lab.factory import PLAIN_SCHEMATIC, ImageFactory
 from lab.git import GitServer
 from lab.nodes import Nodes
@@ -267,6 +268,7 @@ class Background:
         self.directory = directory
         self._control = directory / "control.json"
         self._log = directory / LOG
+        self._claim = Claim(directory)
         self._holder: subprocess.Popen[bytes] | None = None  # if it was this process that started it
 
     @property
@@ -295,13 +297,28 @@ class Background:
         found: dict[str, str] = self.ask("environment")
         return found
 
-    def start(self, say: Say, *, leashed: bool = False) -> None:
+    def start(self, say: Say, *, leashed: bool = False, share: bool = False) -> None:
         """Start the lab in a process of its own and wait until it is ready, telling what it is at.
 
-        A C(leashed) lab ends with this process, whatever ends that.
+        A C(leashed) lab ends with this process, whatever ends that. Where a lab runs already, or is just being started,
+        whoever wants to C(share) it gets that one, once it is ready; anybody else is told.
         """
-        if self.running:
+        claimed = self._claim.take()
+        if claimed is not None:
+            try:
+                self._start(claimed, say, leashed)
+            finally:
+                os.close(claimed)  # the process that holds the lab has it
             return
+        if not share:
+            raise Taken(f"a lab runs in {self.directory} already ({self._claim.holder()})")
+        if not self.running:
+            say(f"another start is at work in {self.directory} ({self._claim.holder()}); waiting for it")
+        wait_until(lambda: self.running or not self._claim.held, "the other start has ended", START_TIMEOUT)
+        if not self.running:
+            raise LabError(f"the other start in {self.directory} has failed. Try it again")
+
+    def _start(self, claimed: int, say: Say, leashed: bool) -> None:
         self.remove()
         self.directory.mkdir(mode=0o700, parents=True)
         with self._log.open("wb") as log:
@@ -311,8 +328,10 @@ class Background:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(claimed,),
             )
         self._holder = process
+        self._claim.note(claimed, process.pid)
         try:
             self._follow(process, say)
         except BaseException:
@@ -320,6 +339,7 @@ class Background:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_TIMEOUT)
             self.remove()
+            self._claim.forget()
             raise
 
     def _follow(self, process: subprocess.Popen[bytes], say: Say) -> None:
@@ -339,7 +359,15 @@ class Background:
         with contextlib.suppress(LabError):
             process = int(self.ask("down"))
             wait_until(lambda: not self._holds(process), "the lab has stopped", STOP_TIMEOUT)
-        self.remove()
+        claimed = self._claim.take()
+        if claimed is None:
+            raise LabError(
+                f"a lab is just being started in {self.directory} ({self._claim.holder()}). Wait until it runs"
+            )
+        try:
+            self.remove()
+        finally:
+            self._claim.release(claimed)
 
     def _holds(self, process: int) -> bool:
         if self._holder is not None:
@@ -383,6 +411,7 @@ def hold(directory: Path, *, leashed: bool) -> None:
             ended.wait()
             (directory / "control.json").unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
+    Claim(directory).forget()  # it is ours: whoever started us took it
 
 
 def _end_with_input(ended: threading.Event) -> None:
