@@ -10,23 +10,38 @@ import sys
 import typing as t
 from pathlib import Path
 
+from ansible.release import __version__
+
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.names import (
+    group_problems,
+    host_problems,
+    variable_problems,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import ALWAYS, PHASES, chosen, unknown_tags
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
+    core_problems,
     field_problems,
     kubeconfig_problems,
     package_problems,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import inventory_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import LOOKUP_OPTIONS, variable_names
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import (
+    inventory_problems,
+    inventory_warnings,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
 
 NAMES: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "str", "default": []}
+# The variables that give the options of modules and lookup.
+OPTION_VARIABLES: t.Final = frozenset(name for option in LOOKUP_OPTIONS for name in variable_names(option))
 PROBLEMS: t.Final[dict[str, t.Any]] = {"type": "list", "elements": "dict", "default": []}
 
 
@@ -65,9 +80,13 @@ class ActionModule(ControllerAction):
         phases = chosen(run_tags, task_vars.get("ansible_skip_tags", []), inherited)
         kubeconfig = params["kubeconfig"]
         machines = provider(params["settings"].get("tazlab_provider"))
-        problems = setting_problems(params["settings"], phases)
+        problems = list(core_problems(__version__, sys.executable))
+        problems += setting_problems(params["settings"], phases)
+        problems += variable_problems(task_vars, OPTION_VARIABLES)
+        warnings = []
         if {"vms", "talos"}.intersection(phases):
-            problems += inventory_problems(params["machines"], machines.required)
+            problems += self._machine_problems(params, task_vars, machines)
+            warnings += inventory_warnings(params["machines"])
         problems += field_problems(_fields(params["fields"] or {}), phases)
         problems += package_problems(phases, machines, _is_installed, sys.executable)
         problems += kubeconfig_problems(
@@ -81,11 +100,23 @@ class ActionModule(ControllerAction):
         if problems:
             raise BootstrapError(_message(texts(problems)), code="preflight")
         self.progress(f"phases {', '.join(phases)}: every input is there and every system answers")
-        warnings = [
+        warnings += [
             f"--tags {tag}: no phase of the bootstrap has this tag. There are {', '.join(PHASES)}."
             for tag in unknown_tags(run_tags, inherited)
         ]
         return {"phases": phases, "warnings": warnings}
+
+    @staticmethod
+    def _machine_problems(
+        params: dict[str, t.Any], task_vars: dict[str, t.Any], machines: Provider
+    ) -> t.Iterator[Problem]:
+        """What is wrong with the machines, and with names that may be meant for them."""
+        yield from inventory_problems(params["machines"], machines.required)
+        yield from group_problems(task_vars.get("groups", {}))
+        hostvars = task_vars.get("hostvars", {})
+        named = [machine["name"] for machine in params["machines"]]
+        hosts = {name: hostvars[name] for name in named if name in hostvars}
+        yield from host_problems(hosts, machines.required)
 
 
 def _fields(given: t.Mapping[str, t.Any]) -> Fields:

@@ -96,6 +96,33 @@ def test_whoever_does_not_answer_is_named_with_everything_else_that_is_wrong(wor
     assert len(named(run)) == len(set(named(run))), "nothing is told twice"
 
 
+def test_names_that_are_nearly_ours_are_told_with_what_was_meant(world: World) -> None:
+    world.variables["tazlab_talos_patch"] = {"all": []}
+    world.variables["coffee"] = "black"
+    children = world.inventory["all"]["children"]
+    machine = children["talos_workers"]["vars"]
+    machine["memroy"] = machine.pop("memory")
+    children["talos_workers"]["hosts"]["worker-1"].pop("memory")
+    children["workers"] = {"hosts": {"worker-2": {}}}
+    children["docker"] = {"hosts": {"other": {"memroy": 1}}}
+    text = "\n".join(problems(world.run()))
+    assert "tazlab_talos_patch: there is no such variable. Correct the name: tazlab_talos_patches was meant?" in text
+    assert "worker-1: memroy is not known, and memory is not set. If memory was meant, correct the name." in text
+    assert "coffee" not in text
+    assert "other" not in text.split()
+    assert "the group workers" not in text  # ours has a host
+    children["workers"] = children.pop("talos_workers")
+    text = "\n".join(problems(world.run()))
+    assert "inventory: the group workers is not known, and talos_workers has no host." in text
+
+
+def test_an_even_number_of_control_planes_is_warned_about(world: World) -> None:
+    hosts = world.inventory["all"]["children"]["talos_control_plane"]["hosts"]
+    hosts["cp-2"] = {"ansible_host": "192.0.2.12", "vmid": 1012}
+    run = world.run("--check")
+    assert "2 control planes" not in "\n".join(problems(run)), "it is allowed"
+
+
 def test_what_a_user_confirms_reaches_the_roles(tmp_path: Path) -> None:
     confirmed = {
         "tazlab_cluster": "home",

@@ -8,12 +8,16 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import re
 import shlex
+import typing as t
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
+
+OLDEST_CORE: t.Final = (2, 19)  # as meta/runtime.yml says
 
 # What a phase imports only when it works, so that it would be missed late. What ansible-core needs itself is there.
 # Those of phase vms are its provider's.
@@ -92,6 +96,15 @@ def package_problems(
             f"Python packages are missing for the Python that runs ansible-playbook: {', '.join(missing)}.",
             f"Install them: {shlex.quote(python)} -m pip install {' '.join(missing)}",
         )
+
+
+def core_problems(version: str, python: str) -> Iterator[Problem]:
+    """An ansible-core that is older than what was tested."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < OLDEST_CORE:
+        oldest = ".".join(map(str, OLDEST_CORE))
+        step = f"Install it: {shlex.quote(python)} -m pip install 'ansible-core>={oldest}'"
+        yield Problem("core_too_old", "ansible-core", f"it is {version}, and {oldest} or newer is needed.", step)
 
 
 def kubeconfig_problems(

@@ -85,6 +85,10 @@ def setting_problems(settings: Mapping[str, t.Any], phases: Sequence[str]) -> li
     problems = provider_problems(settings.get("tazlab_provider"))
     for variable, keys in (*KEYS.items(), *_keys(machines)):
         given = settings.get(variable)
+        if given and not isinstance(given, Mapping):
+            kind = "a list" if isinstance(given, Sequence) and not isinstance(given, str) else "a single value"
+            what = f"it is {kind}, where a mapping belongs."
+            problems.append(Problem("malformed", variable, what, f"Write one with the keys {', '.join(keys)}."))
         unknown = [str(key) for key in given if key not in keys] if isinstance(given, Mapping) else []
         if unknown:
             what = f"does not know {', '.join(unknown)}."

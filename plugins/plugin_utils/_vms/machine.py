@@ -109,6 +109,15 @@ def inventory_problems(found: Sequence[Mapping[str, t.Any]], required: Sequence[
     return problems + machine_problems(found, Form(tuple(required), HOST_VARIABLES))
 
 
+def inventory_warnings(found: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    """What is allowed and hardly meant."""
+    count = sum(machine["role"] == "control_plane" for machine in found)
+    if count == 0 or count % 2:
+        return []
+    even = f"{count} control planes: etcd needs more than half of its members, so they survive the loss of no more"
+    return [f"{even} than {count - 1} do. Take an odd number."]
+
+
 def machine_problems(found: Sequence[Mapping[str, t.Any]], form: Form) -> list[Problem]:
     """Everything that is wrong with a list of machines by itself."""
     problems = [

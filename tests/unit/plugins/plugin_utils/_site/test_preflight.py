@@ -12,6 +12,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
+    core_problems,
     field_problems,
     kubeconfig_problems,
     package_problems,
@@ -85,6 +86,13 @@ def test_a_phase_that_needs_a_cluster_is_told_when_there_is_none(
     phases: list[str], is_file: bool, check_mode: bool, count: int
 ) -> None:
     assert len(list(kubeconfig_problems(phases, "/k", is_file=is_file, is_given=False, check_mode=check_mode))) == count
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("2.18.9", True), ("2.19.0", False), ("2.19.0b1", False), ("2.21.1", False), ("3.0", False)]
+)
+def test_an_old_core_is_a_problem_like_any_other(version: str, old: bool) -> None:
+    assert [problem.code for problem in core_problems(version, "/py")] == (["core_too_old"] if old else [])
 
 
 @pytest.mark.parametrize(

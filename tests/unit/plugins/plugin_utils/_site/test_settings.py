@@ -46,6 +46,11 @@ def test_a_malformed_setting_is_shown_with_what_it_should_be() -> None:
     ]
 
 
+def test_a_list_where_a_mapping_belongs_is_told() -> None:
+    (told, *_unset) = setting_problems({"tazlab_cluster": "home", "tazlab_flux": ["url"]}, ["flux"])
+    assert told.text.startswith("tazlab_flux: it is a list, where a mapping belongs. Write one with the keys url, ")
+
+
 def test_a_provider_that_there_is_not_is_told_with_those_that_there_are() -> None:
     (told,) = setting_problems({"tazlab_cluster": "home", "tazlab_provider": "proxmx"}, ["seed"])
     assert (told.code, told.subject) == ("unknown_provider", "tazlab_provider")

@@ -13,7 +13,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import vm_problems
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.provider import PROXMOX
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.existing import EXISTING
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import LIMITS, inventory_problems, machines
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.machine import (
+    LIMITS,
+    inventory_problems,
+    inventory_warnings,
+    machines,
+)
 
 HOST = {
     "ansible_host": "192.0.2.11",
@@ -94,6 +99,12 @@ def test_a_wrong_machine_is_named_with_what_is_wrong(change: dict[str, Any], pro
 def test_a_host_name_that_kubernetes_refuses_is_a_problem() -> None:
     (problem,) = inventory_problems(machines({"talos_control_plane": ["cp_1"]}, {"cp_1": HOST}), PROXMOX.required)
     assert problem.text.startswith("cp_1: is not a host name")
+
+
+@pytest.mark.parametrize(("count", "warned"), [(0, False), (1, False), (2, True), (3, False), (4, True)])
+def test_an_even_number_of_control_planes_is_warned_about(count: int, warned: bool) -> None:
+    found = [{"name": f"cp-{number}", "role": "control_plane"} for number in range(count)]
+    assert bool(inventory_warnings([*found, {"name": "w", "role": "worker"}])) is warned
 
 
 def test_no_control_plane_is_a_problem() -> None:
