@@ -15,10 +15,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
     Seen,
     complaint,
+    explained,
     look_at_all,
     parse,
     wait,
 )
+
+LAST_LOOK: t.Final = 5.0  # seconds for each question about a pod, when the time is up
 
 
 class ActionModule(ControllerAction):
@@ -50,6 +53,7 @@ class ActionModule(ControllerAction):
                 seen = look_at_all(api, wanted, deadline, behind)
             else:
                 seen = wait(api, wanted, deadline, lambda line: self.progress(redact(line)), behind)
+                seen = explained(api, seen, LAST_LOOK)
         ready = all(each.ready for each in seen)
         result = {
             "ready": ready,

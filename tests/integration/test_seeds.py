@@ -6,18 +6,23 @@
 from __future__ import annotations
 
 import base64
+import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from lab.kube import ControlPlane
-from lab.kubeclient import MERGE, Client
+from lab.kubeclient import MERGE, Client, KubeError
 from lab.kubelet import KubeletStandIn
 from lab.leaks import Canaries, Watch
 from lab.playbook import Run
+from lab.process import wait_until
 from lab.tls import Authority
 
 pytestmark = pytest.mark.kube
@@ -50,6 +55,7 @@ class Cluster:
     client: Client
     kubelet: KubeletStandIn
     values: dict[str, str]
+    control_plane: ControlPlane
 
     def variables(self, **more: Any) -> dict[str, Any]:
         return {
@@ -79,7 +85,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         KubeletStandIn(control_plane.kubeconfig, directory / "pods") as kubelet,
     ):
         kubelet.add_node("lab-worker", "127.0.0.2")
-        yield Cluster(control_plane.kubeconfig, control_plane.client(), kubelet, values)
+        yield Cluster(control_plane.kubeconfig, control_plane.client(), kubelet, values, control_plane)
 
 
 @pytest.fixture
@@ -263,7 +269,71 @@ def test_a_coredns_that_does_not_come_up_is_told_with_its_reason(cluster: Cluste
         cluster.kubelet.heal()
     assert run.returncode != 0
     assert "Deployment kube-system/coredns: Available is False (MinimumReplicasUnavailable" in run.output
+    assert re.search(r"; pod coredns-\S+: (ErrImagePull|ImagePullBackOff): \S+", run.output), run.output
     assert seed().returncode == 0
+
+
+def test_whoever_may_not_do_it_is_told_at_once_with_verb_resource_and_user(
+    cluster: Cluster, seed: Callable[..., Run]
+) -> None:
+    kubeconfig = cluster.control_plane.make_kubeconfig("jane")
+    begun = time.monotonic()
+    run = seed(cluster_seed_kubeconfig=str(kubeconfig), cluster_seed_timeout=300)
+    assert run.returncode != 0
+    assert time.monotonic() - begun < 60, "not until the time is up"
+    assert 'User "jane" cannot get resource "namespaces" in API group "" in the namespace "tailscale"' in run.output
+    assert "Grant that to the user, or use the kubeconfig of one who may." in run.output
+
+
+def test_a_webhook_that_cannot_be_asked_is_named(cluster: Cluster, seed: Callable[..., Run]) -> None:
+    name = "canary.hooks.example.net"
+    hook = {
+        "name": name,
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}],
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    api, kind = "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"
+    cluster.client.create({"apiVersion": api, "kind": kind, "metadata": {"name": "hooks"}, "webhooks": [hook]})
+    try:
+        wait_until(lambda: not may_make_a_secret(cluster), "the webhook is asked", 20)
+        values = {**cluster.values, "ESO_READER_TOKEN": "canary-another"}
+        run = seed(cluster_seed_values=values, cluster_seed_timeout=3)
+    finally:
+        cluster.client.delete(api, kind, "hooks")
+    assert run.returncode != 0
+    assert f"the admission webhook {name} could not be asked" in run.output
+    assert "canary-another" not in run.output
+    wait_until(lambda: may_make_a_secret(cluster), "the webhook is gone", 20)
+
+
+def may_make_a_secret(cluster: Cluster) -> bool:
+    try:
+        metadata = {"name": "probe", "namespace": "default"}
+        cluster.client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    except KubeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("place", ["token", "tokenFile"])
+def test_a_token_may_end_with_a_newline(cluster: Cluster, tmp_path: Path, place: str) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "someone", "namespace": "default"}}
+    cluster.client.apply(account)
+    path = "/api/v1/namespaces/default/serviceaccounts/someone/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = cluster.client.request("POST", path, body)["status"]["token"] + "\n"
+    (tmp_path / "token").write_text(token)
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token} if place == "token" else {"tokenFile": str(tmp_path / "token")}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    with Api(str(tmp_path / "kubeconfig")) as api:
+        answer = api.get("/api/v1/namespaces/default/secrets")
+    assert answer.status == 403
+    assert "system:serviceaccount:default:someone" in answer.message, "that is who asks"
 
 
 def test_no_secret_leaves_memory(cluster: Cluster, seed: Callable[..., Run], tmp_path: Path) -> None:

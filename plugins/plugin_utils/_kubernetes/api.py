@@ -100,6 +100,7 @@ class Api:
         self._kubeconfig = Path(kubeconfig).expanduser()
         self._kinds: dict[tuple[str, str], Kind] = {}
         self.server = ""
+        self._settled = False
 
     def __enter__(self) -> Api:
         if not self._kubeconfig.is_file():
@@ -141,7 +142,7 @@ class Api:
             shutil.rmtree(private, ignore_errors=True)
         self.server = str(configuration.host).rstrip("/")
         self._headers = {
-            str(setting["key"]): str(setting["value"])
+            str(setting["key"]): str(setting["value"]).strip()  # a token's file ends with a newline
             for setting in configuration.auth_settings().values()
             if setting.get("in") == "header" and setting.get("value")
         }
@@ -160,7 +161,26 @@ class Api:
         content_type: str = "application/json",
         seconds: float = REQUEST_SECONDS,
     ) -> Answer:
-        """Ask once. Raise C(Unanswered) where no answer came; an answer of any status is an answer."""
+        """Ask once. Raise C(Unanswered) where no answer came; an answer of any status is an answer.
+
+        Only that a new API server forbids everything, until it has written its own roles, is none.
+        """
+        answer = self._once(method, path, query or {}, body, content_type, seconds)
+        if answer.status == 403 and not self._has_roles(seconds):
+            raise Unanswered(
+                f"Kubernetes API {self.server}: it forbids everything, as one that has just been made (403)."
+            )
+        return answer
+
+    def _has_roles(self, seconds: float) -> bool:
+        """Whether the role is there by which everybody may ask for /readyz."""
+        if not self._settled:
+            self._settled = self._once("GET", "/readyz", {}, None, "application/json", seconds).status != 403
+        return self._settled
+
+    def _once(
+        self, method: str, path: str, query: Mapping[str, str], body: object, content_type: str, seconds: float
+    ) -> Answer:
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
@@ -226,8 +246,12 @@ def require(answer: Answer, server: str, what: str) -> None:
     if answer.status in PASSING:
         raise Unanswered(f"Kubernetes API {server}: asked for {what}, it answered {answer.status}.")
     if answer.status == 403:
-        # Until its own roles are written, a new API server forbids everything.
-        raise Unanswered(f"Kubernetes API {server}: it forbids this kubeconfig's user to ask for {what} (403).")
+        said = answer.message or f"this kubeconfig's user may not ask for {what}"
+        raise BootstrapError(
+            f"Kubernetes API {server}: {said} (403). Grant that to the user, or use the kubeconfig of one who may.",
+            code="forbidden",
+            status=403,
+        )
     raise BootstrapError(f"Kubernetes API {server}: asked for {what}, it answered {answer.status} ({answer.reason}).")
 
 

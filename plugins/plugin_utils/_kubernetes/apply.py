@@ -9,6 +9,7 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import copy
+import re
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,9 @@ NAMES_ALONE = frozenset({401, 403, 404})
 
 # An object of a wrong shape is answered with 500, like trouble that passes. Only the text tells them apart.
 WRONG_SHAPE = "failed to create typed patch object"
+
+# A webhook that cannot be reached is answered with 500; its name is nobody's secret.
+WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
 
 MADE, CHANGED, UNCHANGED, FAILED = "made", "changed", "unchanged", "failed"
 
@@ -167,6 +171,12 @@ def _refused(definition: Mapping[str, t.Any], answer: Answer, rules: Rules) -> A
 
 def _words(definition: Mapping[str, t.Any], answer: Answer) -> str:
     words = f"the API answered {answer.status} ({answer.reason})"
+    webhook = WEBHOOK.search(answer.message)
+    if webhook:
+        return (
+            f"{words}: the admission webhook {webhook[1]} could not be asked. Look at the service behind it; whoever "
+            "made the webhook can set its failurePolicy"
+        )
     if definition["kind"] == "Secret" and answer.status not in NAMES_ALONE:
         causes = (answer.body.get("details") or {}).get("causes") or []
         fields = ", ".join(str(each["field"]) for each in causes if each.get("field"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api i
 POLL_SECONDS = (0.25, 2.0)  # the first pause between two looks, and the longest
 SAY_EVERY_SECONDS = 10.0
 SHOWN = 4  # objects named in one line of progress
+PASSING_REASONS = ("Completed", "ContainerCreating", "PodInitializing")  # of a container that is on its way
 SUSPENDED = "it is suspended (spec.suspend is true), so its controller leaves it alone: resume it where it is declared"
 
 
@@ -170,6 +171,45 @@ def _progress(missing: Sequence[str], total: int, deadline: Deadline) -> str:
     ready = total - len(missing)
     clock = f"{deadline.elapsed:.0f} of {deadline.seconds:.0f} s"
     return f"{ready} of {total} ready after {clock}; waiting for {'; '.join(missing[:SHOWN])}{more}"
+
+
+def explained(api: Api, seen: Sequence[Seen], seconds: float) -> list[Seen]:
+    """The same; of what runs pods and is not ready, the reason of a pod stands with it."""
+    return [
+        replace(each, why=f"{each.why}{_pod_reason(api, each, seconds)}") if not each.ready else each for each in seen
+    ]
+
+
+def _pod_reason(api: Api, seen: Seen, seconds: float) -> str:
+    labels = ((seen.item.get("spec") or {}).get("selector") or {}).get("matchLabels")
+    namespace = (seen.item.get("metadata") or {}).get("namespace")
+    if not isinstance(labels, Mapping) or not labels or not namespace:
+        return ""
+    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in sorted(labels.items()))}
+    try:
+        answer = api.get(f"/api/v1/namespaces/{namespace}/pods", query, seconds)
+    except Unanswered:
+        return ""
+    pods = answer.body.get("items") or [] if answer.ok else []
+    reasons = [f"pod {pod['metadata']['name']}: {reason}" for pod in pods if (reason := pod_reason(pod))]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"; {reasons[0]}{more}" if reasons else ""
+
+
+def pod_reason(pod: Mapping[str, t.Any]) -> str:
+    """Why a pod does not run, in the words of its kubelet or its scheduler; empty where it does."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    for container in containers:
+        state = container.get("state") or {}
+        for kind in ("waiting", "terminated"):
+            told = state.get(kind) or {}
+            if told.get("reason") and told["reason"] not in PASSING_REASONS:
+                return ": ".join(str(told[key]).strip() for key in ("reason", "message") if told.get(key))
+    for condition in status.get("conditions") or []:
+        if condition.get("status") == "False" and condition.get("message"):
+            return ": ".join(str(condition[key]).strip() for key in ("reason", "message") if condition.get(key))
+    return ""
 
 
 def complaint(seen: Sequence[Seen], deadline: Deadline) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready
     complaint,
     judge,
     parse,
+    pod_reason,
     wait,
 )
 
@@ -99,13 +100,34 @@ WANTED = [Wanted("v1", "It", "here", "it", condition="Ready")]
 
 
 def test_an_api_that_restarts_is_asked_again() -> None:
-    api = FakeApi(Unanswered("refused."), Answer(503, {}), Answer(403, {}), Answer(404, {}), Answer(200, item()))
+    api = FakeApi(Unanswered("refused."), Answer(503, {}), Unanswered("new."), Answer(404, {}), Answer(200, item()))
     lines: list[str] = []
     seen = wait(api, WANTED, Deadline(30), lines.append)  # type: ignore[arg-type]
     assert [each.ready for each in seen] == [True]
     assert api.asked == 5
     assert len(lines) == 4
     assert lines[0].endswith("waiting for It here/it: refused")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image\n"}}}]},
+            "ErrImagePull: no such image",
+        ),
+        ({"initContainerStatuses": [{"state": {"terminated": {"reason": "Error"}}}]}, "Error"),
+        ({"initContainerStatuses": [{"state": {"terminated": {"reason": "Completed"}}}]}, ""),
+        (
+            {"conditions": [{"status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]},
+            "Unschedulable: 0/1 nodes are available",
+        ),
+    ],
+)
+def test_a_pod_says_why_it_does_not_run(status: dict[str, Any], reason: str) -> None:
+    assert pod_reason({"status": status}) == reason
 
 
 def test_credentials_that_are_refused_end_the_wait() -> None:
