@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -319,7 +320,7 @@ def may_make_a_secret(cluster: Cluster) -> bool:
     return True
 
 
-@pytest.mark.parametrize("place", ["token", "tokenFile"])
+@pytest.mark.parametrize("place", ["token", "tokenFile", "exec"])
 def test_a_token_may_end_with_a_newline(cluster: Cluster, tmp_path: Path, place: str) -> None:
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "someone", "namespace": "default"}}
     cluster.client.apply(account)
@@ -328,7 +329,13 @@ def test_a_token_may_end_with_a_newline(cluster: Cluster, tmp_path: Path, place:
     token = cluster.client.request("POST", path, body)["status"]["token"] + "\n"
     (tmp_path / "token").write_text(token)
     config = yaml.safe_load(cluster.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token} if place == "token" else {"tokenFile": str(tmp_path / "token")}
+    credential = {"kind": "ExecCredential", "status": {"token": token}}
+    (tmp_path / "credential").write_text(json.dumps(credential))
+    config["users"][0]["user"] = {
+        "token": {"token": token},
+        "tokenFile": {"tokenFile": str(tmp_path / "token")},
+        "exec": {"exec": {"command": "cat", "args": [str(tmp_path / "credential")], "apiVersion": "v1"}},
+    }[place]
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
     with Api(str(tmp_path / "kubeconfig")) as api:
         answer = api.get("/api/v1/namespaces/default/secrets")

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.exec_plugin import logged_in
 
 # No single request may take longer, whatever the deadline leaves: a restarting API server accepts and never answers.
 REQUEST_SECONDS = 10.0
@@ -119,14 +120,20 @@ class Api:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig's author chose that
         self._urllib3 = urllib3
         configuration = client.Configuration()
+        ready_made = logged_in(self._kubeconfig)
         private = tempfile.mkdtemp(prefix="tazlab-kube-")
         try:
-            config.load_kube_config(
-                str(self._kubeconfig),
-                client_configuration=configuration,
-                persist_config=False,
-                temp_file_path=private,
-            )
+            if ready_made is not None:
+                config.load_kube_config_from_dict(
+                    ready_made, client_configuration=configuration, persist_config=False, temp_file_path=private
+                )
+            else:
+                config.load_kube_config(
+                    str(self._kubeconfig),
+                    client_configuration=configuration,
+                    persist_config=False,
+                    temp_file_path=private,
+                )
             configuration.retries = False
             self._pool = client.ApiClient(configuration).rest_client.pool_manager
             self._pool.connection_pool_kw |= {
