@@ -78,6 +78,42 @@ def test_a_demo_that_is_broken_off_takes_its_lab_along(tmp_path: Path, number: s
                 break
         assert (directory / "inventory.yml").exists()
         process.send_signal(number)
-        process.stdout.read()
+        said = process.stdout.read()
     assert process.returncode != 0
+    if number is not signal.SIGKILL:
+        assert "broken off; the lab is taken down" in said
+        assert "Traceback" not in said
+        assert not directory.exists(), "at once"
     wait_until(lambda: not directory.exists(), "the lab is gone", 60)
+
+
+def test_a_kept_demo_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "lab"
+    with demo(directory, tmp_path / "home", "--keep") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("PLAY ["):
+                break
+        for _impatient in range(2):
+            process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not directory.exists()
+    assert not directory.with_name("lab.lock").exists()
+
+
+def test_a_demo_of_which_nobody_reads_the_end_says_so(tmp_path: Path) -> None:
+    directory = tmp_path / "lab"
+    process = subprocess.Popen(
+        ["sh", "-c", f"{sys.executable} -m lab.demo 2> {tmp_path}/said | head -1"],
+        env={**os.environ, "TAZLAB_LAB": str(directory), "ANSIBLE_HOME": str(tmp_path / "home")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert process.wait(timeout=300) == 0
+    wait_until(lambda: not directory.exists(), "the lab is gone", 60)
+    said = (tmp_path / "said").read_text()
+    assert "nobody reads what is printed any more; the lab is taken down" in said
+    assert "Traceback" not in said
+    assert "BrokenPipeError" not in said

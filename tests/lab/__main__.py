@@ -17,6 +17,7 @@ It lies in TAZLAB_LAB, else in XDG_RUNTIME_DIR or the temporary directory: two l
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -64,7 +65,12 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # its end would complain of it
+        sys.exit(1)
     except LabError as error:
         say(str(error))
         sys.exit(1)

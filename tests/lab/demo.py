@@ -22,6 +22,7 @@ from lab.supervisor import Background, default_directory
 PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks" / "site.yml"
 # Variables of the caller's that would decide what the playbook does, secrets of a real cluster among them.
 FOREIGN = ("ANSIBLE_", "VAULT_", "BAO_", "TAZLAB_", "KUBECONFIG", "TALOSCONFIG", "PROXMOX_", *bundle(""))
+BREAKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Played:
 
 def say(message: str) -> None:
     print(f"demo: {message}", file=sys.stderr, flush=True)
+
+
+def silence() -> None:
+    """What is still to be written goes nowhere: the interpreter would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def play(lab: Background) -> Played:
@@ -82,6 +88,7 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
         lab.start(say, leashed=not keep)
     except Taken as taken:
         raise LabError(f"{taken}. ./dev demo --again uses it, ./dev demo --down ends it") from None
+    finished = False
     try:
         say(f"the lab stands after {time.monotonic() - begun:.1f} s")
         if vault_down:
@@ -89,8 +96,17 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
             say("VAULT IS STOPPED: this cluster is born from the files of the recovery anchor")
         played = play(lab)
         say(f"Vault was asked {asked(lab)} times")
+        finished = True
+    except BrokenPipeError:
+        say("nobody reads what is printed any more; the lab is taken down")
+        raise
+    except KeyboardInterrupt:
+        say("broken off; the lab is taken down, which takes some seconds")
+        raise
     finally:
-        if not keep:
+        for number in BREAKS if not finished else ():  # who breaks off twice would leave the lab behind
+            signal.signal(number, signal.SIG_IGN)
+        if not (keep and finished):
             lab.stop()
     if keep:
         say("the lab runs on. ./dev demo --again shows that nothing changes, ./dev lab env what to export")
@@ -107,7 +123,7 @@ def main(words: list[str]) -> int:
     choice.add_argument("--down", action="store_true", help="end the lab that was kept")
     arguments = parser.parse_args(words)
     lab = Background(default_directory())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job would ignore the first
+    for number in BREAKS:  # a shell's background job would ignore the first
         signal.signal(number, signal.default_int_handler)
     if arguments.down:
         lab.stop()
@@ -122,6 +138,9 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except LabError as error:
         say(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        silence()
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
