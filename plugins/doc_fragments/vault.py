@@ -47,6 +47,11 @@ options:
 """
 
     CONNECTION = r"""
+notes:
+  - Of the variables of C(vault) and C(bao) beside those that stand at an option, these are read as well.
+    E(VAULT_CLIENT_CERT) and E(VAULT_CLIENT_KEY) for a listener that demands a client certificate, and
+    E(VAULT_TLS_SERVER_NAME) for a certificate with another name than the address has; and the same with C(BAO_).
+  - Where a variable is set as C(VAULT_) and as C(BAO_), the first one is taken, and a warning says so if they differ.
 options:
   url:
     description:
@@ -56,16 +61,19 @@ options:
   ca_cert:
     description:
       - A file with the certificates of the CA that signed Vault's certificate. No other CA is trusted then.
-      - If not given, the file named by E(VAULT_CACERT) serves, else the copy of the field V(VAULT_CA_CRT) in O(anchor),
-        else the system's store.
+      - If not given, the file named by E(VAULT_CACERT) or E(BAO_CACERT) serves, else the files of the directory
+        E(VAULT_CAPATH) or E(BAO_CAPATH), else the copy of the field V(VAULT_CA_CRT) in O(anchor), else the system's
+        store.
     type: path
   validate_certs:
     description:
       - Whether Vault must prove that it is Vault. If V(false), a warning says so each time.
-      - The default is V(true), unless the environment variable E(VAULT_SKIP_VERIFY) is set.
+      - The default is V(true), unless the environment variable E(VAULT_SKIP_VERIFY) or E(BAO_SKIP_VERIFY) is set.
     type: bool
   namespace:
-    description: The namespace in Vault. If not given, the environment variable E(VAULT_NAMESPACE) serves.
+    description:
+      - The namespace in Vault.
+      - If not given, the environment variables E(VAULT_NAMESPACE) and E(BAO_NAMESPACE) are asked in this order.
     type: str
   mount_point:
     description: Where the KV version 2 secrets engine is mounted.

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import MESSAGES
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
@@ -202,9 +203,11 @@ def _unknown_ca(world: World) -> Iterator[VaultSettings]:
 
 
 @contextmanager
-def _booted(world: World, certificate: tuple[Path, Path]) -> Iterator[VaultServer]:
+def _booted(world: World, certificate: tuple[Path, Path], client_ca: Path | None = None) -> Iterator[VaultServer]:
     """A second server, of which nothing but its start is asked."""
-    other = VaultServer(world.directory / "second", world.authority, certificate=certificate).boot()
+    other = VaultServer(
+        world.directory / "second", world.authority, certificate=certificate, client_ca=client_ca
+    ).boot()
     try:
         yield other
     finally:
@@ -220,6 +223,12 @@ def _wrong_name(world: World) -> Iterator[VaultSettings]:
 @fault("expired")
 def _expired(world: World) -> Iterator[VaultSettings]:
     with _booted(world, world.authority.certificate("expired", expired=True)) as other:
+        yield world.settings(url=other.url)
+
+
+@fault("client-certificate")
+def _client_certificate(world: World) -> Iterator[VaultSettings]:
+    with _booted(world, world.authority.certificate("second"), world.authority.ca_file) as other:
         yield world.settings(url=other.url)
 
 
@@ -334,6 +343,32 @@ fault("destroyed")(_gone("destroyed"))
 @fault("no-namespace")
 def _no_namespace(world: World) -> Iterator[VaultSettings]:
     yield world.settings(namespace="nowhere")
+
+
+@pytest.fixture
+def planted(authority: Authority, server: VaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(authority, server, tmp_path, monkeypatch, [])
+
+
+def test_a_client_certificate_opens_a_listener_that_demands_one(planted: World) -> None:
+    """A new server answers, through TLS, that it is not initialised."""
+    authority = planted.authority
+    mine = tuple(map(str, authority.certificate("me", client=True)))
+    other = tuple(map(str, Authority(planted.directory / "other-ca").certificate("me", client=True)))
+    with _booted(planted, authority.certificate("second"), authority.ca_file) as second:
+        known = planted.settings(url=second.url, client_certificate=mine)
+        assert fetch(known, timeout=5).reason == "not_initialised"
+        assert fetch(replace(known, client_certificate=other), timeout=5).reason == "tls_client"
+        with pytest.raises(BootstrapError, match="the TLS library cannot use them together"):
+            fetch(replace(known, client_certificate=(mine[0], other[1])), timeout=5)
+
+
+def test_a_certificate_may_have_the_name_that_was_given_instead_of_the_hosts(planted: World) -> None:
+    with _booted(planted, planted.authority.certificate("named", ["vault.internal"])) as other:
+        known = planted.settings(url=other.url)
+        assert fetch(known, timeout=5).reason == "tls_wrong_name"
+        assert fetch(replace(known, tls_server_name="vault.internal"), timeout=5).reason == "not_initialised"
+        assert fetch(replace(known, tls_server_name="vault.other"), timeout=5).reason == "tls_wrong_name"
 
 
 @pytest.mark.parametrize("case", VAULT_FAULTS, ids=lambda case: case.name)

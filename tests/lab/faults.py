@@ -37,6 +37,7 @@ VAULT_FAULTS = (
     VaultFault("unknown-ca", "TLS: the certificate's CA is not trusted", "tls_unknown_ca"),
     VaultFault("wrong-name", "TLS: the certificate is for another name", "tls_wrong_name"),
     VaultFault("expired", "TLS: the certificate has expired", "tls_expired"),
+    VaultFault("client-certificate", "TLS: the listener demands a client certificate", "tls_client"),
     VaultFault("plain-http", "Plain HTTP on a port that url calls https", "tls_not_tls"),
     VaultFault("needs-tls", "TLS on a port that url calls http", "needs_tls"),
     VaultFault("sealed", "Sealed", "sealed"),

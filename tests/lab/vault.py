@@ -88,7 +88,9 @@ class VaultServer:
         host: str = "127.0.0.1",
         certificate: tuple[Path, Path] | None = None,
         timezone: Path | None = None,
+        client_ca: Path | None = None,
     ) -> None:
+        """C(client_ca): the CA of the client certificate that the listener demands of everybody."""
         self.directory = directory
         self.host = host
         self.port = free_port(host)
@@ -100,6 +102,7 @@ class VaultServer:
         self.unseal_key = ""
         self._certificate = certificate or authority.certificate("vault", ("localhost", "127.0.0.1", host))
         self._timezone = timezone
+        self._client_ca = client_ca
         self._process: Process | None = None
         self._paused = False
 
@@ -120,6 +123,14 @@ class VaultServer:
                                 "cluster_address": cluster,
                                 "tls_cert_file": str(certificate),
                                 "tls_key_file": str(key),
+                                **(
+                                    {
+                                        "tls_require_and_verify_client_cert": True,
+                                        "tls_client_ca_file": str(self._client_ca),
+                                    }
+                                    if self._client_ca
+                                    else {}
+                                ),
                             }
                         }
                     ],

@@ -31,6 +31,7 @@ class Cause(enum.Enum):
     TLS_WRONG_NAME = "tls_wrong_name"
     TLS_EXPIRED = "tls_expired"
     TLS_NOT_TLS = "tls_not_tls"
+    TLS_CLIENT = "tls_client"  # the other side wants a client certificate, or another one
     TLS = "tls"
     NOT_HTTP = "not_http"
     REDIRECTED = "redirected"
@@ -48,7 +49,7 @@ class Cause(enum.Enum):
 
 
 _OF_TLS: t.Final = frozenset(
-    {Cause.TLS_UNKNOWN_CA, Cause.TLS_WRONG_NAME, Cause.TLS_EXPIRED, Cause.TLS_NOT_TLS, Cause.TLS}
+    {Cause.TLS_UNKNOWN_CA, Cause.TLS_WRONG_NAME, Cause.TLS_EXPIRED, Cause.TLS_NOT_TLS, Cause.TLS_CLIENT, Cause.TLS}
 )
 
 # A library's exceptions, by name: neither requests nor urllib3 has to be loaded for it.
@@ -87,6 +88,11 @@ _NOT_TLS: t.Final = (
     "PACKET_LENGTH_TOO_LONG",
     "UNEXPECTED_MESSAGE",
 )
+_ALERTS: t.Final = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": Cause.TLS_CLIENT,
+    "SSLV3_ALERT_BAD_CERTIFICATE": Cause.TLS_CLIENT,
+    "TLSV1_ALERT_UNKNOWN_CA": Cause.TLS_CLIENT,
+}
 _ERRNOS: t.Final = {
     errno.ECONNREFUSED: Cause.REFUSED,
     errno.EHOSTUNREACH: Cause.NO_ROUTE,
@@ -135,7 +141,7 @@ def _tls(link: BaseException) -> Cause | None:
     if isinstance(link, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return Cause.CLOSED
     if isinstance(link, ssl.SSLError):
-        return Cause.TLS_NOT_TLS if link.reason in _NOT_TLS else Cause.TLS
+        return Cause.TLS_NOT_TLS if link.reason in _NOT_TLS else _ALERTS.get(link.reason or "", Cause.TLS)
     return Cause.TLS_WRONG_NAME if type(link).__name__ == "CertificateError" else None
 
 

@@ -42,6 +42,7 @@ _UNANSWERED = {
     Cause.TLS_WRONG_NAME: "its certificate is for another name",
     Cause.TLS_EXPIRED: "its certificate has expired or is not valid yet",
     Cause.TLS_NOT_TLS: "what answers there speaks no TLS",
+    Cause.TLS_CLIENT: "it refused the kubeconfig's client certificate",
     Cause.TLS: "TLS failed",
     Cause.NOT_HTTP: "what answers there is no API server",
 }

@@ -179,6 +179,7 @@ _FAILURES: t.Final = {
         "its certificate has expired or is not valid yet", "Renew it, and check this machine's clock."
     ),
     Cause.TLS_NOT_TLS: _Failure("what answers there speaks no TLS", _CHECK_URL),
+    Cause.TLS_CLIENT: _Failure("it demands a client certificate", "Give the address of the API itself as url."),
     Cause.TLS: _Failure("the TLS handshake failed", _CHECK_URL),
     Cause.REDIRECTED: _Failure(
         "it redirects elsewhere, which is not followed with a token", "Give the API's own address as url."

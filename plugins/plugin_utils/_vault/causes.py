@@ -60,6 +60,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "tls_expired": "The certificate of {address}, or its CA's, has expired or is not valid yet. Renew it, and check "
     "the clock here.",
     "tls_not_tls": "{address} does not speak TLS. Is the port right, and does the url have to begin with http?",
+    "tls_client": "{address} demands a client certificate, or accepts another one alone. Set VAULT_CLIENT_CERT and "
+    "VAULT_CLIENT_KEY (or BAO_...) to the files of one that it accepts.",
     "tls": "TLS with {address} failed. Does the server offer TLS 1.2 or newer?",
     "needs_tls": "{address} expects TLS, and url begins with http. Write https.",
     "sealed": "Vault at {address} is sealed. Unseal it.",

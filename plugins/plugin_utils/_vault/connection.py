@@ -65,7 +65,15 @@ class VaultConnection:
             context = tls_context(settings.ca_pem, settings.validate_certs)
         except ssl.SSLError:
             raise BootstrapError(f"{settings.ca_source}: the TLS library cannot read its certificates.") from None
-        self._session = bounded_session(settings.url, deadline, context)
+        if settings.client_certificate:
+            try:
+                context.load_cert_chain(*settings.client_certificate, password="")  # it asks for none
+            except (OSError, ssl.SSLError):
+                raise BootstrapError(
+                    "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY (or BAO_...): the TLS library cannot use them together. Is "
+                    "it the certificate's own key, in PEM, without a passphrase?"
+                ) from None
+        self._session = bounded_session(settings.url, deadline, context, settings.tls_server_name)
         self.client = hvac.Client(
             url=settings.url,
             token=settings.token,

@@ -25,6 +25,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files impor
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import DEFAULT_FIELDS, Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean_token, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.pem import certificates
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.environment import (
+    authorities_of,
+    client_certificate,
+    variable,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import VAULT_OPTIONS
 
 DEFAULT_MOUNT: t.Final[str] = VAULT_OPTIONS["mount_point"]["default"]
@@ -49,6 +54,8 @@ class VaultSettings:
     mount_point: str = DEFAULT_MOUNT
     path: str = DEFAULT_PATH
     version: int | None = None
+    client_certificate: tuple[str, str] | None = None  # its file, and its key's
+    tls_server_name: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -75,6 +82,8 @@ class VaultSettings:
             self.mount_point,
             self.path,
             self.version,
+            self.client_certificate,
+            self.tls_server_name,
         ]
         return hashlib.sha256(json.dumps(asked).encode()).digest()
 
@@ -141,9 +150,9 @@ def vault_settings(
     mount = _path("mount_point", options.get("mount_point") or DEFAULT_MOUNT)
     path = _path("path", options.get("path") or DEFAULT_PATH)
     version = _version(options.get("version"))
-    url = _url(options.get("url"), environ)
-    namespace = _namespace(options.get("namespace") or environ.get("VAULT_NAMESPACE"))
     warnings: list[str] = []
+    url = _url(options.get("url"), environ, warnings)
+    namespace = _namespace(options.get("namespace") or variable(environ, "NAMESPACE", warnings)[1])
     token = _token(options, environ, home, anchor, warnings)
     if url is None:
         return NoVault("no_url", "No address of Vault: set url (tazlab_vault_url), or VAULT_ADDR.")
@@ -167,7 +176,9 @@ def vault_settings(
         mount_point=mount,
         path=path,
         version=version,
-        warnings=tuple(warnings),
+        client_certificate=client_certificate(environ, home, warnings),
+        tls_server_name=variable(environ, "TLS_SERVER_NAME", warnings)[1] or None,
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
@@ -191,9 +202,8 @@ def named(option: str, path: str, home: Path) -> str:
     return f"{option} (which holds no path)"
 
 
-def _url(option: t.Any, environ: Mapping[str, str]) -> str | None:
-    candidates = [("url", option), *((name, environ.get(name)) for name in ("VAULT_ADDR", "BAO_ADDR"))]
-    for name, value in candidates:
+def _url(option: t.Any, environ: Mapping[str, str], warnings: list[str]) -> str | None:
+    for name, value in (("url", option), variable(environ, "ADDR", None if option else warnings)):
         text = strip_token(str(value or "")).rstrip("/")
         if text:
             return _checked_url(name, text)
@@ -258,9 +268,9 @@ _FALSE: t.Final = ("", "0", "f", "false", "n", "no", "off")
 
 
 def _validate_certs(option: t.Any, environ: Mapping[str, str], warnings: list[str]) -> bool:
-    skip = environ.get("VAULT_SKIP_VERIFY", "").strip().lower()
-    if option is None and skip not in _FALSE:
-        warnings.append("VAULT_SKIP_VERIFY is set: nothing proves that the server is Vault. Give ca_cert instead.")
+    name, skip = variable(environ, "SKIP_VERIFY", None if option is not None else warnings)
+    if option is None and skip.lower() not in _FALSE:
+        warnings.append(f"{name} is set: nothing proves that the server is Vault. Give ca_cert instead.")
         return False
     if option is False:
         warnings.append("validate_certs is off: nothing proves that the server is Vault. Give ca_cert instead.")
@@ -284,6 +294,8 @@ def _token(
             continue
         warning = place.exposed()
         warnings += [warning] if warning else []
+        if place.variable:
+            variable(environ, "TOKEN", warnings)
         return place.token("Vault's token", "Put the token alone there, on one line."), place.label
     return NoVault(
         "no_token",
@@ -319,7 +331,7 @@ def _ca(
     warnings: list[str],
 ) -> tuple[str | None, str, Path | None]:
     """The certificates to trust, where they were found in words, and the file; None is the system's store."""
-    for name, path in (("ca_cert", option), ("VAULT_CACERT", environ.get("VAULT_CACERT"))):
+    for name, path in (("ca_cert", option), variable(environ, "CACERT", None if option else warnings)):
         if path:
             content = read_text(expand(path, home))
             problem = _ca_problem(content)
@@ -327,6 +339,13 @@ def _ca(
                 raise BootstrapError(f"{named(f'{name}:', str(path), home)} {problem}.")
             file = expand(path, home)
             return content.text, f"{name} {file}", Path(os.path.abspath(file))  # noqa: PTH100  # a link stays one
+    name, directory = variable(environ, "CAPATH", warnings)
+    if directory:
+        text = authorities_of(expand(directory, home))
+        problem = _ca_problem(Content(text or None, problem=None if text else "holds no file with a certificate"))
+        if problem:
+            raise BootstrapError(f"{named(f'{name}:', directory, home)} {problem}.")
+        return text, f"{name} {expand(directory, home)}", None
     declared = {known.name: known for known in fields}
     for name in declared.get("VAULT_CA_CRT", DEFAULT_FIELDS["VAULT_CA_CRT"]).file_names:
         content = read_text(anchor / name, within=anchor)

@@ -38,16 +38,20 @@ class AnswerTooLarge(Exception):
 class BoundedAdapter(HTTPAdapter):
     """Sends requests of one session; all of them together end at the deadline (of the monotonic clock)."""
 
-    def __init__(self, deadline: float, context: ssl.SSLContext) -> None:
+    def __init__(self, deadline: float, context: ssl.SSLContext, server_name: str | None = None) -> None:
         self._deadline = deadline
-        self._context = context
+        self._tls: dict[str, t.Any] = {"ssl_context": context}
+        if server_name:
+            self._tls["server_hostname"] = server_name
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        kwargs |= self._tls
+        super().init_poolmanager(*args, **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        kwargs |= self._tls
+        return super().proxy_manager_for(proxy, **kwargs)
 
     def build_connection_pool_key_attributes(self, request: t.Any, verify: t.Any, cert: t.Any = None) -> t.Any:
         """Let our context alone decide whom to trust: requests would add its own bundle of public CAs."""
@@ -76,13 +80,18 @@ class BoundedAdapter(HTTPAdapter):
         return response
 
 
-def bounded_session(url: str, deadline: float, context: ssl.SSLContext) -> requests.Session:
-    """A session that takes nothing from the environment but the proxies: no .netrc, no other bundle of CAs."""
+def bounded_session(
+    url: str, deadline: float, context: ssl.SSLContext, server_name: str | None = None
+) -> requests.Session:
+    """A session that takes nothing from the environment but the proxies: no .netrc, no other bundle of CAs.
+
+    C(server_name): the name that the certificate must have, where it is not the host of the url.
+    """
     session = requests.Session()
     session.trust_env = False
     session.proxies = _proxies(url)
     session.verify = context.verify_mode != ssl.CERT_NONE
-    adapter = BoundedAdapter(deadline, context)
+    adapter = BoundedAdapter(deadline, context, server_name)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

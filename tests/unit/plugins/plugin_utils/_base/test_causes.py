@@ -65,6 +65,7 @@ def of_tls(reason: str) -> ssl.SSLError:
         (wrapped(unverified(62)), Cause.TLS_WRONG_NAME),
         (wrapped(of_tls("WRONG_VERSION_NUMBER")), Cause.TLS_NOT_TLS),
         (wrapped(of_tls("NO_SHARED_CIPHER")), Cause.TLS),
+        (wrapped(of_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED")), Cause.TLS_CLIENT),
         (wrapped(ssl.SSLEOFError(8, "eof")), Cause.CLOSED),
         (requests.TooManyRedirects("canary"), Cause.REDIRECTED),
         (requests.exceptions.ProxyError(OSError(errno.ECONNREFUSED, "no")), Cause.PROXY),

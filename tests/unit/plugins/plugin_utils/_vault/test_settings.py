@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def test_the_first_place_that_has_a_token_wins(tmp_path: Path, first: int) -> No
     assert PLACES[first].lower().rpartition("_")[0] in found.token_source.lower() or found.token_source.startswith(
         "file"
     )
-    assert found.token not in repr(found).replace(found.token_source, "")
+    assert found.token not in repr(replace(found, token_source="", warnings=()))
+    assert ["differ" in each for each in found.warnings].count(True) == (first == PLACES.index("VAULT_TOKEN"))
 
 
 def test_no_token_and_no_address_are_told_apart(tmp_path: Path) -> None:
@@ -67,6 +69,64 @@ def test_no_token_and_no_address_are_told_apart(tmp_path: Path) -> None:
     found = vault_settings({"token": "x"}, environ={}, home=tmp_path)
     assert isinstance(found, NoVault)
     assert found.reason == "no_url"
+
+
+@pytest.mark.parametrize("family", ["VAULT", "BAO"])
+def test_the_variables_of_either_client_serve(tmp_path: Path, family: str) -> None:
+    authority = Authority(tmp_path / "tls")
+    certificate, key = authority.certificate("me", client=True)
+    (tmp_path / "cas").mkdir()
+    (tmp_path / "cas" / "b.pem").write_text(authority.ca_pem)
+    (tmp_path / "cas" / "README").write_text("no certificate")
+    environ = {
+        f"{family}_ADDR": URL,
+        f"{family}_NAMESPACE": "home",
+        f"{family}_CAPATH": str(tmp_path / "cas"),
+        f"{family}_CLIENT_CERT": str(certificate),
+        f"{family}_CLIENT_KEY": str(key),
+        f"{family}_TLS_SERVER_NAME": "vault.internal",
+    }
+    found = settings(tmp_path, environ, url=None)
+    assert (found.url, found.namespace, found.tls_server_name) == (URL, "home", "vault.internal")
+    assert found.client_certificate == (str(certificate), str(key))
+    assert (found.ca_pem, found.ca_source) == (authority.ca_pem, f"{family}_CAPATH {tmp_path / 'cas'}")
+    assert found.warnings == ()
+    assert found.key() != settings(tmp_path, {f"{family}_ADDR": URL}, url=None).key()
+    own = authority.ca_file
+    assert settings(tmp_path, {**environ, f"{family}_CACERT": str(own)}, url=None).ca_source.startswith(
+        f"{family}_CACERT"
+    )
+    skip = settings(tmp_path, {f"{family}_SKIP_VERIFY": "1"})
+    assert not skip.validate_certs
+    assert f"{family}_SKIP_VERIFY is set" in skip.warnings[0]
+
+
+def test_where_both_families_are_set_vaults_wins_and_a_difference_is_told(tmp_path: Path) -> None:
+    same = {f"{family}_NAMESPACE": "home" for family in ("VAULT", "BAO")}
+    assert settings(tmp_path, same).warnings == ()
+    found = settings(tmp_path, {**same, "BAO_NAMESPACE": "other"})
+    assert found.namespace == "home"
+    assert found.warnings == ("VAULT_NAMESPACE and BAO_NAMESPACE are both set, and differ: VAULT_NAMESPACE is taken.",)
+    secret = settings(tmp_path, {"VAULT_TOKEN": "canary-1", "BAO_TOKEN": "canary-2"}, token=None)
+    assert secret.warnings == ("VAULT_TOKEN and BAO_TOKEN are both set, and differ: VAULT_TOKEN is taken.",)
+    assert settings(tmp_path, {"VAULT_ADDR": "https://a", "BAO_ADDR": "https://b"}).warnings == (), "url was given"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"BAO_CLIENT_CERT": "/x"}, "BAO_CLIENT_CERT is set, and BAO_CLIENT_KEY is not"),
+        ({"VAULT_CLIENT_KEY": "/x"}, "VAULT_CLIENT_KEY is set, and VAULT_CLIENT_CERT is not"),
+        (
+            {"VAULT_CLIENT_CERT": "/nowhere", "VAULT_CLIENT_KEY": "/nowhere"},
+            "VAULT_CLIENT_CERT /nowhere does not exist",
+        ),
+        ({"BAO_CAPATH": "/nowhere"}, "BAO_CAPATH: /nowhere holds no file with a certificate"),
+    ],
+)
+def test_variables_that_do_not_serve_are_named(tmp_path: Path, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(BootstrapError, match=message):
+        settings(tmp_path, environ)
 
 
 @pytest.mark.parametrize("environ", [{"VAULT_ADDR": URL, "BAO_ADDR": "https://no"}, {"BAO_ADDR": f"{URL}/"}])
