@@ -21,12 +21,19 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.names impor
     host_problems,
     variable_problems,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import ALWAYS, PHASES, chosen, unknown_tags
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import (
+    ALWAYS,
+    PHASES,
+    choice_problems,
+    chosen,
+    unknown_tags,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.preflight import (
     Fields,
     Use,
     core_problems,
     field_problems,
+    inventory_missing,
     kubeconfig_problems,
     package_problems,
 )
@@ -78,6 +85,13 @@ class ActionModule(ControllerAction):
         run_tags = task_vars.get("ansible_run_tags", ["all"])
         inherited = set(self._task.tags) - {ALWAYS}
         phases = chosen(run_tags, task_vars.get("ansible_skip_tags", []), inherited)
+        first = choice_problems(run_tags, task_vars.get("ansible_skip_tags", []), inherited) + inventory_missing(
+            task_vars.get("ansible_inventory_sources") or [],
+            params["settings"].get("tazlab_cluster"),
+            lambda source: Path(source).exists(),
+        )
+        if first:  # whatever else is wrong comes of it
+            raise BootstrapError(_message(texts(first)), code="preflight")
         kubeconfig = params["kubeconfig"]
         machines = provider(params["settings"].get("tazlab_provider"))
         problems = list(core_problems(__version__, sys.executable))

@@ -20,10 +20,9 @@ def _of(result: t.Any) -> Iterator[t.Any]:
         return  # the task had no part in this run
     if "problems" in result:
         yield from result["problems"]
-    elif "problem" in result:
-        yield result["problem"]
-    elif result.get("msg"):  # it failed before the module was called, as over an option's template
-        yield Problem("failed", "", str(result["msg"])).as_dict()
+    elif result.get("msg"):  # without a problem it failed before the module was called, as over an option's template
+        code = str((result.get("problem") or {}).get("code", "failed"))
+        yield Problem(code, "", str(result["msg"])).as_dict()
 
 
 class FilterModule:

@@ -96,6 +96,26 @@ def test_whoever_does_not_answer_is_named_with_everything_else_that_is_wrong(wor
     assert len(named(run)) == len(set(named(run))), "nothing is told twice"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tags", "fluxx"], "--tags fluxx: no phase has such a tag. If flux was meant, correct it. The phases are"),
+        (["--skip-tags", "secrets"], "--skip-tags secrets: vms and talos and seed and flux cannot do without"),
+    ],
+)
+def test_a_choice_with_which_nothing_can_be_done_is_told_alone(world: World, arguments: list[str], said: str) -> None:
+    (only,) = problems(world.run(*arguments))
+    assert only.startswith(said)
+
+
+def test_that_no_inventory_was_given_is_told_alone(world: World) -> None:
+    environment = {"ANSIBLE_INVENTORY": str(world.directory / "nowhere")}
+    run = run_playbook(ROOT / "playbooks" / "site.yml", home=world.directory / "home", environment=environment)
+    (only,) = problems(run)
+    assert only.startswith("inventory: none was given. Copy playbooks/inventory/example.yml of this collection")
+    assert run.output.count("none was given") <= 2, "on the terminal, and in the result"
+
+
 def test_names_that_are_nearly_ours_are_told_with_what_was_meant(world: World) -> None:
     world.variables["tazlab_talos_patch"] = {"all": []}
     world.variables["coffee"] = "black"
@@ -159,9 +179,11 @@ def test_secrets_alone_hold_only_when_every_field_is_known(world: World) -> None
 
 
 def test_a_tag_that_names_no_phase_is_told(world: World) -> None:
-    run = world.run("--tags", "vmz")
+    run = world.run("--tags", "apps")  # of another play, perhaps
     assert run.returncode == 0, run.output
-    assert "--tags vmz: no phase of the bootstrap has this tag. There are secrets, vms," in " ".join(run.output.split())
+    assert "--tags apps: no phase of the bootstrap has this tag. There are secrets, vms," in " ".join(
+        run.output.split()
+    )
 
 
 def test_a_cluster_without_a_name_is_one_of_the_problems(world: World) -> None:

@@ -25,7 +25,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.lifeline im
     end_with_run,
     signals_reach_children,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
 display = Display()
 
@@ -56,12 +55,12 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
             with signals_reach_children():
                 result.update(self.execute(self._validated(), task_vars or {}))
         except BootstrapError as error:
-            result.update(failed=True, msg=str(error), problem=error.problem.as_dict())
+            result.update(failed=True, msg=str(error), problem={"code": error.code, "subject": error.subject})
         except AnsibleError:
             raise
         except Exception as error:  # noqa: BLE001  # the outermost edge: no traceback may quote a secret
             text = self._unexpected(error)
-            result.update(failed=True, msg=text, problem=Problem("unexpected", "", text).as_dict())
+            result.update(failed=True, msg=text, problem={"code": "unexpected", "subject": ""})
         result.setdefault("changed", False)
         if self.secret_result:
             result["_ansible_no_log"] = True

@@ -8,8 +8,11 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
 # Tag of site.yml -> what holds when the phase has ended.
 PHASES = {
@@ -42,6 +45,21 @@ def chosen(run_tags: Sequence[str], skip_tags: Sequence[str], inherited: Collect
     """
     everything = {*EVERYTHING, *inherited}.intersection(run_tags)
     return [name for name in PHASES if name not in skip_tags and (everything or name in run_tags or name == "secrets")]
+
+
+def choice_problems(run_tags: Sequence[str], skip_tags: Sequence[str], inherited: Collection[str]) -> list[Problem]:
+    """Choices of phases with which nothing useful could be done."""
+    phases = chosen(run_tags, skip_tags, inherited)
+    unknown = unknown_tags(run_tags, inherited)
+    if "secrets" in skip_tags and phases:
+        what = f"{' and '.join(phases)} cannot do without the secrets."
+        return [Problem("no_secrets", "--skip-tags secrets", what, "Leave it out: resolving them changes nothing.")]
+    # Other tags may be those of another play of the same run, and are only warned about.
+    meant = [name for tag in unknown for name in difflib.get_close_matches(tag, list(PHASES), 1)]
+    if meant and not {*PHASES, *EVERYTHING, *inherited}.intersection(run_tags):
+        step = f"If {' and '.join(meant)} was meant, correct it. The phases are {', '.join(PHASES)}."
+        return [Problem("no_phase", f"--tags {','.join(unknown)}", "no phase has such a tag.", step)]
+    return []
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,14 @@ def package_problems(
         )
 
 
+def inventory_missing(sources: Sequence[str], cluster: object, exists: Callable[[str], bool]) -> list[Problem]:
+    """That no inventory was given, where nobody said by other means which cluster is meant."""
+    if cluster or any("," in source or exists(source) for source in sources):
+        return []
+    step = "Copy playbooks/inventory/example.yml of this collection, fill it in, and give it: -i my-cluster.yml"
+    return [Problem("no_inventory", "inventory", "none was given.", step)]
+
+
 def core_problems(version: str, python: str) -> Iterator[Problem]:
     """An ansible-core that is older than what was tested."""
     found = re.match(r"(\d+)\.(\d+)", version)
