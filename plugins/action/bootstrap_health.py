@@ -21,7 +21,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import TAILSCALE_TOKEN_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import write_private_file
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.checks import checks
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Report, Source, TokenState, examine
@@ -64,7 +64,7 @@ class ActionModule(SecretAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fields = declared_fields(params["fields"])
         systems = logins(params["logins"])
-        json_file = _json_file(params)
+        json_file = own_file("json_file", params["json_file"], params["anchor"]) if params["json_file"] else None
         settings = _as_bootstrap(params, fields)
         outcome = ask_vault({**params, "cache": False, "check_token": False}, fields, renew="never", settings=settings)
         bundle = bundle_of(outcome, fields, secret_place(params))
@@ -146,17 +146,6 @@ def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> Vault
     except BootstrapError as error:
         return NoVault("malformed", str(error))  # the anchor is still to be examined
     return settings
-
-
-def _json_file(params: Mapping[str, t.Any]) -> Path | None:
-    if not params["json_file"]:
-        return None
-    path, anchor = expand(params["json_file"], Path.home()), expand(params["anchor"], Path.home())
-    if path.parent.resolve().is_relative_to(anchor.resolve()):
-        raise BootstrapError(
-            f"json_file: {path} is inside the recovery anchor {anchor}, which is never written. Name another place."
-        )
-    return path
 
 
 def _failure(report: Report, tokens: Sequence[TokenState]) -> dict[str, t.Any]:

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 
 from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary as _report
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, timings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import changes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, PREFLIGHT, timings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
 
@@ -35,6 +39,8 @@ class ActionModule(ControllerAction):
         "talos": {"type": "dict", "default": {}},
         "seeds": {"type": "list", "elements": "dict", "default": []},
         "flux": {"type": "dict", "default": {}},
+        "json_file": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -52,5 +58,22 @@ class ActionModule(ControllerAction):
             "Flux": [] if self.check_mode else _report.flux(params["flux"]),
             "Time": _report.times(spent),
         }
+        done = changes(
+            vms=params["vms"],
+            nodes=params["talos"].get("nodes", []),
+            objects=[*params["seeds"], *params["flux"].get("objects", [])],
+            drift=told.get("drift") or [],
+        )
+        if [name for name, _started in starts if name not in (PREFLIGHT, "secrets")]:
+            sections["What would be done" if self.check_mode else "What was done"] = done.lines(self.check_mode)
         Display().display("\n".join(_report.render(params["cluster"], sections, verdict)))
-        return {"complete": complete, "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent}}
+        if params["json_file"]:
+            report = {"complete": complete, "check_mode": self.check_mode, "verdict": verdict, **done.as_dict()}
+            write_private_file(
+                own_file("json_file", params["json_file"], params["anchor"]), json.dumps(report, indent=2) + "\n"
+            )
+        return {
+            "complete": complete,
+            **done.as_dict(),
+            "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent},
+        }

@@ -14,6 +14,7 @@ author:
 description:
   - Shows each field with its source, the VMs and nodes with their state, the seeded objects, Flux's revision and
     readiness, and the time of each phase that M(tazlab.bootstrap.bootstrap_phase) noted.
+  - At the end stands what was created, changed and removed, or would be in check mode, and what waits for a decision.
   - It takes no secret and shows none.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes
@@ -68,6 +69,15 @@ options:
     description: The fact C(flux_bootstrap_result).
     type: dict
     default: {}
+  json_file:
+    description:
+      - A file that gets what was created, changed and removed, or would be in check mode, as JSON.
+      - It is written in check mode, too, and its owner alone can read it.
+    type: path
+  anchor:
+    description: The recovery anchor, in which O(json_file) must not lie.
+    type: path
+    default: ~/secrets
 seealso:
   - module: tazlab.bootstrap.bootstrap_phase
 """
@@ -84,6 +94,27 @@ complete:
   description: Whether the last chosen phase has ended.
   returned: always
   type: bool
+create:
+  description: What was created, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [VM cp-1, Namespace tailscale]
+change:
+  description: What was changed, or would be.
+  returned: always
+  type: list
+  elements: str
+remove:
+  description: What was removed, or would be.
+  returned: always
+  type: list
+  elements: str
+waiting:
+  description: What differs and waits for somebody's decision.
+  returned: always
+  type: list
+  elements: str
 seconds:
   description: The time of each phase that has begun.
   returned: always

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import signal
@@ -91,7 +92,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "JUNIT_OUTPUT_DIR": str(home / "junit"),
         }
         with Watch(canaries(lab), (home, ROOT / "playbooks", ROOT / "roles")) as watch:
-            birth = play(lab, home, "-vvvvv", "--diff", **everything)
+            plan = ("-e", f"tazlab_plan_json={lab.directory}/plan.json")
+            birth = play(lab, home, "-vvvvv", "--diff", *plan, **everything)
             asked = lab.vault.requests() - before
             second = play(lab, home, "-vvvvv", "--diff", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json", **everything)
         yield Story(lab, anchor, check, made_by_check, birth, asked, watch.leaks, watch.programs, second)
@@ -101,6 +103,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 def test_check_mode_on_an_empty_lab_ends_without_error_and_makes_nothing(story: Story) -> None:
     assert story.check.returncode == 0, story.check.output
     assert "Check mode: nothing was changed." in story.check.stdout
+    would = story.check.stdout.partition("What would be done")[2]
+    assert "  create  VM cp-1\n  create  VM worker-1\n" in would
+    assert re.search(r"\n  \d\d+ to create, 2 to change, 0 to remove\n-+\nCheck mode: ", would), would
     assert story.made_by_check == []
 
 
@@ -108,6 +113,11 @@ def test_check_mode_on_an_empty_lab_ends_without_error_and_makes_nothing(story: 
 def test_a_cluster_is_born_from_one_token(story: Story) -> None:
     assert story.birth.returncode == 0, story.birth.output[-20000:]
     assert FINE in story.birth.stdout
+    done = story.birth.stdout.partition("What was done")[2]
+    assert re.search(r"\n  \d\d+ created, 2 changed, 0 removed\n-+\nEvery phase holds", done), done
+    plan = json.loads((story.lab.directory / "plan.json").read_text())
+    assert {"VM cp-1", "VM worker-1", "Namespace tailscale"} <= set(plan["create"])
+    assert (plan["complete"], plan["check_mode"], plan["remove"]) == (True, False, [])
     assert {vm.name: vm.running for vm in story.lab.proxmox.vms()} == {"cp-1": True, "worker-1": True}
     (cluster,) = story.lab.nodes.clusters()
     info = cluster.client().get("v1", "ConfigMap", "cluster-info", "apps")

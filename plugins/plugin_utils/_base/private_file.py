@@ -67,6 +67,16 @@ class PrivateFile:
             self._temporary.unlink()
 
 
+def own_file(option: str, path: str, anchor: str) -> Path:
+    """The file that an option names. The recovery anchor is never written."""
+    file, directory = Path(path).expanduser(), Path(anchor).expanduser()
+    if file.parent.resolve().is_relative_to(directory.resolve()):
+        raise BootstrapError(
+            f"{option}: {file} is inside the recovery anchor {directory}, which is never written. Name another place."
+        )
+    return file
+
+
 def write_private_file(path: Path, text: str) -> None:
     """Write a file at once, 0600; what was there stays whole if that fails."""
     with PrivateFile(path) as file:

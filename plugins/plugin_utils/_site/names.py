@@ -41,6 +41,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_max_versions",
         "tazlab_over_deleted",
         "tazlab_owner",
+        "tazlab_plan_json",
         "tazlab_provider",
         "tazlab_publish",
         "tazlab_purpose",

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has created, changed and removed, or would in check mode, and what waits for somebody's decision. Pure.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
+
+MANY: t.Final = 5  # of more objects of a kind the first are named
+
+
+@dataclass
+class Changes:
+    """Each list has what it is about, in words, in the order of the phases."""
+
+    create: list[str] = field(default_factory=list)
+    change: list[str] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, list[str]]:
+        return {"create": self.create, "change": self.change, "remove": self.remove, "waiting": self.waiting}
+
+    def lines(self, check_mode: bool) -> list[str]:
+        """A line each, then how many there are."""
+        words = ("create", "change", "remove") if check_mode else ("created", "changed", "removed")
+        found = [
+            f"  {word}  {text}"
+            for word, texts in zip(words, (self.create, self.change, self.remove), strict=True)
+            for text in _grouped(texts)
+        ]
+        counts = (len(self.create), len(self.change), len(self.remove))
+        to = "to " if check_mode else ""
+        count = ", ".join(f"{number} {to}{word}" for number, word in zip(counts, words, strict=True))
+        return [*found, *(f"  WAITS FOR YOU: {text}" for text in self.waiting), f"  {count}"]
+
+
+def _grouped(texts: Sequence[str]) -> Iterable[str]:
+    """The texts, but only the first of many objects of one kind."""
+    kinds: dict[str, list[str]] = {}
+    for text in texts:
+        kind, _blank, name = text.partition(" ")
+        kinds.setdefault(kind, []).append(name)
+    for kind, names in kinds.items():
+        yield from [f"{kind} {name}" for name in names] if len(names) <= MANY else [f"{kind} {few(names, 2)}"]
+
+
+def changes(
+    *,
+    vms: Iterable[Mapping[str, t.Any]],
+    nodes: Iterable[Mapping[str, t.Any]],
+    objects: Iterable[Mapping[str, t.Any]],
+    drift: Iterable[Mapping[str, t.Any]],
+) -> Changes:
+    """From what the phases tell of VMs, nodes and Kubernetes objects, and of where the anchor differs."""
+    found = Changes()
+    for vm in vms:
+        actions = vm.get("actions") or []
+        name = f"VM {vm['name']}"
+        if "create" in actions:
+            found.create.append(name)
+        elif "delete" in actions:
+            found.remove.append(name)
+        elif actions:
+            found.change.append(f"{name} ({', '.join(actions)})")
+        differences = [f"{one['setting']} is {one['found']}, wanted {one['wanted']}" for one in vm.get("drift") or []]
+        if differences:
+            found.waiting.append(f"{name} differs and is left so: {'; '.join(differences)}")
+    found.change += [f"Node {node['name']} ({node['configuration']})" for node in nodes if node.get("changed")]
+    for each in objects:
+        label = f"{each['kind']} {'/'.join(filter(None, [each.get('namespace'), each['name']]))}"
+        if each.get("change") == "made":
+            found.create.append(label)
+        elif each.get("change") == "changed":
+            found.change.append(label)
+    found.waiting += [str(each["message"]) for each in drift]
+    return found

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has done, or would do, in few lines."""
+
+from __future__ import annotations
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import Changes, changes
+
+
+def test_each_phase_tells_what_it_made_and_what_waits() -> None:
+    found = changes(
+        vms=[
+            {"name": "cp-1", "actions": ["create", "start"]},
+            {"name": "w-1", "actions": ["resume"]},
+            {"name": "w-2", "actions": [], "drift": [{"setting": "cores", "found": "2", "wanted": "4"}]},
+            {"name": "w-3", "actions": ["stop", "delete"]},
+            {"name": "metal"},
+        ],
+        nodes=[
+            {"name": "cp-1", "configuration": "configured", "changed": True},
+            {"name": "w-1", "configuration": "unchanged", "changed": False},
+        ],
+        objects=[
+            {"kind": "Namespace", "name": "apps", "change": "made"},
+            {"kind": "Secret", "namespace": "apps", "name": "x", "change": "changed"},
+            {"kind": "Secret", "namespace": "apps", "name": "y", "change": "unchanged"},
+            {"kind": "Secret", "namespace": "apps", "name": "z", "skipped": "it is optional"},
+        ],
+        drift=[{"message": "github-token differs from Vault's"}],
+    )
+    assert found.as_dict() == {
+        "create": ["VM cp-1", "Namespace apps"],
+        "change": ["VM w-1 (resume)", "Node cp-1 (configured)", "Secret apps/x"],
+        "remove": ["VM w-3"],
+        "waiting": ["VM w-2 differs and is left so: cores is 2, wanted 4", "github-token differs from Vault's"],
+    }
+    assert found.lines(check_mode=True)[-1] == "  2 to create, 3 to change, 1 to remove"
+    assert found.lines(check_mode=False)[-1] == "  2 created, 3 changed, 1 removed"
+    assert "  WAITS FOR YOU: github-token differs from Vault's" in found.lines(check_mode=False)
+
+
+def test_many_objects_of_a_kind_are_one_line_and_all_of_them_count() -> None:
+    lines = Changes(create=[f"Role r-{number}" for number in range(9)]).lines(check_mode=False)
+    assert lines == ["  created  Role r-0, r-1 and 7 more", "  9 created, 0 changed, 0 removed"]
