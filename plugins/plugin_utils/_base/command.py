@@ -91,6 +91,7 @@ class CommandOutput:
     text: str | None = field(default=None, repr=False)
     problem: str | None = None
     note: str = ""
+    ran: bool = True
 
 
 def run_command(argv: Sequence[str], environ: Mapping[str, str], timeout: float) -> CommandOutput:
@@ -101,9 +102,9 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str], timeout: float)
     try:
         ended = run(argv, env=environ, seconds=timeout, limit=LIMIT, listen=False)
     except FileNotFoundError:
-        return CommandOutput(note="is not installed")
+        return CommandOutput(note="is not installed", ran=False)
     except OSError as error:
-        return CommandOutput(note=f"cannot be started, errno {error.errno}")
+        return CommandOutput(note=f"cannot be started, errno {error.errno}", ran=False)
     if ended.too_much:
         return CommandOutput(problem=f"printed more than {LIMIT // 1024} KiB, which no secret is")
     if ended.status is None:

@@ -9,6 +9,7 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,19 @@ class CommandProvider:
         program = Path(argv[0]).name
         origin = Provenance("command", program, f"command {program}")
         output = self.run(argv, self.environ, self.timeout)
-        yield Attempt(origin, raw=output.text, problem=output.problem, note=output.note)
+        yield Attempt(origin, raw=output.text, problem=output.problem, note=_advice(output, program, argv))
+
+
+def _advice(output: CommandOutput, program: str, argv: Sequence[str]) -> str:
+    """How a command ended, and what its owner can do: what it said itself is withheld, since it may quote a secret."""
+    if not output.note or not output.ran:
+        return output.note
+    likely = "; if it asks for a passphrase: export GPG_TTY=$(tty)" if program in _ASK else ""
+    return f"{output.note}; by hand: {shlex.join(argv)}{likely}"
+
+
+# Password stores that let GnuPG ask for a passphrase, on the terminal that GPG_TTY names.
+_ASK: t.Final = frozenset({"gopass", "gpg", "gpg2", "pass"})
 
 
 def declared_providers(

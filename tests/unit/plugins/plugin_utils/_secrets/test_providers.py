@@ -238,9 +238,9 @@ def test_a_command_prints_the_value(tmp_path: Path) -> None:
     ("argv", "note"),
     [
         (["tazlab-no-such-program"], "is not installed"),
-        (["sh", "-c", "echo secret >&2; exit 11"], "ended with status 11"),
-        (["sleep", "30"], "gave no answer within 0.3 s"),
-        (["sh", "-c", "exec >&-; sleep 30"], "gave no answer within 0.3 s"),
+        (["sh", "-c", "echo sec''ret >&2; exit 11"], "ended with status 11; by hand: sh -c "),
+        (["sleep", "30"], "gave no answer within 0.3 s; by hand: sleep 30)"),
+        (["sh", "-c", "exec >&-; sleep 30"], "gave no answer within 0.3 s; by hand: sh -c 'exec >&-; sleep 30')"),
         (["sh", "-c", "sleep 30 & wait"], "gave no answer within 0.3 s"),
         (["true"], "empty"),
     ],
@@ -249,9 +249,17 @@ def test_a_command_without_a_value_is_a_place_that_was_tried(argv: list[str], no
     begin = time.monotonic()
     result = command(*argv, timeout=0.3)
     assert result.missing == ["GITHUB_TOKEN"]
-    assert f"command {argv[0]} ({note})" in result.problems[0].text
+    assert f"command {argv[0]} ({note}" in result.problems[0].text
     assert time.monotonic() - begin < 15
     assert "secret" not in result.problems[0].text
+
+
+def test_a_password_store_that_may_want_a_passphrase_is_told_of_the_terminal(tmp_path: Path) -> None:
+    program = tmp_path / "gopass"
+    program.write_text("#!/bin/sh\nexit 2\n")
+    program.chmod(0o755)
+    text = command(str(program), "show", "a b").problems[0].text
+    assert f"by hand: {program} show 'a b'; if it asks for a passphrase: export GPG_TTY=$(tty)" in text
 
 
 @pytest.mark.parametrize(
