@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -284,6 +285,50 @@ def test_whoever_may_not_do_it_is_told_at_once_with_verb_resource_and_user(
     assert time.monotonic() - begun < 60, "not until the time is up"
     assert 'User "jane" cannot get resource "namespaces" in API group "" in the namespace "tailscale"' in run.output
     assert "Grant that to the user, or use the kubeconfig of one who may." in run.output
+
+
+@pytest.mark.parametrize("mode", [[], ["--check"]], ids=["run", "check"])
+def test_a_field_that_cannot_be_changed_is_told_with_the_way(
+    cluster: Cluster, seed: Callable[..., Run], mode: list[str]
+) -> None:
+    namespace, name = "external-secrets", "vault-eso-token"
+    assert seed().returncode == 0
+    cluster.client.delete("v1", "Secret", name, namespace)
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
+    cluster.client.create({**head, "type": "example.net/other", "data": {"token": "b2xk"}})
+    run = seed(*mode)
+    assert run.returncode != 0
+    assert f"Secret {namespace}/{name}: the API answered 422 (Invalid): type cannot be changed." in run.output
+    found = re.search(rf"(kubectl \S+ \S+ delete secret {name} --namespace {namespace}) \(until", run.output)
+    assert found, run.output
+    subprocess.run(["sh", "-c", found[1]], check=True, capture_output=True, timeout=60)
+    assert seed().returncode == 0
+    assert cluster.secret(namespace, name)["type"] == "Opaque"
+
+
+def test_a_namespace_that_is_being_deleted_is_told_with_what_holds_it(
+    cluster: Cluster, seed: Callable[..., Run]
+) -> None:
+    assert seed().returncode == 0
+    before = cluster.secret("external-secrets", "vault-ca-cert")["metadata"]["resourceVersion"]
+    metadata = {"name": "holder", "namespace": "tailscale", "finalizers": ["example.net/held"]}
+    holder = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    cluster.client.create(holder)
+    cluster.client.delete("v1", "Namespace", "tailscale")
+
+    def holds() -> bool:
+        return "example.net/held" in str(cluster.client.get("v1", "Namespace", "tailscale").get("status"))
+
+    wait_until(holds, "what holds the namespace is known", 60)
+    run = seed(cluster_seed_values={**cluster.values, "VAULT_CA_CRT": cluster.values["VAULT_CA_CRT"] + "\n"})
+    assert run.returncode != 0
+    assert "Namespace tailscale: it is being deleted, so nothing can be made in it. What holds it: " in run.output
+    assert "example.net/held in 1 resource instances" in run.output
+    assert cluster.secret("external-secrets", "vault-ca-cert")["metadata"]["resourceVersion"] == before
+    path = cluster.client.path("v1", "ConfigMap", "tailscale", "holder")
+    cluster.client.request("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
+    wait_until(lambda: cluster.client.find("v1", "Namespace", "tailscale") is None, "the namespace is gone", 60)
+    assert seed().returncode == 0
 
 
 def test_a_webhook_that_cannot_be_asked_is_named(cluster: Cluster, seed: Callable[..., Run]) -> None:

@@ -159,6 +159,10 @@ class Api:
     def __exit__(self, *_: object) -> None:
         self._pool.clear()
 
+    @property
+    def kubeconfig(self) -> str:
+        return str(self._kubeconfig)
+
     def request(
         self,
         method: str,

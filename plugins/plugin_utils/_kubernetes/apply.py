@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,9 @@ WRONG_SHAPE = "failed to create typed patch object"
 
 # A webhook that cannot be reached is answered with 500; its name is nobody's secret.
 WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
+
+# The API has no code of its own for it.
+IMMUTABLE = "immutable"
 
 MADE, CHANGED, UNCHANGED, FAILED = "made", "changed", "unchanged", "failed"
 
@@ -128,6 +132,9 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     if found.status != 404:
         require(found, api.server, _label(definition))
     before = found.body if found.ok else None
+    ending = _ending(definition, before)
+    if ending:
+        return _applied(definition, FAILED, ending)
     if before is not None and rules.keep_existing:
         return _applied(definition, UNCHANGED)
     answer = api.request(
@@ -139,7 +146,7 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
         seconds=seconds,
     )
     if not answer.ok:
-        return _refused(definition, answer, rules)
+        return _refused(api, definition, answer, rules)
     after = answer.body
     stale = _stale_keys(definition, after) if rules.exact_data else []
     if stale:
@@ -152,7 +159,7 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
             seconds=seconds,
         )
         if not answer.ok:
-            return _refused(definition, answer, rules)
+            return _refused(api, definition, answer, rules)
         after = answer.body
     if before is None:
         return _applied(definition, MADE, after=after)
@@ -161,15 +168,28 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     return _applied(definition, CHANGED, before=before, after=after)
 
 
-def _refused(definition: Mapping[str, t.Any], answer: Answer, rules: Rules) -> Applied:
+def _ending(definition: Mapping[str, t.Any], found: Mapping[str, t.Any] | None) -> str:
+    """Why nothing can be made in a namespace that is being deleted; empty where it is not."""
+    if found is None or definition["kind"] != "Namespace" or not found["metadata"].get("deletionTimestamp"):
+        return ""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    holds = [str(each["message"]) for each in conditions if each.get("status") == "True" and each.get("message")]
+    return (
+        "it is being deleted, so nothing can be made in it. "
+        + (f"What holds it: {' '.join(holds)} " if holds else "")
+        + "Remove that, or whoever waits for it, and run this again when the namespace is gone"
+    )
+
+
+def _refused(api: Api, definition: Mapping[str, t.Any], answer: Answer, rules: Rules) -> Applied:
     if answer.status in PASSING and WRONG_SHAPE not in answer.message:
-        raise Unanswered(f"{_words(definition, answer)}.")
+        raise Unanswered(f"{_words(api, definition, answer)}.")
     if answer.status == 404 and rules.dry_run:  # its namespace would have been made before it
         return _applied(definition, MADE)
-    return _applied(definition, FAILED, _words(definition, answer))
+    return _applied(definition, FAILED, _words(api, definition, answer))
 
 
-def _words(definition: Mapping[str, t.Any], answer: Answer) -> str:
+def _words(api: Api, definition: Mapping[str, t.Any], answer: Answer) -> str:
     words = f"the API answered {answer.status} ({answer.reason})"
     webhook = WEBHOOK.search(answer.message)
     if webhook:
@@ -177,13 +197,26 @@ def _words(definition: Mapping[str, t.Any], answer: Answer) -> str:
             f"{words}: the admission webhook {webhook[1]} could not be asked. Look at the service behind it; whoever "
             "made the webhook can set its failurePolicy"
         )
+    causes = (answer.body.get("details") or {}).get("causes") or []
+    fixed = [str(each["field"]) for each in causes if each.get("field") and IMMUTABLE in str(each.get("message"))]
+    if fixed:
+        return f"{words}: {', '.join(dict.fromkeys(fixed))} cannot be changed. {_anew(api, definition)}"
     if definition["kind"] == "Secret" and answer.status not in NAMES_ALONE:
-        causes = (answer.body.get("details") or {}).get("causes") or []
         fields = ", ".join(str(each["field"]) for each in causes if each.get("field"))
         return (
             f"{words}{f' because of {fields}' if fields else ''}; its text is withheld, since it could quote the Secret"
         )
     return f"{words}: {answer.message}" if answer.message else words
+
+
+def _anew(api: Api, definition: Mapping[str, t.Any]) -> str:
+    metadata = definition["metadata"]
+    words = ["kubectl", "--kubeconfig", api.kubeconfig, "delete", str(definition["kind"]).lower(), metadata["name"]]
+    words += ["--namespace", metadata["namespace"]] if metadata.get("namespace") else []
+    return (
+        f"To have it made anew: {shlex.join(words)} (until the next run it is gone for whoever needs it), and run this "
+        "again"
+    )
 
 
 def _applied(
