@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Aside, Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import NoVault, VaultSettings
 
 SECONDS: t.Final = 30
+CONNECT: t.Final = 10
 
 
 def git(settings: Mapping[str, t.Any], password: str) -> str:
@@ -107,12 +108,20 @@ def authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
         context = tls_context(ca_pem, validate=True)
     except ssl.SSLError:
         raise BootstrapError("The TLS library cannot read these certificates.") from None
-    try:
+
+    def prove() -> None:
         with (
-            socket.create_connection((settings.host, parts.port or 443), timeout=10) as connection,
-            context.wrap_socket(connection, server_hostname=settings.host),
+            socket.create_connection((settings.host, parts.port or 443), timeout=CONNECT) as connection,
+            context.wrap_socket(connection, server_hostname=settings.tls_server_name or settings.host),
         ):
-            return f"verifies {settings.address}"
+            pass
+
+    asking = Aside(prove)
+    asking.wait(CONNECT)
+    if asking.results:
+        return f"verifies {settings.address}"
+    try:
+        raise asking.errors[0] if asking.errors else TimeoutError
     except OSError as error:
         cause = cause_of(error)
         if not cause.of_tls:
