@@ -79,7 +79,7 @@ def changes(
         label = f"{each['kind']} {'/'.join(filter(None, [each.get('namespace'), each['name']]))}"
         if each.get("change") == "made":
             found.create.append(label)
-        elif each.get("change") == "changed":
-            found.change.append(label)
+        elif each.get("change") == "changed" and label not in found.create:
+            found.change.append(label)  # what one phase made and a later one added to is told once, as made
     found.waiting += [str(each["message"]) for each in drift]
     return found

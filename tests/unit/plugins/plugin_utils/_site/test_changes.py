@@ -23,6 +23,7 @@ def test_each_phase_tells_what_it_made_and_what_waits() -> None:
         ],
         objects=[
             {"kind": "Namespace", "name": "apps", "change": "made"},
+            {"kind": "Namespace", "name": "apps", "change": "changed"},
             {"kind": "Secret", "namespace": "apps", "name": "x", "change": "changed"},
             {"kind": "Secret", "namespace": "apps", "name": "y", "change": "unchanged"},
             {"kind": "Secret", "namespace": "apps", "name": "z", "skipped": "it is optional"},
