@@ -13,7 +13,9 @@ from pathlib import Path
 from ansible.release import __version__
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.names import (
@@ -78,6 +80,8 @@ class ActionModule(ControllerAction):
         },
         "kubeconfig": {"type": "path", "required": True},
         "kubeconfig_given": {"type": "bool", "default": False},
+        "plan_json": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "problems": PROBLEMS,
     }
 
@@ -111,6 +115,8 @@ class ActionModule(ControllerAction):
             check_mode=self.check_mode,
         )
         problems += _problems(params["problems"])
+        if params["plan_json"]:
+            problems += _plan_problems(params["plan_json"], params["anchor"])
         if problems:
             raise BootstrapError(_message(texts(problems)), code="preflight")
         self.progress(f"phases {', '.join(phases)}: every input is there and every system answers")
@@ -156,3 +162,12 @@ def _is_installed(module: str) -> bool:
 
 def _message(problems: list[str]) -> str:
     return f"Preflight found {counted(len(problems), 'problem')}; nothing was changed.{numbered(problems)}"
+
+
+def _plan_problems(path: str, anchor: str) -> list[Problem]:
+    """The file is written last, when it is too late to refuse it."""
+    try:
+        own_file("tazlab_plan_json", path, anchor)
+    except BootstrapError as error:
+        return [error.problem]
+    return []

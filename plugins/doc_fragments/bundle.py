@@ -67,6 +67,7 @@ options:
           - The program of V(command) and its words.
           - >-
             C({name}) in a word stands for the field's name, C({file}) for that name in kebab-case.
+          - Put no secret into them. Where the program gives no value, the message shows them, to be run by hand.
         type: list
         elements: str
       timeout:

@@ -91,6 +91,14 @@ options:
     description: Whether that file is the user's own, of a cluster that no phase makes. Then no phase may make one.
     type: bool
     default: false
+  plan_json:
+    description:
+      - The file that M(tazlab.bootstrap.bootstrap_report) writes at the end. A place that will not do is refused here.
+    type: path
+  anchor:
+    description: The recovery anchor, in which O(plan_json) must not lie.
+    type: path
+    default: ~/secrets
   problems:
     description:
       - What the phases' own preflights found, as the filter P(tazlab.bootstrap.problems#filter) gives it, each with

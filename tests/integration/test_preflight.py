@@ -108,6 +108,12 @@ def test_a_choice_with_which_nothing_can_be_done_is_told_alone(world: World, arg
     assert only.startswith(said)
 
 
+@pytest.mark.parametrize(("name", "said"), [("plan.json", "is inside the recovery anchor"), ("", "is a directory.")])
+def test_a_plan_that_cannot_be_written_is_refused_at_once(world: World, name: str, said: str) -> None:
+    world.variables["tazlab_plan_json"] = str(world.anchor / name if name else world.directory)
+    assert any(one.startswith("tazlab_plan_json: ") and said in one for one in problems(world.run()))
+
+
 def test_that_no_inventory_was_given_is_told_alone(world: World) -> None:
     environment = {"ANSIBLE_INVENTORY": str(world.directory / "nowhere")}
     run = run_playbook(ROOT / "playbooks" / "site.yml", home=world.directory / "home", environment=environment)

@@ -208,13 +208,13 @@ def test_a_wrong_value_in_the_anchor_is_named_before_vault_is_changed(site: Site
 
 
 def test_the_inventorys_names_for_the_eso_readers_token_and_a_trailing_slash_serve(site: Site) -> None:
-    names = {"tazlab_eso_field": "READER", "tazlab_eso_path": "work", "tazlab_vault_mount_point": "secret/"}
+    names = {"tazlab_eso_field": "READER", "tazlab_eso_path": "team", "tazlab_vault_mount_point": "secret/"}
     fields: dict[str, Any] = {name: {} for name in ("GITHUB_TOKEN", "READER")}
     ok(site.run("publish.yml", tazlab_fields=fields, **names))
     version, data = site.stored()
     assert data.keys() == {"GITHUB_TOKEN", "READER"}
     policy = site.vault.client.sys.read_acl_policy("tazlab-eso-reader")["data"]["policy"]
-    assert 'path "secret/data/work/*"' in policy
+    assert 'path "secret/data/team/*"' in policy
     ok(site.run("rotate.yml", tazlab_fields=fields, tazlab_rotate="READER", **names), changed=1)
     assert site.stored()[0] == version + 1
 

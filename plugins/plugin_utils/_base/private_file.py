@@ -74,6 +74,8 @@ def own_file(option: str, path: str, anchor: str) -> Path:
         raise BootstrapError(
             f"{option}: {file} is inside the recovery anchor {directory}, which is never written. Name another place."
         )
+    if file.is_dir():
+        raise BootstrapError(f"{option}: {file} is a directory. Name a file in it.")
     return file
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resoluti
 from lab.anchor import picture
 from lab.faults import ANCHOR_FAULTS, ERROR, MISSING, VALUE, AnchorFault
 from lab.process import wait_until
+
+ROOT = Path(__file__).resolve().parents[5]
 
 TOKEN = DEFAULT_FIELDS["GITHUB_TOKEN"]
 KEY = DEFAULT_FIELDS["TALOS_SECRETBOX_KEY"]
@@ -252,6 +255,19 @@ def test_a_command_without_a_value_is_a_place_that_was_tried(argv: list[str], no
     assert f"command {argv[0]} ({note}" in result.problems[0].text
     assert time.monotonic() - begin < 15
     assert "secret" not in result.problems[0].text
+
+
+def test_the_guides_recipe_for_ansible_vault_gives_the_value(tmp_path: Path) -> None:
+    vault = str(Path(sys.executable).with_name("ansible-vault"))
+    (tmp_path / "pass").write_text("canary")
+    (tmp_path / "github-token").write_text("ghp_encrypted")
+    keys = ["--vault-password-file", str(tmp_path / "pass")]
+    subprocess.run([vault, "encrypt", *keys, str(tmp_path / "github-token")], check=True, capture_output=True)
+    assert "ghp_" not in (tmp_path / "github-token").read_text()
+    guide = (ROOT / "docs" / "docsite" / "rst" / "guide_password_stores.rst").read_text()
+    assert '``[ansible-vault, view, --vault-password-file, /home/me/.vault-pass, "/home/me/secrets/{file}"]``' in guide
+    result = command(vault, "view", *keys, f"{tmp_path}/{{file}}", timeout=60)
+    assert result.found["GITHUB_TOKEN"].value == "ghp_encrypted"
 
 
 def test_a_password_store_that_may_want_a_passphrase_is_told_of_the_terminal(tmp_path: Path) -> None:
