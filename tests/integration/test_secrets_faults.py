@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
+import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -361,6 +365,55 @@ def test_a_client_certificate_opens_a_listener_that_demands_one(planted: World) 
         assert fetch(replace(known, client_certificate=other), timeout=5).reason == "tls_client"
         with pytest.raises(BootstrapError, match="the TLS library cannot use them together"):
             fetch(replace(known, client_certificate=(mine[0], other[1])), timeout=5)
+
+
+@contextmanager
+def _first_words_lost(url: str) -> Iterator[str]:
+    """A way to a server whose first connection is reset as soon as the client believes that the handshake is over.
+
+    It is what TLS 1.3 looks like on a busy machine: the server judges the certificate while the request is on its way.
+    """
+    parts = urlsplit(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def relay(client: socket.socket, lossy: bool) -> None:
+        said = 0
+        with (
+            contextlib.suppress(ConnectionError),
+            client,
+            socket.create_connection((parts.hostname, parts.port)) as upstream,
+        ):
+            while True:
+                for side in select.select([client, upstream], [], [])[0]:
+                    data = side.recv(65536)
+                    said += side is client
+                    if lossy and said > 1:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        return
+                    if not data:
+                        return
+                    (upstream if side is client else client).sendall(data)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the listener is closed
+            for number in itertools.count():
+                client, _peer = listener.accept()
+                threading.Thread(target=relay, args=(client, number == 0), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_refused_client_certificate_is_told_when_the_alert_was_lost(planted: World, accepted: bool) -> None:
+    authority = planted.authority
+    signer = authority if accepted else Authority(planted.directory / "other-ca")
+    pair = tuple(map(str, signer.certificate("me", client=True)))
+    with _booted(planted, authority.certificate("second"), authority.ca_file) as second:
+        with _first_words_lost(second.url) as url:
+            failure = fetch(planted.settings(url=url, client_certificate=pair), timeout=5)
+        assert failure.reason == ("closed" if accepted else "tls_client")
 
 
 def test_a_certificate_may_have_the_name_that_was_given_instead_of_the_hosts(planted: World) -> None:

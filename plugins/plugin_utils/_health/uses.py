@@ -8,7 +8,6 @@ Each raises C(BootstrapError) when the credential does not serve, and C(Untried)
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 import typing as t
@@ -99,24 +98,16 @@ def authority(settings: VaultSettings | NoVault, ca_pem: str) -> str:
     """The CA verifies the very server that the bundle comes from."""
     if isinstance(settings, NoVault):
         raise Untried(settings.message)
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import tls_context
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import handshake, tls_context
 
-    parts = urlsplit(settings.url)
-    if parts.scheme != "https":
+    if urlsplit(settings.url).scheme != "https":
         raise Untried("Vault's url is http")
     try:
         context = tls_context(ca_pem, validate=True)
     except ssl.SSLError:
         raise BootstrapError("The TLS library cannot read these certificates.") from None
 
-    def prove() -> None:
-        with (
-            socket.create_connection((settings.host, parts.port or 443), timeout=CONNECT) as connection,
-            context.wrap_socket(connection, server_hostname=settings.tls_server_name or settings.host),
-        ):
-            pass
-
-    asking = Aside(prove)
+    asking = Aside(lambda: handshake(settings.url, context, settings.tls_server_name, CONNECT, listen=False))
     asking.wait(CONNECT)
     if asking.results:
         return f"verifies {settings.address}"

@@ -19,7 +19,11 @@ try:
     import hvac
     from hvac.adapters import RawAdapter
 
-    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import (
+        bounded_session,
+        handshake,
+        tls_context,
+    )
 except ImportError:
     HAS_HVAC = False
 else:
@@ -37,6 +41,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings i
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
 CLOCK_GRAIN: t.Final = 2.0  # seconds
+LISTEN: t.Final = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class VaultConnection:
                     "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY (or BAO_...): the TLS library cannot use them together. Is "
                     "it the certificate's own key, in PEM, without a passphrase?"
                 ) from None
+        self._context = context
         self._session = bounded_session(settings.url, deadline, context, settings.tls_server_name)
         self.client = hvac.Client(
             url=settings.url,
@@ -123,12 +129,29 @@ class VaultConnection:
         except VaultFailure:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a library raises may quote the token
-            raise failure_of(error) from None
+            raise self._refusal(failure_of(error)) from None
         self.clock_off = _clock_off(response.headers.get("Date"), time.time())
         failure = answer_failure(response.status_code, response.headers, response.content)
         if failure:
             raise failure
         return Answer(response.status_code, response.json())
+
+    def _refusal(self, failure: VaultFailure) -> VaultFailure:
+        """The same, or why the server does not want this client, where that was lost with the connection.
+
+        TLS 1.3 lets it judge our certificate after our side of the handshake. A request that is on its way by then
+        makes the kernel reset the connection, and the alert may be gone with it: who only listens gets to hear it.
+        """
+        seconds = min(LISTEN, (self.deadline - time.monotonic()) / 3)  # for each of connecting, shaking, listening
+        direct = self.settings.url.startswith("https:") and not self._session.proxies
+        if failure.reason != "closed" or not direct or seconds <= 0:
+            return failure
+        try:
+            handshake(self.settings.url, self._context, self.settings.tls_server_name, seconds, listen=True)
+        except OSError as error:
+            heard = failure_of(error)
+            return heard if heard.reason.startswith("tls") else failure
+        return failure
 
 
 def _clock_off(date: str | None, now: float) -> float:

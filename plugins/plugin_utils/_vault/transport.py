@@ -8,9 +8,11 @@ Private: other collections must not import it. Import it only when Vault is real
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 import typing as t
+from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import InvalidValue
@@ -95,6 +97,18 @@ def bounded_session(
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def handshake(url: str, context: ssl.SSLContext, server_name: str | None, seconds: float, *, listen: bool) -> None:
+    """Shake hands and hang up, or C(listen) for what the server says then; whatever fails is raised as it is."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    with (
+        socket.create_connection((host, parts.port or 443), timeout=seconds) as connection,
+        context.wrap_socket(connection, server_hostname=server_name or host) as tls,
+    ):
+        if listen:
+            tls.recv(1)
 
 
 def _proxies(url: str) -> dict[str, str]:
