@@ -10,8 +10,9 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import behind
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import MANAGER, Held, behind
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import Rules, apply_all
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
     Seen,
     complaint,
@@ -40,6 +41,7 @@ class ActionModule(ControllerAction):
                 "condition": {"type": "str"},
             },
         },
+        "flux_sync": {"type": "list", "elements": "dict", "default": []},
         "timeout": {"type": "int", "default": 300},
         "redact": {"type": "list", "elements": "str", "default": []},  # the result and every line are without them
     }
@@ -52,7 +54,14 @@ class ActionModule(ControllerAction):
             if self.check_mode:
                 seen = look_at_all(api, wanted, deadline, behind)
             else:
-                seen = wait(api, wanted, deadline, lambda line: self.progress(redact(line)), behind)
+
+                def say(line: str) -> None:
+                    self.progress(redact(line))
+
+                def declare(document: dict[str, t.Any]) -> None:
+                    apply_all(api, [document], Rules(MANAGER), deadline, say)
+
+                seen = wait(api, wanted, deadline, say, Held(params["flux_sync"], declare))
                 seen = explained(api, seen, LAST_LOOK)
         ready = all(each.ready for each in seen)
         result = {

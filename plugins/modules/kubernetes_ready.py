@@ -16,6 +16,8 @@ description:
   - Looks at all given objects until each shows its condition, with one deadline over everything, and says while it
     waits what is missing and why.
   - A Kustomization of Flux must moreover have applied what its GitRepository has fetched, where both are given.
+  - Flux that was moved to another branch, path or repository may be set back by what its controller had under way. With
+    O(flux_sync) that is noticed, and declared again.
   - An API server that refuses, restarts or answers with an error is asked again until the deadline.
   - Where the time is up, the message names every object that is still missing with its condition's reason and message.
   - Runs on the controller.
@@ -60,6 +62,15 @@ options:
             must be of the object's newest generation.
           - When it is not given, it is enough that the object exists.
         type: str
+  flux_sync:
+    description:
+      - The GitRepository and the Kustomization that Flux is to follow, as M(tazlab.bootstrap.flux_repository) returns
+        them. They are not ready while they follow something else.
+      - Where something has made them follow something else, they are declared again, with the field manager V(flux),
+        until the deadline.
+    type: list
+    elements: dict
+    default: []
   timeout:
     description:
       - Seconds after which waiting ends.
@@ -79,7 +90,7 @@ attributes:
     description: Nothing is changed, so there is no difference.
     support: none
   idempotent:
-    description: Nothing is ever changed.
+    description: Nothing is changed but what O(flux_sync) declares again.
     support: full
 requirements:
   - kubernetes (Python package) on the controller

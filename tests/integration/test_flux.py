@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -282,6 +284,52 @@ def test_a_confirmed_move_is_made_and_says_what_goes(
     assert again.stats()["changed"] == 0, again.output
     back = flux(flux_bootstrap_move=[f"./{gitops.PATH}"])
     assert back.returncode == 0, back.output
+
+
+@contextmanager
+def put_back(lab: Lab, times: int) -> Iterator[list[str]]:
+    """What a controller does that is at an apply of the old revision, made sure of: it puts the old branch back."""
+    old = lab.client.get(*GIT, "flux-system", "flux-system")
+    theirs = {**bare(old), "spec": {key: old["spec"][key] for key in ("url", "ref", "interval")}}
+    moved: list[str] = []
+
+    def changed(_event: str, item: dict[str, Any]) -> None:
+        if item["spec"]["ref"] != old["spec"]["ref"] and len(moved) < times:
+            moved.append(item["spec"]["ref"]["branch"])
+            lab.client.apply(theirs, "kustomize-controller")
+
+    watch = lab.client.watch(lab.client.path(*GIT, "flux-system"))
+    thread = threading.Thread(target=watch.run, args=(lambda _items: None, changed))
+    thread.start()
+    try:
+        yield moved
+    finally:
+        watch.stop()
+        thread.join()
+
+
+def test_a_move_that_is_undone_by_what_was_under_way_is_made_again(
+    lab: Lab, flux: Callable[..., Run], elsewhere: dict[str, dict[str, Any]]
+) -> None:
+    with put_back(lab, times=2) as moved:
+        run = flux(**elsewhere["branch"], flux_bootstrap_move="next")
+    assert set(moved) == {"next"}
+    assert run.returncode == 0, run.output
+    assert "branch is master, although next was declared (kustomize-controller set it so)" in run.output
+    assert "READY True AT next@sha1:" in run.output
+    assert lab.client.get(*GIT, "flux-system", "flux-system")["spec"]["ref"] == {"branch": "next"}
+    assert flux(flux_bootstrap_move=gitops.BRANCH).returncode == 0
+
+
+def test_a_move_that_is_undone_for_ever_ends_with_what_undoes_it(
+    lab: Lab, flux: Callable[..., Run], elsewhere: dict[str, dict[str, Any]]
+) -> None:
+    with put_back(lab, times=1000):
+        run = flux(**elsewhere["branch"], flux_bootstrap_move="next", flux_bootstrap_timeout=5)
+    assert run.returncode != 0
+    said = run.output.partition("are not ready after 5 s")[2]
+    assert "branch is master, although next was declared (kustomize-controller set it so)" in said
+    assert flux(flux_bootstrap_move=gitops.BRANCH).returncode == 0
 
 
 def test_flux_does_not_delete_itself_although_a_move_is_confirmed(

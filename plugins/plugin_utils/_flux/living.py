@@ -62,7 +62,7 @@ class Living:
 def look(api: Api, sync: Sequence[Document], seconds: float) -> Living:
     """Compare what a cluster's Flux follows with the GitRepository and Kustomization that it is to follow."""
     pairs = [(each, _found(api, each, seconds)) for each in sync]
-    moves = [move for wanted, found in pairs if found for move in _moves(found, wanted)]
+    moves = [move for wanted, found in pairs if found for move in changes(found, wanted)]
     roots = [found for wanted, found in pairs if found and wanted["kind"] == "Kustomization"]
     for wanted, found in pairs:
         if wanted["kind"] == "Kustomization" and not found:
@@ -172,7 +172,8 @@ def _label(root: Mapping[str, t.Any]) -> str:
     return label("Kustomization", root["metadata"].get("namespace"), root["metadata"]["name"])
 
 
-def _moves(found: Mapping[str, t.Any], wanted: Document) -> Iterator[Move]:
+def changes(found: Mapping[str, t.Any], wanted: Document) -> Iterator[Move]:
+    """How what an object of a cluster follows differs from what is wanted."""
     for setting, read in SETTINGS[wanted["kind"]].items():
         theirs, ours = (read(each.get("spec") or {}) for each in (found, wanted))
         if not _same(setting, theirs, ours):

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import typing as t
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.living import changes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.repository import Document
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import Seen
 
 
@@ -22,6 +25,47 @@ def behind(seen: Sequence[Seen]) -> list[Seen]:
         if each.wanted.kind == "GitRepository"
     }
     return [_not_behind(each, fetched.get((each.wanted.namespace, _source(each)), "")) for each in seen]
+
+
+MANAGER: t.Final = "flux"  # the field manager of what the role flux_bootstrap declares
+
+# The field of a spec that each setting stands for.
+FIELDS: t.Final = {"url": "url", "branch": "ref", "path": "path", "source": "sourceRef"}
+
+
+class Held:
+    """Judges like C(behind), and declares again what something has made to follow something else meanwhile.
+
+    A controller that is at an apply of the old revision when Flux is moved puts back what that revision says of the
+    GitRepository and the Kustomization. It would look ready then: on the old revision.
+    """
+
+    def __init__(self, sync: Sequence[Document], declare: Callable[[Document], None]) -> None:
+        self._sync = {(each["kind"], each["metadata"]["name"]): each for each in sync}
+        self._declare = declare
+
+    def __call__(self, seen: Sequence[Seen]) -> list[Seen]:
+        return [self._held(each) for each in behind(seen)]
+
+    def _held(self, seen: Seen) -> Seen:
+        wanted = self._sync.get((seen.wanted.kind, seen.name))
+        moves = list(changes(seen.item, wanted)) if wanted and seen.item else []
+        if not wanted or not moves:
+            return seen
+        self._declare(wanted)
+        said = "; ".join(
+            f"{move.setting} is {move.found}, although {move.wanted} was declared ({_writers(seen.item, move.setting)} "
+            "set it so)"
+            for move in moves
+        )
+        return replace(seen, ready=False, why=f"{said}; it is declared again")
+
+
+def _writers(item: Mapping[str, t.Any], setting: str) -> str:
+    """The field managers of what a setting stands for."""
+    entries = (item.get("metadata") or {}).get("managedFields") or []
+    owned = [(each, (each.get("fieldsV1") or {}).get("f:spec") or {}) for each in entries]
+    return ", ".join(str(each.get("manager")) for each, spec in owned if f"f:{FIELDS[setting]}" in spec) or "somebody"
 
 
 def _not_behind(seen: Seen, fetched: str) -> Seen:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import behind
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import Held, behind
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import Seen, Wanted
 
 
@@ -22,3 +22,25 @@ def test_a_root_that_is_behind_its_source_is_not_ready() -> None:
     other = seen("Kustomization", {"lastAppliedRevision": "main@sha1:old"}, "another")
     assert [each.ready for each in behind([repository, old, new, other])] == [True, False, True, True]
     assert behind([repository, old])[1].why == "it has applied main@sha1:old, and main@sha1:new is fetched"
+
+
+def test_what_follows_something_else_than_declared_is_declared_again() -> None:
+    wanted = {
+        "kind": "GitRepository",
+        "metadata": {"name": "flux-system"},
+        "spec": {"url": "u", "ref": {"branch": "b"}},
+    }
+    owner = {"manager": "kustomize-controller", "fieldsV1": {"f:spec": {"f:ref": {"f:branch": {}}}}}
+    declared: list[dict[str, Any]] = []
+
+    def seen(branch: str) -> Seen:
+        item = {"spec": {"url": "u", "ref": {"branch": branch}}, "metadata": {"managedFields": [owner]}}
+        return Seen(Wanted("x/v1", "GitRepository", "flux-system", "flux-system"), "flux-system", True, True, "", item)
+
+    judge = Held([wanted], declared.append)
+    assert judge([seen("b")])[0].ready
+    assert not declared
+    (late,) = judge([seen("old")])
+    assert declared == [wanted]
+    assert not late.ready
+    assert late.why == "branch is old, although b was declared (kustomize-controller set it so); it is declared again"
