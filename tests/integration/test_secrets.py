@@ -249,7 +249,7 @@ def test_no_anchor_at_all(world: World, away: str) -> None:
     shutil.rmtree(world.secrets)
     run, _result = world.play(environment={"VAULT_TOKEN": token})
     assert run.returncode == 2
-    assert "GITHUB_TOKEN: no source has a value" in run.output
+    assert f"The recovery anchor: {world.secrets} is not there. No source has a value for any of the" in run.output
 
 
 def test_a_value_that_is_wrong_is_an_error_that_names_its_source(world: World) -> None:

@@ -58,6 +58,15 @@ def read_text(path: Path, within: Path | None = None) -> Content:
     return _read(real)
 
 
+def holds_nothing(directory: Path) -> bool:
+    """Whether a directory is empty. Raise C(OSError) where it cannot be listed."""
+    descriptor = _open(directory.resolve())
+    try:
+        return not os.listdir(descriptor)  # noqa: PTH208  # of a descriptor, which pathlib cannot
+    finally:
+        os.close(descriptor)
+
+
 def _read(real: Path) -> Content:
     try:
         descriptor = _open(real)

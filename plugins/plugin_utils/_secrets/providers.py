@@ -18,7 +18,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import CommandOutput, run_command
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import exposed, read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import exposed, holds_nothing, read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, kebab_case
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import decoded_length, strip_token
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Attempt, Provenance, Provider
@@ -36,6 +36,9 @@ class EnvironmentProvider:
 
     def missing_anchor(self) -> str | None:
         return None
+
+    def lacks(self) -> str:
+        return ""
 
     def attempts(self, field: Field) -> Iterator[Attempt]:
         for name in field.variable_names:
@@ -75,6 +78,17 @@ class FileProvider:
         # pathlib raises where a parent may not be searched.
         return None if os.path.isdir(self.directory) else str(self.directory)  # noqa: PTH112
 
+    def lacks(self) -> str:
+        try:
+            what = "is empty" if holds_nothing(self.directory) else "has no file of any field's name"
+        except FileNotFoundError:
+            what = "is not there"
+        except NotADirectoryError:
+            what = "is a file, not a directory"
+        except OSError:
+            what = "may not be read by this user"
+        return f"{self.directory} {what}"
+
     def attempts(self, field: Field) -> Iterator[Attempt]:
         for name in field.file_names:
             path = self.directory / name
@@ -100,6 +114,9 @@ class CommandProvider:
 
     def missing_anchor(self) -> str | None:
         return None
+
+    def lacks(self) -> str:
+        return ""
 
     def argv_for(self, name: str) -> tuple[str, ...]:
         """The command for a field of this name."""

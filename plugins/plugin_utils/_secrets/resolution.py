@@ -18,6 +18,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import clean, same
 
+NOTHING: t.Final = "nothing"  # the code of the one problem that stands for every field's
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -68,6 +70,9 @@ class Provider(t.Protocol):
 
     def missing_anchor(self) -> str | None:
         """The anchor's place, if that place itself does not exist."""
+
+    def lacks(self) -> str:
+        """Why an anchor has no value for any field, its place first; empty for another source."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,21 @@ def resolve(fields: Sequence[Field], known: Mapping[str, Found], providers: Sequ
     result.problems = [
         _missing(wanted, tried[wanted.name]) for wanted in fields if wanted.required and wanted.name in result.missing
     ]
+    if len(result.problems) > 1 and not result.found and not result.invalid:
+        result.problems = [_nothing(fields, providers, tried[result.problems[0].subject])]
     return result
+
+
+def _nothing(fields: Sequence[Field], providers: Sequence[Provider], tried: Sequence[str]) -> Problem:
+    """One problem where each field would be one of its own, all of one cause."""
+    anchors = ", and ".join(filter(None, (provider.lacks() for provider in providers)))
+    return Problem(
+        NOTHING,
+        "The recovery anchor" if anchors else "The fallback sources",
+        f"{f'{anchors}. N' if anchors else 'n'}o source has a value for any of the {len(fields)} fields; for "
+        f"{fields[0].name} these were tried: {'; '.join(tried) or 'none, since no provider is declared'}.",
+        "Give the directory that holds their files as anchor (site.yml: tazlab_anchor), or let Vault answer.",
+    )
 
 
 def _missing(wanted: Field, tried: Sequence[str]) -> Problem:

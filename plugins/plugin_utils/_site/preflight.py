@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import NOTHING
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
 
 OLDEST_CORE: t.Final = (2, 19)  # as meta/runtime.yml says
@@ -66,6 +67,9 @@ def field_problems(fields: Fields, phases: Sequence[str]) -> list[Problem]:
         if name not in fields.declared
     ]
     wrong = needed | {name for name in named if name in fields.invalid}
+    nothing = [problem for problem in fields.problems if problem.code == NOTHING and needed]
+    if nothing:
+        return [*undeclared, *nothing]
     told = [problem for problem in fields.problems if problem.subject in wrong]
     known = {problem.subject for problem in told}
     lacking = [

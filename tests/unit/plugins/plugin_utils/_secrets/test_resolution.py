@@ -44,6 +44,9 @@ class Shelf:
     def missing_anchor(self) -> str | None:
         return None
 
+    def lacks(self) -> str:
+        return f"{self.name} is empty" if self.is_anchor else ""
+
     def attempts(self, field: Field) -> Iterator[Attempt]:
         self.asked.append(field.name)
         origin = Provenance(self.name, field.name, f"{self.name} {field.name}")
