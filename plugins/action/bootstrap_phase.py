@@ -9,7 +9,12 @@ import time
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, PHASES, PREFLIGHT
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import (
+    COMPLETE,
+    PHASES,
+    PREFLIGHT,
+    refuse_middle,
+)
 
 
 class ActionModule(ControllerAction):
@@ -19,6 +24,7 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         name = params["name"]
+        refuse_middle(name, task_vars.get("bootstrap_phases", []))
         if name in PHASES:
             self.progress(f"phase {list(PHASES).index(name) + 1} of {len(PHASES)}: {PHASES[name]}")
         begun = [*task_vars.get("bootstrap_phases", []), {"name": name, "started": time.time()}]

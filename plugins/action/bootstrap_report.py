@@ -16,7 +16,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary as _report
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import changes
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, PREFLIGHT, timings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import (
+    COMPLETE,
+    PREFLIGHT,
+    refuse_no_phase,
+    timings,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
 
@@ -45,6 +50,7 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         starts = [(phase["name"], float(phase["started"])) for phase in task_vars.get("bootstrap_phases", [])]
+        refuse_no_phase(starts)
         complete = bool(starts) and starts[-1][0] == COMPLETE
         end = starts.pop()[1] if complete else time.time()
         spent = timings(starts, end)

@@ -115,6 +115,31 @@ def test_a_plan_that_cannot_be_written_is_refused_at_once(world: World, name: st
     assert any(one.startswith("tazlab_plan_json: ") and said in one for one in problems(world.run()))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--start-at-task", "Begin phase flux"],
+        ["--start-at-task", "Take the lock on the cluster"],
+        ["--start-at-task", "Show the summary"],
+    ],
+)
+def test_a_run_that_begins_in_the_middle_says_so_last(world: World, arguments: list[str]) -> None:
+    run = world.run(*arguments)
+    assert run.returncode == 2
+    assert "changed=0" in run.output
+    assert "Unexpected" not in run.output
+    told = run.output.rpartition("This run did not begin with the first task of the playbook")[2]
+    assert "--tags seed, --tags flux" in told
+    assert "TASK [" not in told.replace("TASK [Release the lock", "")
+
+
+def test_no_phase_runs_without_what_stands_before_every_phase(world: World) -> None:
+    run = world.run("--skip-tags", "always", "--tags", "flux")
+    assert run.returncode == 2
+    assert "flux cannot begin: the secrets were not resolved before it. Leave out --skip-tags always" in run.output
+    assert "changed=0" in run.output
+
+
 def test_that_no_inventory_was_given_is_told_alone(world: World) -> None:
     environment = {"ANSIBLE_INVENTORY": str(world.directory / "nowhere")}
     run = run_playbook(ROOT / "playbooks" / "site.yml", home=world.directory / "home", environment=environment)

@@ -135,6 +135,23 @@ def test_the_health_report_says_yes_right_after_the_birth(story: Story, tmp_path
 
 
 @pytest.mark.kube
+@pytest.mark.parametrize(
+    "task",
+    [
+        "VMs run",
+        "tazlab.bootstrap.talos_cluster : Nodes are configured",
+        "tazlab.bootstrap.cluster_seed : Namespaces exist, untouched where they existed",
+        "tazlab.bootstrap.flux_bootstrap : The repository is read",
+    ],
+)
+def test_a_run_that_begins_in_the_middle_changes_no_cluster(story: Story, tmp_path: Path, task: str) -> None:
+    run = play(story.lab, tmp_path, "--start-at-task", task)
+    assert run.returncode == 2, run.output
+    assert "changed=0" in run.output
+    assert "This run did not begin with the first task of the playbook" in run.output
+
+
+@pytest.mark.kube
 def test_vault_is_asked_twice_and_the_anchor_is_not_touched(story: Story) -> None:
     assert story.asked == {"auth/token/lookup-self": 1, "secret/data/tazlab-k8s/bootstrap": 1}
     assert picture(story.lab.anchor) == story.anchor

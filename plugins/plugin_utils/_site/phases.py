@@ -9,9 +9,11 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import difflib
+import typing as t
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 
 # Tag of site.yml -> what holds when the phase has ended.
@@ -29,6 +31,30 @@ COMPLETE = "complete"
 
 EVERYTHING = frozenset({"all", "tagged"})
 ALWAYS = "always"
+
+
+MIDDLE: t.Final = "in_the_middle"  # the code of a run that did not begin at its beginning
+
+
+def refuse_middle(name: str, begun: Sequence[object]) -> None:
+    """Raise where a phase would begin without what stands before every phase: the secrets, the checks and the lock."""
+    if not begun and name != next(iter(PHASES)):
+        raise BootstrapError(
+            f"{name} cannot begin: the secrets were not resolved before it. Leave out --skip-tags always and "
+            "--start-at-task; a phase's own tag runs what it needs.",
+            code=MIDDLE,
+        )
+
+
+def refuse_no_phase(begun: Sequence[object]) -> None:
+    """Raise at the end of a run that began after the first phase, where Ansible alone may have spoken until now."""
+    if not begun:
+        raise BootstrapError(
+            "This run did not begin with the first task of the playbook, which resolves the secrets: checks and lock "
+            "were skipped with it. Neither --start-at-task nor --skip-tags always can be used here. To run a single "
+            f"phase, choose it by its tag (--tags {', --tags '.join(PHASES)}): what it needs runs with it.",
+            code=MIDDLE,
+        )
 
 
 def unknown_tags(run_tags: Sequence[str], inherited: Collection[str]) -> list[str]:
