@@ -42,17 +42,21 @@ class World:
         self.variables["tazlab_proxmox"] |= {"url": NOBODY, "ca_cert": ""}
         self.variables["tazlab_flux"]["url"] = f"{NOBODY}/you/cluster"
 
-    def run(self, *arguments: str, playbook: str = "playbooks/site.yml") -> Run:
-        """The playbook with the inventory as it is now. Whatever it finds, anchor and state stay as they are."""
+    def written(self) -> Path:
+        """The inventory as it is now, as a file."""
         path = self.directory / "inventory.yml"
         path.write_text(yaml.safe_dump(self.inventory))
+        return path
+
+    def run(self, *arguments: str, playbook: str = "playbooks/site.yml", **environment: str) -> Run:
+        """The playbook with the inventory as it is now. Whatever it finds, anchor and state stay as they are."""
         before = picture(self.anchor) if self.anchor.exists() else {}
         run = run_playbook(
             ROOT / playbook if "/" in playbook else Path(playbook),
             home=self.directory / "home",
-            inventory=path,
+            inventory=self.written(),
             arguments=arguments,
-            environment={"VAULT_TOKEN": "s.nobody"},
+            environment={"VAULT_TOKEN": "s.nobody", **environment},
             timeout=120,
         )
         assert (picture(self.anchor) if self.anchor.exists() else {}) == before

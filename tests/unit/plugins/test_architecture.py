@@ -29,7 +29,7 @@ FORBIDDEN = {
     "_vms": frozenset({"_proxmox", "_talos"}),
     "_site": frozenset({"_vault", "_vault_admin"}),
 }
-KNOW_THE_SITE = frozenset({"_site", "_health", "action", "filter"})
+KNOW_THE_SITE = frozenset({"_site", "_health", "action", "callback", "filter"})
 
 
 def imports() -> Iterator[tuple[str, str, str]]:
