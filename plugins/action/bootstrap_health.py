@@ -30,7 +30,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution, resolve
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, LOGIN_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
     NoVault,
@@ -58,7 +58,7 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
 
 
 class ActionModule(SecretAction):
-    argument_spec: t.ClassVar[dict[str, t.Any]] = {**OPERATOR_OPTIONS, **BUNDLE_OPTIONS, **OWN_OPTIONS}
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {**OPERATOR_OPTIONS, **LOGIN_OPTIONS, **BUNDLE_OPTIONS, **OWN_OPTIONS}
     never_from_variables = tuple(OWN_OPTIONS)
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

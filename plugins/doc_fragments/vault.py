@@ -46,6 +46,38 @@ options:
     default: true
 """
 
+    LOGIN = r"""
+notes:
+  - The token of a login is used for the one read that a run needs, and revoked right after it, within the same
+    O(timeout). Where Vault does not revoke it, a warning names its accessor.
+options:
+  auth_method:
+    description:
+      - How to log in. V(token) takes a token that is there already, V(approle) the pair of an AppRole, V(jwt) a JWT,
+        such as the OIDC token of a CI. One logs in for check mode, too.
+    type: str
+    choices:
+      - token
+      - approle
+      - jwt
+    default: token
+  auth_mount_point:
+    description: Where the auth method is mounted, without C(auth/). By default it has the name of the method.
+    type: str
+  role_id:
+    description: The role ID, with O(auth_method=approle).
+    type: str
+  secret_id:
+    description: The secret ID, with O(auth_method=approle), unless the role does without.
+    type: str
+  role:
+    description: The role, with O(auth_method=jwt). By default the mount's default role.
+    type: str
+  jwt:
+    description: The JWT, with O(auth_method=jwt), for instance V({{ lookup('env', 'VAULT_ID_TOKEN') }}).
+    type: str
+"""
+
     CONNECTION = r"""
 notes:
   - Of the variables of C(vault) and C(bao) beside those that stand at an option, these are read as well.

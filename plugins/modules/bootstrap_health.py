@@ -28,6 +28,7 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.vault.connection
+  - tazlab.bootstrap.vault.login
   - tazlab.bootstrap.attributes
 attributes:
   check_mode:

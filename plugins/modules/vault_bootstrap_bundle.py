@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - tazlab.bootstrap.vault
   - tazlab.bootstrap.vault.connection
+  - tazlab.bootstrap.vault.login
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.attributes
 requirements:

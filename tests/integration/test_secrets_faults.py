@@ -27,6 +27,7 @@ import pytest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle import fetch
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import MESSAGES
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import Login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from lab.bundle import bundle
 from lab.faults import PAGE, VAULT_FAULTS, VaultFault, page
@@ -320,6 +321,11 @@ def _kv1(path: str) -> Callable[[World], Iterator[VaultSettings]]:
 
 fault("kv1")(_kv1("tazlab-k8s/bootstrap"))
 fault("kv1-shape")(_kv1("data/tazlab-k8s/bootstrap"))
+
+
+@fault("login")
+def _login(world: World) -> Iterator[VaultSettings]:
+    yield world.settings(login=Login("approle", "approle", "nobody", "canary-secret-id"))
 
 
 @fault("no-mount")

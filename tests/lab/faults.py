@@ -56,6 +56,7 @@ VAULT_FAULTS = (
     VaultFault(
         "new-bad-token", "HTTP 403 in the words of Vault 1.17 and newer for a token it does not know", "forbidden_token"
     ),
+    VaultFault("login", "A login is refused, or there is nothing to log in to (HTTP 400 or 403)", "login_refused"),
     VaultFault("data-prefix", "The path begins with `data/` by mistake", "forbidden_path"),
     VaultFault("absent", "HTTP 404: nothing at that path", "not_found"),
     VaultFault("kv1", "KV version 1 at that mount", "not_found"),

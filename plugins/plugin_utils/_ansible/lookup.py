@@ -46,7 +46,7 @@ def values(
     if _MASKS:
         from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 
-        register([*answer["secrets"], str(given.get("token", ""))])
+        register([*answer["secrets"], *(str(given.get(name, "")) for name in ("token", "secret_id", "jwt"))])
     for warning in answer["warnings"]:
         display.warning(warning)
     if answer["error"]:

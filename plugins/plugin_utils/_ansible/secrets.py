@@ -45,7 +45,7 @@ def ask_vault(
     settings = settings or vault_settings(options, environ=os.environ, home=Path.home(), fields=fields)
     if isinstance(settings, NoVault):
         return Outcome(settings.reason, settings.message, warnings=settings.warnings)
-    register([settings.token])
+    register([settings.token, settings.login.secret if settings.login else ""])
     timeout = float(options["timeout"])
     if not 0 < timeout <= 3600:
         raise BootstrapError("timeout: must be more than 0 and at most 3600 seconds.")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import (
+    ALIVE,
     DEAD,
     NOT_RENEWED,
     TOO_WIDE,
@@ -58,7 +59,12 @@ class VaultTokens:
         settings = self.settings
         if isinstance(settings, NoVault):
             return [TokenState("bootstrap token", UNKNOWN, settings.message)]
-        states = [self._state(f"bootstrap token ({settings.token_source})", settings.token, is_bootstrap=True)]
+        if settings.login:
+            state = ALIVE if self.outcome.reason == OK else UNKNOWN
+            text = "it opens the bundle" if state == ALIVE else self.outcome.message
+            states = [TokenState(f"bootstrap {settings.token_source}", state, text)]
+        else:
+            states = [self._state(f"bootstrap token ({settings.token_source})", settings.token, is_bootstrap=True)]
         if eso:
             states.append(self._state(f"ESO reader's token ({eso_field})", eso.value))
         return states
@@ -122,7 +128,7 @@ class VaultTokens:
     def copy_drift(self, anchor: Path) -> list[str]:
         """How the anchor's own copy of the bootstrap token differs from the one in use, as after every rotation."""
         token = FileStore(anchor / IN_ANCHOR).read()
-        if isinstance(self.settings, NoVault) or token == self.settings.token:
+        if isinstance(self.settings, NoVault) or self.settings.login or token == self.settings.token:
             return []
         if token is None:
             return [f"bootstrap token: the anchor has no usable copy of it ({IN_ANCHOR})"]

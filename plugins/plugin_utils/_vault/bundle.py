@@ -19,6 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure, explain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import Answer, VaultConnection
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import Login, hint
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK, Outcome, TokenReport
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import (
@@ -63,13 +64,38 @@ class _Question:
     def ask(self) -> None:
         try:
             with VaultConnection(self.settings, self.deadline) as vault:
-                self._read(vault)
+                if self.settings.login:
+                    self._read_logged_in(vault, self.settings.login)
+                else:
+                    self._read(vault)
         except BootstrapError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001  # the thread's outermost edge: no traceback may quote a secret
             self.error = BootstrapError(
                 f"Unexpected {type(error).__name__} while asking Vault. Please report this bug."
             )
+
+    def _read_logged_in(self, vault: VaultConnection, login: Login) -> None:
+        """Read with a token of a login, which is revoked at once: the run shares what was read, not the token."""
+        try:
+            auth = vault.log_in(login)
+        except VaultFailure as failure:
+            refused = failure.status in (400, 403, 404)
+            reason = "login_refused" if refused else failure.reason
+            if failure.reason == "unavailable":
+                reason = vault.why_unavailable()
+            self._failed(failure, reason, TokenReport(self.settings.token_source), hint=hint(failure.errors))
+            return
+        self.renew = "never"
+        try:
+            self._read(vault)
+            powers = self._powers(vault) if self.check_token else []
+        finally:
+            left = [] if vault.log_out() else [_left_behind(auth)]
+            if self.outcome:
+                policies = tuple(str(policy) for policy in auth.get("policies") or ())
+                report = TokenReport(self.settings.token_source, policies=policies, warnings=(*powers, *left))
+                self.outcome = replace(self.outcome, token=report)
 
     def _read(self, vault: VaultConnection) -> None:
         settings = self.settings
@@ -97,8 +123,8 @@ class _Question:
         if self.renew != "never":
             self.outcome = replace(self.outcome, token=self._health(vault))
 
-    def _failed(self, failure: VaultFailure, reason: str, token: TokenReport) -> None:
-        message = explain(reason, self.settings, status=failure.status, timeout=self.timeout)
+    def _failed(self, failure: VaultFailure, reason: str, token: TokenReport, hint: str = "") -> None:
+        message = explain(reason, self.settings, status=failure.status, timeout=self.timeout, hint=hint)
         self.outcome = Outcome(reason, message, reachable=failure.answered, token=token)
 
     def _health(self, vault: VaultConnection) -> TokenReport:
@@ -133,6 +159,14 @@ class _Question:
             return ["Vault's token may not ask what it may do."]
         more = excess(self.settings, data)
         return [f"Vault's token may do more than read the bundle: {power}." for power in more]
+
+
+def _left_behind(auth: Mapping[str, t.Any]) -> str:
+    """That a login's token lives on: by its accessor, it can be revoked."""
+    return (
+        f"Vault did not revoke the token of the login. It dies by itself within {auth.get('lease_duration')} s; its "
+        f"accessor is {auth.get('accessor')}."
+    )
 
 
 def _why_unknown(failure: VaultFailure) -> str:

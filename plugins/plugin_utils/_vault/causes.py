@@ -30,6 +30,7 @@ class VaultFailure(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         bad_token: bool = False,
+        errors: t.Any = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -37,6 +38,7 @@ class VaultFailure(Exception):
         self.status = status
         self.retry_after = retry_after
         self.bad_token = bad_token
+        self.errors = errors  # Vault's own words: they may quote what was sent
 
 
 # Nothing was sent, and the next moment may be better: a server that restarts, a tailnet that comes up.
@@ -76,6 +78,9 @@ MESSAGES: t.Final[dict[str, str]] = {
     "expired or revoked, or belongs to another namespace or server{namespace}. Make a new one.",
     "forbidden_path": "Vault at {address} knows the token ({token}) but does not let it read {secret_path}{namespace} "
     "(HTTP 403). Either its policy lacks that path, or mount_point or path is wrong (path must not begin with data/).",
+    "login_refused": "Vault at {address} refused the {token}{namespace} (HTTP {status}): {hint}. Check what the login "
+    "takes (role_id and secret_id, or role and jwt), and auth_mount_point: Vault answers so, too, where nothing is "
+    "mounted.",
     "not_found": "Vault at {address} has nothing at {secret_path}{namespace} (HTTP 404). Either path or mount_point is "
     "wrong, or nothing was written there yet, or that version never existed, or the mount is KV version 1, not 2.",
     "no_mount": "Vault at {address} has nothing mounted at {mount}{namespace} (HTTP 404). Correct mount_point or "
@@ -127,6 +132,7 @@ def explain(reason: str, settings: VaultSettings, *, what: str = "", **details: 
             "version": "?",
             "when": "?",
             "undelete": "?",
+            "hint": "?",
             "timeout": 0,
             **{key: value for key, value in details.items() if value is not None},
         }
@@ -177,6 +183,7 @@ def answer_failure(status: int, headers: Mapping[str, str], body: bytes) -> Vaul
         status=status,
         retry_after=retry_after,
         bad_token=status == 403 and _refuses_the_token(answer.get("errors")),
+        errors=answer.get("errors"),
     )
 
 

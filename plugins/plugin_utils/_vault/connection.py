@@ -30,6 +30,7 @@ else:
     HAS_HVAC = True
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import (
     PAUSE,
     RETRIED,
@@ -37,6 +38,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes imp
     answer_failure,
     failure_of,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import APPROLE, Login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 
 PAUSES: t.Final = (PAUSE, 3 * PAUSE)
@@ -82,7 +84,7 @@ class VaultConnection:
         self._session = bounded_session(settings.url, deadline, context, settings.tls_server_name)
         self.client = hvac.Client(
             url=settings.url,
-            token=settings.token,
+            token=settings.token or None,
             verify=self._session.verify,
             session=self._session,
             adapter=RawAdapter,
@@ -96,6 +98,36 @@ class VaultConnection:
 
     def __exit__(self, *_exc: object) -> None:
         self._session.close()
+
+    def log_in(self, login: Login) -> Mapping[str, t.Any]:
+        """Log in, and act with the token that comes of it: what Vault says of it, its value apart."""
+        auth = self.client.auth
+        if login.method == APPROLE:
+            secret_id = login.secret or None
+            answer = self.call(
+                lambda _client: auth.approle.login(
+                    login.name, secret_id=secret_id, use_token=False, mount_point=login.mount
+                )
+            )
+        else:
+            answer = self.call(
+                lambda _client: auth.jwt.jwt_login(login.name or None, login.secret, use_token=False, path=login.mount)
+            )
+        given = answer.json.get("auth")
+        given = dict(given) if isinstance(given, dict) else {}
+        self.client.token = given.pop("client_token", None)
+        if not self.client.token:
+            raise VaultFailure("not_vault", answered=True, status=answer.status)
+        register([self.client.token])
+        return given
+
+    def log_out(self) -> bool:
+        """Revoke the token that we act with. Return whether Vault has done so."""
+        try:
+            self.call(lambda client: client.auth.token.revoke_self())
+        except VaultFailure:
+            return False
+        return True
 
     def why_unavailable(self) -> str:
         """Ask, without a token, whether the server is sealed, or not even initialised: the reason."""

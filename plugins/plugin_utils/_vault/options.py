@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
+# How one logs in where no token lies.
+LOGIN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
+    "auth_method": {"type": "str", "choices": ["token", "approle", "jwt"], "default": "token"},
+    "auth_mount_point": {"type": "str"},
+    "role_id": {"type": "str"},
+    "secret_id": {"type": "str", "no_log": True},
+    "role": {"type": "str"},
+    "jwt": {"type": "str", "no_log": True},
+}
+
 VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "url": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "token_file": {"type": "path", "no_log": False},
+    **LOGIN_OPTIONS,
     "ca_cert": {"type": "path"},
     "validate_certs": {"type": "bool"},
     "namespace": {"type": "str"},

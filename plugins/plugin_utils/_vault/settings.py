@@ -15,7 +15,7 @@ import os
 import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,6 +30,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.environmen
     client_certificate,
     variable,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import Login, NoLogin, login_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import VAULT_OPTIONS
 
 DEFAULT_MOUNT: t.Final[str] = VAULT_OPTIONS["mount_point"]["default"]
@@ -54,6 +55,7 @@ class VaultSettings:
     mount_point: str = DEFAULT_MOUNT
     path: str = DEFAULT_PATH
     version: int | None = None
+    login: Login | None = None  # instead of the token, which is empty then
     client_certificate: tuple[str, str] | None = None  # its file, and its key's
     tls_server_name: str | None = None
     warnings: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ class VaultSettings:
         asked = [
             self.url,
             self.token,
+            self.login and astuple(self.login),
             self.ca_pem,
             self.validate_certs,
             self.namespace,
@@ -153,9 +156,12 @@ def vault_settings(
     warnings: list[str] = []
     url = _url(options.get("url"), environ, warnings)
     namespace = _namespace(options.get("namespace") or variable(environ, "NAMESPACE", warnings)[1])
-    token = _token(options, environ, home, anchor, warnings)
+    login = login_of(options)
+    token = _token(options, environ, home, anchor, warnings) if login is None else ("", "")
     if url is None:
         return NoVault("no_url", "No address of Vault: set url (tazlab_vault_url), or VAULT_ADDR.")
+    if isinstance(login, NoLogin):
+        return NoVault("no_token", login.message)
     if isinstance(token, NoVault):
         return token
     validate = _validate_certs(options.get("validate_certs"), environ, warnings)
@@ -167,7 +173,7 @@ def vault_settings(
     return VaultSettings(
         url=url,
         token=token[0],
-        token_source=token[1],
+        token_source=login.label if login else token[1],
         ca_pem=ca_pem,
         ca_source=ca_source,
         ca_file=ca_file,
@@ -176,6 +182,7 @@ def vault_settings(
         mount_point=mount,
         path=path,
         version=version,
+        login=login,
         client_certificate=client_certificate(environ, home, warnings),
         tls_server_name=variable(environ, "TLS_SERVER_NAME", warnings)[1] or None,
         warnings=tuple(dict.fromkeys(warnings)),
