@@ -18,6 +18,14 @@ options:
   token_file:
     description: A file that holds the token.
     type: path
+  unwrap:
+    description:
+      - Whether the token is a wrapping token, as C(-wrap-ttl) makes one, which is to be unwrapped. What comes out is
+        used in this run, and stored nowhere.
+      - If V(false), a wrapping token that is given as O(token) or O(token_file), or in the environment, is recognised
+        before it is used up, and refused.
+    type: bool
+    default: false
   version:
     description: The version of the bundle. If not given, it is the newest.
     type: int

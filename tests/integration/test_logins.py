@@ -17,7 +17,7 @@ from lab.jwt import Issuer
 from lab.playbook import Run
 from lab.tls import Authority
 from lab.vault import POLICY, VaultServer
-from tests.integration.test_secrets import READ, World, lookups
+from tests.integration.test_secrets import LOOKUP, READ, World, lookups
 
 REVOKE = "auth/token/revoke-self"
 
@@ -165,6 +165,48 @@ def test_a_token_that_may_not_revoke_itself_is_named_by_its_accessor(door: Door,
     assert result["values"] == world.vault
     (left,) = door.accessors() - before
     assert f"It dies by itself within 600 s; its accessor is {left}." in run.output
+
+
+def wrapping_token(door: Door) -> str:
+    answer = door.server.client.auth.token.create_orphan(
+        policies=[POLICY], no_default_policy=True, period="1h", wrap_ttl="5m"
+    )
+    return str(answer["wrap_info"]["token"])
+
+
+@pytest.mark.parametrize("given", ["environment", "token_file", "token"])
+def test_a_wrapping_token_is_recognised_and_not_used_up(door: Door, world: World, given: str) -> None:
+    token = wrapping_token(door)
+    (world.home / "wrapped").write_text(token)
+    world.variables |= {
+        "token": {"tazlab_vault_token": token},
+        "token_file": {"tazlab_vault_token_file": "~/wrapped"},
+    }.get(given, {})
+    run, result = world.play(environment={"VAULT_TOKEN": token} if given == "environment" else {})
+    assert run.returncode == 0, run.output
+    assert result["vault"]["reason"] == "wrapped"
+    assert "stands for what auth/token/create-orphan made" in result["vault"]["message"]
+    assert token not in run.output
+    assert world.requests() == ["sys/wrapping/lookup"]
+    unwrapped = door.server.client.sys.unwrap(token)
+    assert unwrapped["auth"]["policies"] == [POLICY]
+
+
+def test_a_wrapping_token_is_unwrapped_when_asked(door: Door, world: World) -> None:
+    world.variables |= {"tazlab_vault_unwrap": True}
+    run, result = world.play(lookups("GITHUB_TOKEN"), environment={"VAULT_TOKEN": wrapping_token(door)})
+    assert run.returncode == 0, run.output
+    assert result["values"] == world.vault
+    assert result["out"] == {"GITHUB_TOKEN": world.vault["GITHUB_TOKEN"]}
+    assert world.requests() == ["sys/wrapping/lookup", "sys/wrapping/unwrap", READ, LOOKUP]
+
+
+def test_what_was_wrapped_and_is_no_token_is_told(door: Door, world: World) -> None:
+    world.variables |= {"tazlab_vault_unwrap": True}
+    answer = door.server.client.write_data("sys/wrapping/wrap", wrap_ttl="60s", data={"mine": "canary"})
+    run, result = world.play(environment={"VAULT_TOKEN": answer["wrap_info"]["token"]})
+    assert result["vault"]["reason"] == "unwrapped"
+    assert "canary" not in run.output
 
 
 def test_a_login_in_a_server_that_hangs_ends_with_the_timeout(door: Door, world: World) -> None:

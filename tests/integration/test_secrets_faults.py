@@ -323,6 +323,18 @@ fault("kv1")(_kv1("tazlab-k8s/bootstrap"))
 fault("kv1-shape")(_kv1("data/tazlab-k8s/bootstrap"))
 
 
+@fault("wrapped")
+def _wrapped(world: World) -> Iterator[VaultSettings]:
+    answer = world.server.client.auth.token.create_orphan(policies=["default"], wrap_ttl="60s")
+    yield world.settings(token=answer["wrap_info"]["token"], asks_if_wrapped=True)
+
+
+@fault("unwrapped")
+def _unwrapped(world: World) -> Iterator[VaultSettings]:
+    answer = world.server.client.write_data("sys/wrapping/wrap", wrap_ttl="60s", data={"mine": "x"})
+    yield world.settings(token=answer["wrap_info"]["token"], asks_if_wrapped=True, unwrap=True)
+
+
 @fault("login")
 def _login(world: World) -> Iterator[VaultSettings]:
     yield world.settings(login=Login("approle", "approle", "nobody", "canary-secret-id"))

@@ -56,6 +56,8 @@ VAULT_FAULTS = (
     VaultFault(
         "new-bad-token", "HTTP 403 in the words of Vault 1.17 and newer for a token it does not know", "forbidden_token"
     ),
+    VaultFault("wrapped", "A wrapping token is given as the token", "wrapped"),
+    VaultFault("unwrapped", "What was unwrapped is no token", "unwrapped"),
     VaultFault("login", "A login is refused, or there is nothing to log in to (HTTP 400 or 403)", "login_refused"),
     VaultFault("data-prefix", "The path begins with `data/` by mistake", "forbidden_path"),
     VaultFault("absent", "HTTP 404: nothing at that path", "not_found"),

@@ -66,7 +66,7 @@ class _Question:
             with VaultConnection(self.settings, self.deadline) as vault:
                 if self.settings.login:
                     self._read_logged_in(vault, self.settings.login)
-                else:
+                elif self._is_unwrapped(vault):
                     self._read(vault)
         except BootstrapError as error:
             self.error = error
@@ -74,6 +74,31 @@ class _Question:
             self.error = BootstrapError(
                 f"Unexpected {type(error).__name__} while asking Vault. Please report this bug."
             )
+
+    def _is_unwrapped(self, vault: VaultConnection) -> bool:
+        """Whether the token can be used as it is, or as what was unwrapped when that was asked for.
+
+        Whoever reads with a wrapping token uses it up, and what it stands for is lost. Asking first costs one request,
+        so it is done for tokens that somebody gave, and not for those that rotation or the anchor hold.
+        """
+        settings = self.settings
+        if not settings.asks_if_wrapped:
+            return True
+        try:
+            wrapped = vault.wrapped_by()
+        except VaultFailure as failure:
+            self._failed(failure, failure.reason, TokenReport(settings.token_source))
+            if failure.reason == "unavailable":
+                self._failed(failure, vault.why_unavailable(), TokenReport(settings.token_source))
+            return False
+        if wrapped is None:
+            return True
+        if settings.unwrap and vault.unwrap():
+            return True
+        reason = "unwrapped" if settings.unwrap else "wrapped"
+        message = explain(reason, settings, creation_path=wrapped)
+        self.outcome = Outcome(reason, message, reachable=True, token=TokenReport(settings.token_source))
+        return False
 
     def _read_logged_in(self, vault: VaultConnection, login: Login) -> None:
         """Read with a token of a login, which is revoked at once: the run shares what was read, not the token."""

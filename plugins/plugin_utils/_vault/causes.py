@@ -78,6 +78,11 @@ MESSAGES: t.Final[dict[str, str]] = {
     "expired or revoked, or belongs to another namespace or server{namespace}. Make a new one.",
     "forbidden_path": "Vault at {address} knows the token ({token}) but does not let it read {secret_path}{namespace} "
     "(HTTP 403). Either its policy lacks that path, or mount_point or path is wrong (path must not begin with data/).",
+    "wrapped": "Vault at {address} knows the token ({token}) as a wrapping token: it stands for what {creation_path} "
+    "made, and can be used once, to unwrap that. It was not used. Unwrap it and put what comes out into its place, or "
+    "set unwrap (tazlab_vault_unwrap) to have it done in memory, for this run alone.",
+    "unwrapped": "Vault at {address} gave no token for the wrapping token ({token}), which stood for something else of "
+    "{creation_path}, or was used meanwhile. Wrap the answer of what makes a token.",
     "login_refused": "Vault at {address} refused the {token}{namespace} (HTTP {status}): {hint}. Check what the login "
     "takes (role_id and secret_id, or role and jwt), and auth_mount_point: Vault answers so, too, where nothing is "
     "mounted.",
@@ -133,6 +138,7 @@ def explain(reason: str, settings: VaultSettings, *, what: str = "", **details: 
             "when": "?",
             "undelete": "?",
             "hint": "?",
+            "creation_path": "?",
             "timeout": 0,
             **{key: value for key, value in details.items() if value is not None},
         }

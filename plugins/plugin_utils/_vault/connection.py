@@ -121,6 +121,30 @@ class VaultConnection:
         register([self.client.token])
         return given
 
+    def wrapped_by(self) -> str | None:
+        """The path whose answer our token stands for; none for one that is no wrapping token. It is not used up."""
+        token, self.client.token = self.client.token, None
+        try:
+            answer = self.call(lambda client: client.adapter.post("/v1/sys/wrapping/lookup", json={"token": token}))
+        except VaultFailure as failure:
+            if failure.errors is None:
+                raise
+            return None  # Vault's own refusal: it is of another kind, or may not be asked about
+        finally:
+            self.client.token = token
+        return str(answer.data.get("creation_path") or "?")
+
+    def unwrap(self) -> bool:
+        """Act with the token that our wrapping token stands for, from now on. Return whether it stood for one."""
+        try:
+            answer = self.call(lambda client: client.sys.unwrap())
+        except VaultFailure:
+            return False
+        auth = answer.json.get("auth")
+        self.client.token = auth.get("client_token") if isinstance(auth, dict) else None
+        register([self.client.token or ""])
+        return bool(self.client.token)
+
     def log_out(self) -> bool:
         """Revoke the token that we act with. Return whether Vault has done so."""
         try:

@@ -21,6 +21,7 @@ VAULT_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "url": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "token_file": {"type": "path", "no_log": False},
+    "unwrap": {"type": "bool", "default": False},
     **LOGIN_OPTIONS,
     "ca_cert": {"type": "path"},
     "validate_certs": {"type": "bool"},

@@ -55,6 +55,8 @@ class VaultSettings:
     mount_point: str = DEFAULT_MOUNT
     path: str = DEFAULT_PATH
     version: int | None = None
+    asks_if_wrapped: bool = False  # the token may be a wrapping token, which its first use would use up
+    unwrap: bool = False
     login: Login | None = None  # instead of the token, which is empty then
     client_certificate: tuple[str, str] | None = None  # its file, and its key's
     tls_server_name: str | None = None
@@ -78,6 +80,7 @@ class VaultSettings:
         asked = [
             self.url,
             self.token,
+            self.unwrap,
             self.login and astuple(self.login),
             self.ca_pem,
             self.validate_certs,
@@ -104,7 +107,8 @@ class NoVault:
 class TokenPlace:
     """A place where a token may be: what it is called, and what is there.
 
-    C(must_exist): the user named this file. C(variable): it is this variable of the environment.
+    C(must_exist): the user named this file. C(variable): it is this variable of the environment. C(is_ours): rotation
+    or the anchor's owner put it there, so that it is no wrapping token.
     """
 
     label: str
@@ -112,6 +116,7 @@ class TokenPlace:
     raw: str | Content | None = field(default=None, repr=False)
     must_exist: bool = False
     variable: str = ""
+    is_ours: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -157,7 +162,7 @@ def vault_settings(
     url = _url(options.get("url"), environ, warnings)
     namespace = _namespace(options.get("namespace") or variable(environ, "NAMESPACE", warnings)[1])
     login = login_of(options)
-    token = _token(options, environ, home, anchor, warnings) if login is None else ("", "")
+    token = _token(options, environ, home, anchor, warnings) if login is None else None
     if url is None:
         return NoVault("no_url", "No address of Vault: set url (tazlab_vault_url), or VAULT_ADDR.")
     if isinstance(login, NoLogin):
@@ -172,8 +177,10 @@ def vault_settings(
         ca_pem, ca_source, ca_file = _ca(options.get("ca_cert"), environ, home, anchor, fields, warnings)
     return VaultSettings(
         url=url,
-        token=token[0],
-        token_source=login.label if login else token[1],
+        token=token[0] if token else "",
+        token_source=token[1].label if token else login.label if login else "",
+        asks_if_wrapped=bool(token and not token[1].is_ours),
+        unwrap=options.get("unwrap") is True,
         ca_pem=ca_pem,
         ca_source=ca_source,
         ca_file=ca_file,
@@ -287,7 +294,7 @@ def _validate_certs(option: t.Any, environ: Mapping[str, str], warnings: list[st
 
 def _token(
     options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path, warnings: list[str]
-) -> tuple[str, str] | NoVault:
+) -> tuple[str, TokenPlace] | NoVault:
     """The first token that is there, and where it was."""
     for place in _tokens(options, environ, home, anchor):
         if place.problem:
@@ -303,7 +310,7 @@ def _token(
         warnings += [warning] if warning else []
         if place.variable:
             variable(environ, "TOKEN", warnings)
-        return place.token("Vault's token", "Put the token alone there, on one line."), place.label
+        return place.token("Vault's token", "Put the token alone there, on one line."), place
     return NoVault(
         "no_token",
         f"No token for Vault. Tried token, token_file, VAULT_TOKEN, BAO_TOKEN, ~/{ROTATED} and "
@@ -313,8 +320,9 @@ def _token(
 
 def _tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path) -> Iterator[TokenPlace]:
     yield from given_tokens(options, environ, home)
-    yield TokenPlace(f"file ~/{ROTATED}", home / ROTATED, read_text(home / ROTATED))
-    yield TokenPlace(f"file {anchor / IN_ANCHOR}", anchor / IN_ANCHOR, read_text(anchor / IN_ANCHOR, within=anchor))
+    rotated, kept = home / ROTATED, anchor / IN_ANCHOR
+    yield TokenPlace(f"file ~/{ROTATED}", rotated, read_text(rotated), is_ours=True)
+    yield TokenPlace(f"file {kept}", kept, read_text(kept, within=anchor), is_ours=True)
 
 
 def given_tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path) -> Iterator[TokenPlace]:
