@@ -466,6 +466,44 @@ def test_a_connection_lost_after_the_write_is_found_by_the_next_run(
     assert bounded(settings, 20, publish) == 1
 
 
+def test_a_standby_that_shows_an_older_version_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reads are those of a moment ago, as from a performance standby: the first answer stands in for it."""
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import BoundedAdapter
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import operator_settings
+    from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
+        Updated,
+        plan_present,
+        update_bundle,
+    )
+
+    site.vault.write_bundle({"OLD": "1"})
+    options = {"url": site.vault.url, "token": site.operator, "ca_cert": str(site.vault.ca_file)}
+    settings = operator_settings(options, environ={}, home=site.home)
+    found = {"A": Found("1", Provenance("values", "A", "values"))}
+    send, seen = BoundedAdapter.send, []
+
+    def lagging(self: Any, request: Any, **options: Any) -> Any:
+        if request.method == "GET" and 0 < len(seen) < 4:
+            seen.append(seen[0])
+            return seen[0]
+        answer = send(self, request, **options)
+        if request.method == "GET" and not seen:
+            seen.append(answer)
+            site.vault.write_bundle({"OLD": "2"})
+        return answer
+
+    def publish(vault: Any) -> Updated:
+        return update_bundle(vault, lambda stored: plan_present([Field("A")], found, stored.data), check_mode=False)
+
+    monkeypatch.setattr(BoundedAdapter, "send", lagging)
+    updated = bounded(settings, 20, publish)
+    assert (updated.before, updated.after, len(seen)) == (2, 3, 4)
+    assert site.stored() == (3, {"OLD": "2", "A": "1"})
+
+
 def test_sealed_between_two_writes_of_a_run_then_run_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible_collections.tazlab.bootstrap.plugins.action.vault_bundle_publish import ActionModule
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import validated

@@ -30,6 +30,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publ
 
 # What the server may have done although no answer came.
 _UNKNOWN_END: t.Final = ("closed", "timeout", "unknown", "too_large", "not_vault", "unavailable")
+# What KV says of a write whose cas is not the newest version.
+CHECK_AND_SET: t.Final = "check-and-set parameter did not match"
 # How long one may still take back what was begun when the time for everything asked is over.
 GRACE: t.Final = 5.0
 
@@ -180,7 +182,8 @@ class VaultAdmin:
         try:
             answer = self.request(lambda client: client.write_data(path, data=body))
         except VaultFailure as failure:
-            if failure.status == 400 and self._bundle(doing).version != after:
+            said = failure.errors if isinstance(failure.errors, list) else []
+            if failure.status == 400 and any(CHECK_AND_SET in str(each) for each in said):
                 raise LostRace from None
             raise self.error(failure, doing, f"write {path}", self.unknown_end) from None
         return int(_data(answer).get("version") or 0)

@@ -9,6 +9,7 @@ The plan is pure; only C(update_bundle) talks, to whatever reads and writes the 
 from __future__ import annotations
 
 import enum
+import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found
 
 ATTEMPTS: t.Final = 2
+# Seconds between two looks at a standby that does not show yet what was written.
+LAGS: t.Final = (0.25, 0.5, 1.0, 2.0)
 # How many older versions are searched for values that publishing would roll back.
 LOOKED_AT: t.Final = 20
 # What makes a new version. The other states are equal, kept (Vault's value stays), missing and absent.
@@ -241,6 +244,20 @@ class BundleEdge(t.Protocol):
         """Write, if the newest version is still the one we read; the new version's number."""
 
 
+def _newer(edge: BundleEdge, version: int, doing: str, over: int | None) -> StoredBundle:
+    """What is stored after C(version), which a write has met. A performance standby may show it a little later."""
+    for pause in (0.0, *LAGS):
+        time.sleep(pause)
+        stored = edge.bundle(doing, over=over)
+        if stored.version != version:
+            return stored
+    raise BootstrapError(
+        f"{doing}: a write found a newer version of the bundle, and reads still show version {version}, "
+        f"{sum(LAGS):g} s later: the server that answers is a standby that lags behind. Nothing was written. Give the "
+        "active server's address as url."
+    )
+
+
 @dataclass(frozen=True)
 class Updated:
     """What became of the bundle, and between which versions."""
@@ -271,7 +288,7 @@ def update_bundle(
         try:
             return Updated(plan, stored.version, edge.write_bundle(plan.data, stored.version, doing))
         except LostRace:
-            stored = edge.bundle(doing, over=over)
+            stored = _newer(edge, stored.version, doing, over)
     raise BootstrapError(
         f"{doing}: somebody else wrote the bundle between our read and our write, {ATTEMPTS} times; the newest version "
         f"is {stored.version}. Nothing of theirs was overwritten and nothing of ours was written. Run this again."

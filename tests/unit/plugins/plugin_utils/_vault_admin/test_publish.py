@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Found, Provenance
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin import publish
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
     DELETED,
     INVALID,
@@ -111,6 +112,25 @@ def test_a_second_lost_race_is_reported() -> None:
         update_bundle(edge, lambda stored: plan_present([A], found(A="1"), stored.data), check_mode=False)
     assert edge.written == 0
     assert edge.stored.data == {"B": "theirs 2"}
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_a_race_that_a_lagging_standby_hides_is_tried_again(late: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Edge(1)
+    shown = [StoredBundle(1, {"B": "theirs 0"})] * (1 + late)
+    monkeypatch.setattr(edge, "bundle", lambda *_args, **_more: shown.pop() if shown else edge.stored)
+    monkeypatch.setattr(publish, "LAGS", (0.0,) * 4)
+    updated = update_bundle(edge, lambda stored: plan_present([A], found(A="1"), stored.data), check_mode=False)
+    assert (updated.before, updated.after) == (2, 3)
+
+
+def test_a_standby_that_lags_for_good_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Edge(1)
+    monkeypatch.setattr(edge, "bundle", lambda *_args, **_more: StoredBundle(1, {"B": "theirs 0"}))
+    monkeypatch.setattr(publish, "LAGS", (0.0,) * 4)
+    with pytest.raises(BootstrapError, match=r"reads still show version 1, .* Give the active server's address as url"):
+        update_bundle(edge, lambda stored: plan_present([A], found(A="1"), stored.data), check_mode=False)
+    assert edge.written == 0
 
 
 def test_check_mode_writes_nothing() -> None:
