@@ -90,7 +90,8 @@ options:
 notes:
   - Of the variables of C(vault) and C(bao) beside those that stand at an option, these are read as well.
     E(VAULT_CLIENT_CERT) and E(VAULT_CLIENT_KEY) for a listener that demands a client certificate, and
-    E(VAULT_TLS_SERVER_NAME) for a certificate with another name than the address has; and the same with C(BAO_).
+    E(VAULT_TLS_SERVER_NAME) for a certificate with another name than the address has; E(VAULT_PROXY_ADDR) and
+    E(VAULT_HTTP_PROXY) for a proxy to Vault alone, before E(HTTPS_PROXY); and the same with C(BAO_).
   - Where a variable is set as C(VAULT_) and as C(BAO_), the first one is taken, and a warning says so if they differ.
 options:
   url:

@@ -29,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.bundle imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import MESSAGES
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import Login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import BoundedAdapter
 from lab.bundle import bundle
 from lab.faults import PAGE, VAULT_FAULTS, VaultFault, page
 from lab.process import free_port
@@ -432,6 +433,30 @@ def test_a_refused_client_certificate_is_told_when_the_alert_was_lost(planted: W
         with _first_words_lost(second.url) as url:
             failure = fetch(planted.settings(url=url, client_certificate=pair), timeout=5)
         assert failure.reason == ("closed" if accepted else "tls_client")
+
+
+@pytest.mark.parametrize("path", ["tazlab-k8s/bootstrap", "nothing/here"])
+def test_a_namespace_that_does_not_count_is_told(planted: World, path: str) -> None:
+    """Stands in for Vault's community edition: the header is lost on the way, and sys/health tells the edition."""
+    send, asked = BoundedAdapter.send, []
+
+    def community(self: Any, request: Any, **options: Any) -> Any:
+        asked.append(request.path_url)
+        request.headers.pop("X-Vault-Namespace", None)
+        answer = send(self, request, **options)
+        if request.path_url.startswith("/v1/sys/health"):
+            answer._content = json.dumps({**answer.json(), "enterprise": False}).encode()
+        return answer
+
+    known = planted.settings(path=path)
+    assert fetch(replace(known, namespace="home"), timeout=5).reason == "no_mount"
+    assert not fetch(known, timeout=5).warnings
+    planted.patch.setattr(BoundedAdapter, "send", community)
+    (warning,) = fetch(replace(known, namespace="home"), timeout=5).warnings
+    assert "is the community edition, which has no namespaces: home was ignored" in warning
+    asked.clear()
+    assert not fetch(known, timeout=5).warnings
+    assert not [each for each in asked if "health" in each]
 
 
 def test_a_certificate_may_have_the_name_that_was_given_instead_of_the_hosts(planted: World) -> None:

@@ -68,12 +68,23 @@ class _Question:
                     self._read_logged_in(vault, self.settings.login)
                 elif self._is_unwrapped(vault):
                     self._read(vault)
+                self._look_at_namespace(vault)
         except BootstrapError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001  # the thread's outermost edge: no traceback may quote a secret
             self.error = BootstrapError(
                 f"Unexpected {type(error).__name__} while asking Vault. Please report this bug."
             )
+
+    def _look_at_namespace(self, vault: VaultConnection) -> None:
+        """Warn where the namespace did not count: another secret than the one that was meant may have answered."""
+        outcome, namespace = self.outcome, self.settings.namespace
+        if outcome and outcome.reachable and namespace and vault.ignores_namespaces():
+            warning = (
+                f"Vault at {self.settings.address} is the community edition, which has no namespaces: {namespace} was "
+                "ignored. Leave namespace out, or correct url."
+            )
+            self.outcome = replace(outcome, warnings=(*outcome.warnings, warning))
 
     def _is_unwrapped(self, vault: VaultConnection) -> bool:
         """Whether the token can be used as it is, or as what was unwrapped when that was asked for.

@@ -53,8 +53,8 @@ MESSAGES: t.Final[dict[str, str]] = {
     "closed": "{address} closed the connection without an answer. Is it Vault, and does it expect TLS on that port?",
     "timeout": "{address} gave no answer within {timeout:g} s.{tailnet} Is Vault overloaded, or does a firewall "
     "swallow the packets? A longer timeout helps only if it is slow.",
-    "proxy": "The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) does not lead to {address}. Correct it, "
-    "or add {host} to NO_PROXY.",
+    "proxy": "The proxy that the environment names (VAULT_PROXY_ADDR, HTTPS_PROXY, HTTP_PROXY) does not lead to "
+    "{address}. Correct it, or, but for VAULT_PROXY_ADDR, add {host} to NO_PROXY.",
     "tls_unknown_ca": "The certificate of {address} is not signed by a CA that is trusted here ({ca}). Give Vault's CA "
     "as ca_cert, or keep its copy in the anchor.",
     "tls_wrong_name": "The certificate of {address} is for another name than {host}. Use a name from the certificate "

@@ -81,7 +81,7 @@ class VaultConnection:
                     "it the certificate's own key, in PEM, without a passphrase?"
                 ) from None
         self._context = context
-        self._session = bounded_session(settings.url, deadline, context, settings.tls_server_name)
+        self._session = bounded_session(settings.url, deadline, context, settings.tls_server_name, settings.proxy)
         self.client = hvac.Client(
             url=settings.url,
             token=settings.token or None,
@@ -120,6 +120,16 @@ class VaultConnection:
             raise VaultFailure("not_vault", answered=True, status=answer.status)
         register([self.client.token])
         return given
+
+    def ignores_namespaces(self) -> bool:
+        """Whether this is Vault's community edition, which takes every namespace for its only one.
+
+        It says so since 1.16 (sys/health, C(enterprise)); OpenBao has no such field, and namespaces.
+        """
+        try:
+            return self.call(lambda client: client.sys.read_health_status(method="GET")).json.get("enterprise") is False
+        except VaultFailure:
+            return False
 
     def wrapped_by(self) -> str | None:
         """The path whose answer our token stands for; none for one that is no wrapping token. It is not used up."""

@@ -60,6 +60,7 @@ class VaultSettings:
     login: Login | None = None  # instead of the token, which is empty then
     client_certificate: tuple[str, str] | None = None  # its file, and its key's
     tls_server_name: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # its address may hold a login
     warnings: tuple[str, ...] = ()
 
     @property
@@ -90,6 +91,7 @@ class VaultSettings:
             self.version,
             self.client_certificate,
             self.tls_server_name,
+            self.proxy,
         ]
         return hashlib.sha256(json.dumps(asked).encode()).digest()
 
@@ -192,6 +194,7 @@ def vault_settings(
         login=login,
         client_certificate=client_certificate(environ, home, warnings),
         tls_server_name=variable(environ, "TLS_SERVER_NAME", warnings)[1] or None,
+        proxy=_proxy(environ, warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -246,6 +249,18 @@ def _checked_url(name: str, text: str) -> str:
             f"{name}: ends in /v1. Give the server's address alone; mount_point and path say the rest."
         )
     return text
+
+
+def _proxy(environ: Mapping[str, str], warnings: list[str]) -> str | None:
+    """The proxy for Vault alone, which C(vault) and C(bao) take before the one for everything."""
+    for purpose in ("PROXY_ADDR", "HTTP_PROXY"):
+        name, address = variable(environ, purpose, warnings)
+        if not address:
+            continue
+        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+            raise BootstrapError(f"{name}: is not the address of a proxy, like http://proxy.example.net:3128.")
+        return address
+    return None
 
 
 def _is_loopback(parts: SplitResult) -> bool:

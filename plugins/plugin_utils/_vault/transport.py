@@ -83,15 +83,16 @@ class BoundedAdapter(HTTPAdapter):
 
 
 def bounded_session(
-    url: str, deadline: float, context: ssl.SSLContext, server_name: str | None = None
+    url: str, deadline: float, context: ssl.SSLContext, server_name: str | None = None, proxy: str | None = None
 ) -> requests.Session:
     """A session that takes nothing from the environment but the proxies: no .netrc, no other bundle of CAs.
 
-    C(server_name): the name that the certificate must have, where it is not the host of the url.
+    C(server_name): the name that the certificate must have, where it is not the host of the url. C(proxy): the one for
+    everything, whatever the environment says.
     """
     session = requests.Session()
     session.trust_env = False
-    session.proxies = _proxies(url)
+    session.proxies = {"http": proxy, "https": proxy} if proxy else _proxies(url)
     session.verify = context.verify_mode != ssl.CERT_NONE
     adapter = BoundedAdapter(deadline, context, server_name)
     session.mount("https://", adapter)

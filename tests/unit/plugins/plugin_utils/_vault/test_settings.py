@@ -85,9 +85,13 @@ def test_the_variables_of_either_client_serve(tmp_path: Path, family: str) -> No
         f"{family}_CLIENT_CERT": str(certificate),
         f"{family}_CLIENT_KEY": str(key),
         f"{family}_TLS_SERVER_NAME": "vault.internal",
+        f"{family}_HTTP_PROXY": "http://second.example.net:3128",
+        f"{family}_PROXY_ADDR": "http://me:canary@proxy.example.net:3128",
     }
     found = settings(tmp_path, environ, url=None)
     assert (found.url, found.namespace, found.tls_server_name) == (URL, "home", "vault.internal")
+    assert found.proxy == environ[f"{family}_PROXY_ADDR"]
+    assert "canary" not in repr(found)
     assert found.client_certificate == (str(certificate), str(key))
     assert (found.ca_pem, found.ca_source) == (authority.ca_pem, f"{family}_CAPATH {tmp_path / 'cas'}")
     assert found.warnings == ()
@@ -121,6 +125,7 @@ def test_where_both_families_are_set_vaults_wins_and_a_difference_is_told(tmp_pa
             {"VAULT_CLIENT_CERT": "/nowhere", "VAULT_CLIENT_KEY": "/nowhere"},
             "VAULT_CLIENT_CERT /nowhere does not exist",
         ),
+        ({"VAULT_PROXY_ADDR": "proxy:3128"}, "VAULT_PROXY_ADDR: is not the address of a proxy"),
         ({"BAO_CAPATH": "/nowhere"}, "BAO_CAPATH: /nowhere holds no file with a certificate"),
     ],
 )

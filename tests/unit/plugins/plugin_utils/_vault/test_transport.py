@@ -50,6 +50,15 @@ def test_the_environment_names_the_proxy(
     assert session.trust_env is False
 
 
+def test_a_proxy_for_vault_alone_counts_more_than_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", "*")
+    own = "http://vault-proxy.example.net:3128"
+    context = ssl.create_default_context()
+    session = bounded_session("https://100.64.0.7:8200", time.monotonic() + 1, context, proxy=own)
+    assert session.proxies == {"http": own, "https": own}
+
+
 def test_comments_in_any_language_may_stand_around_certificates(tmp_path: Path) -> None:
     one, other = Authority(tmp_path / "a").ca_pem, Authority(tmp_path / "b").ca_pem
     context = tls_context(f"\ufeff{one}# für zuhause\r\n{one}\n# é\n{other}", validate=True)
