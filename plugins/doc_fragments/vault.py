@@ -73,13 +73,12 @@ options:
     description: Where the auth method is mounted, without C(auth/). By default it has the name of the method.
     type: str
   role_id:
-    description: The role ID, with O(auth_method=approle).
+    description:
+      - The role ID, with O(auth_method=approle), or the role's name, with O(auth_method=jwt). There, the default is the
+        mount's default role.
     type: str
   secret_id:
     description: The secret ID, with O(auth_method=approle), unless the role does without.
-    type: str
-  role:
-    description: The role, with O(auth_method=jwt). By default the mount's default role.
     type: str
   jwt:
     description: The JWT, with O(auth_method=jwt), for instance V({{ lookup('env', 'VAULT_ID_TOKEN') }}).

@@ -40,7 +40,7 @@ class Door:
     def options(self, method: str) -> dict[str, str]:
         if method == "approle":
             return {"auth_method": "approle", "role_id": self.role_id, "secret_id": self.secret_id()}
-        return {"auth_method": "jwt", "auth_mount_point": "ci/home", "role": "ci", "jwt": self.jwt()}
+        return {"auth_method": "jwt", "auth_mount_point": "ci/home", "role_id": "ci", "jwt": self.jwt()}
 
     def accessors(self) -> set[str]:
         return set(self.server.client.auth.token.list_accessors()["data"]["keys"])
@@ -119,7 +119,7 @@ def test_a_refused_login_says_why_and_the_anchor_answers(door: Door, world: Worl
         "audience": {**jwt, "jwt": door.jwt(aud="elsewhere")},
         "expired": {**jwt, "jwt": door.jwt(lives=-600)},
         "claim": {**jwt, "jwt": door.jwt(project="other")},
-        "no-role": {**jwt, "role": "nobody"},
+        "no-role": {**jwt, "role_id": "nobody"},
         "stranger": {**jwt, "jwt": Issuer().sign(sub="x", aud="vault", project="home")},
     }
     if case == "used":
@@ -159,7 +159,7 @@ def test_a_token_that_may_not_revoke_itself_is_named_by_its_accessor(door: Door,
         "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["only-read"],
         "token_no_default_policy": True, "token_ttl": "10m",
     })  # fmt: skip
-    world.variables |= variables({**door.options("jwt"), "role": "reader"})
+    world.variables |= variables({**door.options("jwt"), "role_id": "reader"})
     before = door.accessors()
     run, result = world.play()
     assert result["values"] == world.vault

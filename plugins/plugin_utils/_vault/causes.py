@@ -84,7 +84,7 @@ MESSAGES: t.Final[dict[str, str]] = {
     "unwrapped": "Vault at {address} gave no token for the wrapping token ({token}), which stood for something else of "
     "{creation_path}, or was used meanwhile. Wrap the answer of what makes a token.",
     "login_refused": "Vault at {address} refused the {token}{namespace} (HTTP {status}): {hint}. Check what the login "
-    "takes (role_id and secret_id, or role and jwt), and auth_mount_point: Vault answers so, too, where nothing is "
+    "takes (role_id, and secret_id or jwt), and auth_mount_point: Vault answers so, too, where nothing is "
     "mounted.",
     "not_found": "Vault at {address} has nothing at {secret_path}{namespace} (HTTP 404). Either path or mount_point is "
     "wrong, or nothing was written there yet, or that version never existed, or the mount is KV version 1, not 2.",

@@ -20,7 +20,7 @@ TOKEN, APPROLE, JWT = "token", "approle", "jwt"
 
 # What belongs to a method: what it cannot do without, and what it may have.
 _NEEDED: t.Final = {TOKEN: (), APPROLE: ("role_id",), JWT: ("jwt",)}
-_OPTIONAL: t.Final = {TOKEN: ("token", "token_file"), APPROLE: ("secret_id",), JWT: ("role",)}
+_OPTIONAL: t.Final = {TOKEN: ("token", "token_file"), APPROLE: ("secret_id",), JWT: ("role_id",)}
 
 # Vault's own words, of which no part is what we sent -> ours.
 _HINTS: t.Final = {
@@ -31,7 +31,7 @@ _HINTS: t.Final = {
     "token is expired": "the JWT has expired",
     "error validating claims": "a claim of the JWT is not what the role demands (bound_claims)",
     "could not be found": "there is no such role",
-    "missing role": "role is not set, and the mount has no default_role",
+    "missing role": "role_id is not set, and the mount has no default_role",
     "could not load configuration": "the mount is not configured",
     "signature": "no key that the mount trusts has signed the JWT",
 }
@@ -60,8 +60,10 @@ class NoLogin:
 
 def login_of(options: Mapping[str, t.Any]) -> Login | NoLogin | None:
     """The login that the options choose; none is a token. What belongs to another method is refused."""
+    if "auth_method" not in options:  # of a module that takes a token alone
+        return None
     method = str(options.get("auth_method") or TOKEN)
-    given = {name: strip_token(str(options.get(name) or "")) for name in ("role_id", "secret_id", "jwt", "role")}
+    given = {name: strip_token(str(options.get(name) or "")) for name in ("role_id", "secret_id", "jwt")}
     given |= {name: str(options.get(name) or "") for name in ("token", "token_file")}
     mine = (*_NEEDED[method], *_OPTIONAL[method])
     foreign = sorted(name for name, value in given.items() if value and name not in mine)
@@ -81,9 +83,7 @@ def login_of(options: Mapping[str, t.Any]) -> Login | NoLogin | None:
     mount = str(options.get("auth_mount_point") or method).strip("/").removeprefix("auth/")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", mount):
         raise BootstrapError("auth_mount_point: is not the path of an auth method in Vault, like approle.")
-    if method == APPROLE:
-        return Login(method, mount, given["role_id"], given["secret_id"])
-    return Login(method, mount, given["role"], given["jwt"])
+    return Login(method, mount, given["role_id"], given["secret_id" if method == APPROLE else "jwt"])
 
 
 def hint(errors: object) -> str:

@@ -13,7 +13,6 @@ LOGIN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "auth_mount_point": {"type": "str"},
     "role_id": {"type": "str"},
     "secret_id": {"type": "str", "no_log": True},
-    "role": {"type": "str"},
     "jwt": {"type": "str", "no_log": True},
 }
 
