@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 from collections import Counter
+from dataclasses import asdict
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
@@ -34,7 +35,7 @@ class ActionModule(ControllerAction):
         "objects": {"type": "list", "elements": "dict", "required": True},  # a Secret among them hides the result
         "field_manager": {"type": "str", "required": True},
         "keep_existing": {"type": "bool", "default": False},
-        "exact_data": {"type": "bool", "default": False},
+        "exact_data": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "int", "default": 120},
         "pending": {"type": "bool", "default": False},
     }
@@ -46,7 +47,7 @@ class ActionModule(ControllerAction):
         rules = Rules(
             manager=params["field_manager"],
             keep_existing=params["keep_existing"],
-            exact_data=params["exact_data"],
+            exact_data=tuple(params["exact_data"]),
             dry_run=self.check_mode,
         )
         if params["pending"]:
@@ -84,6 +85,7 @@ def _report(applied: Applied) -> dict[str, t.Any]:
         "name": applied.name,
         "change": applied.change,
         "changed": applied.change not in (UNCHANGED, FAILED),
+        "leftovers": [asdict(each) for each in applied.leftovers],
     }
 
 

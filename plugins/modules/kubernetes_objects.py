@@ -43,9 +43,12 @@ options:
     default: false
   exact_data:
     description:
-      - For Secrets and ConfigMaps, take away the keys of C(data) that the definition lacks, whoever set them.
-    type: bool
-    default: false
+      - The Secrets and ConfigMaps, as V(NAMESPACE/NAME), from which the keys of C(data) that the definition lacks are
+        taken away, whoever set them, and the annotation in which C(kubectl) keeps a copy of the whole object.
+      - In others they stay. Those that C(kubectl) or Terraform left are told in RV(objects[].leftovers).
+    type: list
+    elements: str
+    default: []
   timeout:
     description:
       - Seconds after which an API server that gives no answer is given up.
@@ -123,4 +126,10 @@ objects:
     changed:
       description: Whether it was made or changed, or in check mode would be.
       type: bool
+    leftovers:
+      description:
+        - What C(kubectl) or Terraform left in a Secret or ConfigMap and the definition does not have, each with C(key)
+          and C(manager). It stays, unless O(exact_data) names the object.
+      type: list
+      elements: dict
 """

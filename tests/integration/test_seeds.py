@@ -49,6 +49,9 @@ VARIABLES = {
 }
 
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
 @dataclass
 class Cluster:
     """A cluster with a node on which CoreDNS can seem to run."""
@@ -197,7 +200,8 @@ def test_what_others_set_stays_and_what_terraform_made_is_taken_over(
     seed(cluster_seed_coredns=False)
     path = cluster.client.path("v1", "Namespace", name="tailscale")
     cluster.client.request("PATCH", path, {"metadata": {"labels": restricted}}, content_type=MERGE)
-    for manager in ("HashiCorp", "kubectl-create"):  # as Terraform's typed resources and kubectl create leave them
+    # As Terraform's typed resources, kubectl create and kubectl apply leave them; and a controller's key, which is its.
+    for manager in ("HashiCorp", "kubectl-create", "kubectl-client-side-apply", "reflector"):
         cluster.client.delete("v1", "Secret", "vault-eso-token", "external-secrets")
         cluster.client.request(
             "POST",
@@ -205,18 +209,35 @@ def test_what_others_set_stays_and_what_terraform_made_is_taken_over(
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": "vault-eso-token", "labels": {"owner": "somebody"}},
+                "metadata": {
+                    "name": "vault-eso-token",
+                    "labels": {"owner": "somebody"},
+                    "annotations": {LAST_APPLIED: "canary"} if manager == "kubectl-client-side-apply" else {},
+                },
                 "data": {"token": base64.b64encode(b"old").decode(), "more": "bW9yZQ=="},
             },
             query={"fieldManager": manager},
         )
+        checked = seed("--check", cluster_seed_coredns=False)
         run = seed(cluster_seed_coredns=False)
         assert run.returncode == 0, run.output
+        for each in (checked, run):
+            assert (f"{{'key': 'more', 'manager': '{manager}'}}" in each.output) == (manager != "reflector")
+            assert (LAST_APPLIED in each.output) == (manager == "kubectl-client-side-apply")
+            assert "canary" not in each.output
         secret = cluster.secret("external-secrets", "vault-eso-token")
         assert data(secret) == {"token": cluster.values["ESO_READER_TOKEN"], "more": "more"}
         assert secret["metadata"]["labels"] == {"owner": "somebody"}
         assert ("Terraform", "Apply") in managers(secret)
         assert seed(cluster_seed_coredns=False).stats()["changed"] == 0
+    exact: dict[str, Any] = {"cluster_seed_coredns": False, "cluster_seed_exact": ["external-secrets/vault-eso-token"]}
+    assert seed("--check", **exact).stats()["changed"] == 1
+    assert "more" in cluster.secret("external-secrets", "vault-eso-token")["data"]
+    assert seed(**exact).stats()["changed"] == 1
+    secret = cluster.secret("external-secrets", "vault-eso-token")
+    assert set(secret["data"]) == {"token"}
+    exact["cluster_seed_exact"] = "external-secrets/vault-eso-token"  # as -e gives it
+    assert seed(**exact).stats()["changed"] == 0
     labels = cluster.client.get("v1", "Namespace", "tailscale")["metadata"]["labels"]
     assert labels.items() >= restricted.items()
 

@@ -14,7 +14,7 @@ import shlex
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -42,6 +42,12 @@ WEBHOOK = re.compile(r'failed calling webhook "([^"]+)"')
 # The API has no code of its own for it.
 IMMUTABLE = "immutable"
 
+# kubectl keeps a copy of the whole object in it, the values of a Secret among it.
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+# The field managers of what people ran before: kubectl's many, Terraform's typed resources and its manifests.
+PEOPLE = re.compile(r"kubectl|HashiCorp|Terraform|before-first-apply")
+
 MADE, CHANGED, UNCHANGED, FAILED = "made", "changed", "unchanged", "failed"
 
 
@@ -51,8 +57,16 @@ class Rules:
 
     manager: str
     keep_existing: bool = False  # an object that is there already is left alone
-    exact_data: bool = False  # keys of data that the definition lacks are taken away, whoever set them
+    exact_data: tuple[str, ...] = ()  # of these objects, NAMESPACE/NAME, what the definition lacks is taken away
     dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A key of data, or an annotation, that who made the object before us left in it, and their field manager."""
+
+    key: str
+    manager: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,7 @@ class Applied:
     problem: str = ""
     before: dict[str, t.Any] | None = None
     after: dict[str, t.Any] | None = None
+    leftovers: tuple[Leftover, ...] = ()
 
     @property
     def label(self) -> str:
@@ -148,24 +163,27 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     if not answer.ok:
         return _refused(api, definition, answer, rules)
     after = answer.body
-    stale = _stale_keys(definition, after) if rules.exact_data else []
-    if stale:
+    exact = f"{definition['metadata'].get('namespace')}/{definition['metadata']['name']}" in rules.exact_data
+    stale = {LAST_APPLIED: None} if exact and LAST_APPLIED in (after["metadata"].get("annotations") or {}) else {}
+    surplus = dict.fromkeys(_surplus(definition, after)) if exact else {}
+    if stale or surplus:
         answer = api.request(
             "PATCH",
             path,
             query={"fieldManager": rules.manager, **_dry(rules)},
-            body={"data": dict.fromkeys(stale)},
+            body={"data": surplus, "metadata": {"annotations": stale}},
             content_type="application/merge-patch+json",
             seconds=seconds,
         )
         if not answer.ok:
             return _refused(api, definition, answer, rules)
         after = answer.body
+    left = () if exact else _leftovers(definition, after)
     if before is None:
         return _applied(definition, MADE, after=after)
     if _essence(before) == _essence(after):
-        return _applied(definition, UNCHANGED)
-    return _applied(definition, CHANGED, before=before, after=after)
+        return replace(_applied(definition, UNCHANGED), leftovers=left)
+    return replace(_applied(definition, CHANGED, before=before, after=after), leftovers=left)
 
 
 def _ending(definition: Mapping[str, t.Any], found: Mapping[str, t.Any] | None) -> str:
@@ -253,8 +271,27 @@ def _dry(rules: Rules) -> dict[str, str]:
     return {"dryRun": "All"} if rules.dry_run else {}
 
 
-def _stale_keys(definition: Mapping[str, t.Any], item: Mapping[str, t.Any]) -> list[str]:
+def _surplus(definition: Mapping[str, t.Any], item: Mapping[str, t.Any]) -> list[str]:
     return sorted(set(item.get("data") or {}) - set(definition.get("data") or {}))
+
+
+def _leftovers(definition: Mapping[str, t.Any], item: Mapping[str, t.Any]) -> tuple[Leftover, ...]:
+    """What kubectl or Terraform left: keys that nobody declares any more, and kubectl's own copy of the whole object.
+
+    Keys of other managers are theirs, and no leftovers.
+    """
+    if definition["kind"] not in ("Secret", "ConfigMap"):
+        return ()
+    metadata = item.get("metadata") or {}
+    owners = {
+        key.removeprefix("f:"): str(entry.get("manager"))
+        for entry in metadata.get("managedFields") or []
+        for key in (entry.get("fieldsV1") or {}).get("f:data") or {}
+    }
+    left = [Leftover(key, owners[key]) for key in _surplus(definition, item) if PEOPLE.match(owners.get(key, ""))]
+    if LAST_APPLIED in (metadata.get("annotations") or {}):
+        left.append(Leftover(LAST_APPLIED, "kubectl"))
+    return tuple(left)
 
 
 def _essence(item: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -287,5 +324,5 @@ def shown(item: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
         for key in ("data", "stringData"):
             if key in visible:
                 visible[key] = dict.fromkeys(visible[key], "(hidden)")
-        visible["metadata"].pop("annotations", None)  # kubectl keeps a copy of the whole Secret there
+        visible["metadata"].pop("annotations", None)  # LAST_APPLIED
     return visible

@@ -81,5 +81,11 @@ def changes(
             found.create.append(label)
         elif each.get("change") == "changed" and label not in found.create:
             found.change.append(label)  # what one phase made and a later one added to is told once, as made
+        if each.get("leftovers"):
+            keys = ", ".join(f"{left['key']} ({left['manager']})" for left in each["leftovers"])
+            name = f"{each.get('namespace')}/{each['name']}"
+            found.waiting.append(
+                f"{label} still holds what was left in it: {keys}. To remove that: -e tazlab_seed_exact={name}"
+            )
     found.waiting += [str(each["message"]) for each in drift]
     return found

@@ -49,6 +49,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_reseed",
         "tazlab_rotate",
         "tazlab_rotate_file",
+        "tazlab_seed_exact",
         "tazlab_state_dir",
         "tazlab_tailscale_ca_cert",
         "tazlab_tailscale_token_url",

@@ -82,8 +82,9 @@ def test_keys_of_others_go_only_when_asked() -> None:
     stored = thing(data={"password": "eA==", "identity": "eA=="})
     api = FakeApi(Answer(200, stored), Answer(200, stored), Answer(200, thing(data={"password": "eA=="})))
     wanted = thing(data={"password": "eA=="})
-    assert apply(api, wanted, Rules("flux", exact_data=True), 5).change == "changed"  # type: ignore[arg-type]
-    assert api.asked[2][2] == {"data": {"identity": None}}
+    rules = Rules("flux", exact_data=("here/it",))
+    assert apply(api, wanted, rules, 5).change == "changed"  # type: ignore[arg-type]
+    assert api.asked[2][2] == {"data": {"identity": None}, "metadata": {"annotations": {}}}
 
 
 @pytest.mark.parametrize(

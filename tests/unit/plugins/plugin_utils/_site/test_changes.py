@@ -25,7 +25,13 @@ def test_each_phase_tells_what_it_made_and_what_waits() -> None:
             {"kind": "Namespace", "name": "apps", "change": "made"},
             {"kind": "Namespace", "name": "apps", "change": "changed"},
             {"kind": "Secret", "namespace": "apps", "name": "x", "change": "changed"},
-            {"kind": "Secret", "namespace": "apps", "name": "y", "change": "unchanged"},
+            {
+                "kind": "Secret",
+                "namespace": "apps",
+                "name": "y",
+                "change": "unchanged",
+                "leftovers": [{"key": "more", "manager": "HashiCorp"}],
+            },
             {"kind": "Secret", "namespace": "apps", "name": "z", "skipped": "it is optional"},
         ],
         drift=[{"message": "github-token differs from Vault's"}],
@@ -34,7 +40,14 @@ def test_each_phase_tells_what_it_made_and_what_waits() -> None:
         "create": ["VM cp-1", "Namespace apps"],
         "change": ["VM w-1 (resume)", "Node cp-1 (configured)", "Secret apps/x"],
         "remove": ["VM w-3"],
-        "waiting": ["VM w-2 differs and is left so: cores is 2, wanted 4", "github-token differs from Vault's"],
+        "waiting": [
+            "VM w-2 differs and is left so: cores is 2, wanted 4",
+            (
+                "Secret apps/y still holds what was left in it: more (HashiCorp). To remove that: "
+                "-e tazlab_seed_exact=apps/y"
+            ),
+            "github-token differs from Vault's",
+        ],
     }
     assert found.lines(check_mode=True)[-1] == "  2 to create, 3 to change, 1 to remove"
     assert found.lines(check_mode=False)[-1] == "  2 created, 3 changed, 1 removed"
