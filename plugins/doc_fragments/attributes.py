@@ -33,8 +33,18 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Part of the action group of what asks Vault.
+    description: Use C(group/tazlab.bootstrap.vault) in C(module_defaults) to say once how Vault is reached.
     support: full
     membership:
       - tazlab.bootstrap.vault
+"""
+
+    ASKS_KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/tazlab.bootstrap.kubernetes) in C(module_defaults) to name the kubeconfig once.
+    support: full
+    membership:
+      - tazlab.bootstrap.kubernetes
 """

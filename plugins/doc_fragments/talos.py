@@ -134,4 +134,9 @@ attributes:
   action:
     description: Runs on the controller, in memory; no module is copied to a host.
     support: full
+  action_group:
+    description: Use C(group/tazlab.bootstrap.talos) in C(module_defaults) to set what all of them take once.
+    support: full
+    membership:
+      - tazlab.bootstrap.talos
 """

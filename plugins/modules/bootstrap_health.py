@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.vault.login
   - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.asks_vault
 attributes:
   check_mode:
     description: Uses the credentials for real, but renews no token and writes no file.

@@ -22,6 +22,7 @@ description:
   - Nothing is changed. Runs on the controller.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes.reads
+  - tazlab.bootstrap.attributes.asks_kubernetes
 options:
   kubeconfig:
     description:

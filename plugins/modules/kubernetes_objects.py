@@ -18,6 +18,8 @@ description:
   - An API server that refuses, restarts or is busy is asked again until O(timeout). What it refuses for good is
     reported for each object, after all were tried.
   - Runs on the controller.
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes.asks_kubernetes
 options:
   kubeconfig:
     description:

@@ -21,6 +21,8 @@ description:
   - An API server that refuses, restarts or answers with an error is asked again until the deadline.
   - Where the time is up, the message names every object that is still missing with its condition's reason and message.
   - Runs on the controller.
+extends_documentation_fragment:
+  - tazlab.bootstrap.attributes.asks_kubernetes
 options:
   kubeconfig:
     description:

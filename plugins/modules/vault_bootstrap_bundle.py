@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - tazlab.bootstrap.vault.login
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.attributes.asks_vault
 requirements:
   - hvac >= 2.3 (on the controller)
   - jmespath (on the controller, if a field has an C(expression))

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from lab.playbook import run_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,3 +53,51 @@ def test_it_is_installed_and_documents_itself(tmp_path: Path, source: str) -> No
     assert "VAULT_ADDR" in shown.stdout
     syntax = command(home, "ansible-playbook", "--syntax-check", "tazlab.bootstrap.site", cwd=home)
     assert syntax.returncode == 0, syntax.stderr
+
+
+GROUPS = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+
+
+def test_the_defaults_of_a_group_reach_each_of_its_plugins(tmp_path: Path) -> None:
+    """A default that nobody knows is refused by every plugin that gets it."""
+    plays = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "module_defaults": {f"group/tazlab.bootstrap.{group}": {f"canary_{group}": 1}},
+            "tasks": [{f"tazlab.bootstrap.{plugin}": {}, "ignore_errors": True} for plugin in plugins],
+        }
+        for group, plugins in GROUPS.items()
+    ]
+    run = run_playbook(plays, home=tmp_path)
+    assert run.returncode == 0, run.output
+    for group, plugins in GROUPS.items():
+        assert run.stdout.count(f"TASK [tazlab.bootstrap.{group}") or group in (
+            "kubernetes",
+            "vault",
+            "talos",
+            "proxmox",
+        )
+        told = [line for line in run.output.splitlines() if line.startswith("[ERROR]") and f"canary_{group}" in line]
+        assert len(told) == len(plugins), run.output
+
+
+def test_two_builds_of_one_commit_are_the_same_bytes(tmp_path: Path) -> None:
+    digests = set()
+    for moment in (1, 1_000_000_000):
+        clone = tmp_path / str(moment) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, timeout=60)
+        for path in clone.rglob("*"):
+            os.utime(path, (moment, moment), follow_symlinks=False)
+        program = [sys.executable, "-m", "lab.release", str(clone.parent)]
+        environment = {**os.environ, "PYTHONPATH": str(clone / "tests")}
+        subprocess.run(program, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+        (archive,) = clone.parent.glob("*.tar.gz")
+        digests.add(hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert len(digests) == 1
+    home = tmp_path / "home"
+    home.mkdir()
+    done = command(home, "ansible-galaxy", "collection", "install", str(archive), cwd=home)
+    assert done.returncode == 0, done.stderr
+    verified = command(home, "ansible-galaxy", "collection", "verify", "--offline", "tazlab.bootstrap", cwd=home)
+    assert verified.returncode == 0, verified.stderr
