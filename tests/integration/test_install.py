@@ -9,12 +9,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.playbook import run_playbook
+from lab.release import build
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +55,42 @@ def test_it_is_installed_and_documents_itself(tmp_path: Path, source: str) -> No
     assert "VAULT_ADDR" in shown.stdout
     syntax = command(home, "ansible-playbook", "--syntax-check", "tazlab.bootstrap.site", cwd=home)
     assert syntax.returncode == 0, syntax.stderr
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("release"))
+
+
+def test_a_server_of_releases_would_take_it(tmp_path: Path, archive: Path) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LANG": "C.UTF-8",
+    }
+    words = [sys.executable, "-m", "galaxy_importer.main", str(archive)]
+    run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    said = run.stdout + run.stderr
+    assert "Importer processing completed successfully" in said
+    assert "WARNING" not in said
+
+
+def test_an_execution_environment_gets_all_that_is_needed(tmp_path: Path, archive: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert command(home, "ansible-galaxy", "collection", "install", str(archive), cwd=home).returncode == 0
+    found = command(home, "ansible-builder", "introspect", str(home / ".ansible" / "collections"))
+    told = yaml.safe_load(found.stdout.partition("---")[2])
+    needed, programs = ([line.partition("  #")[0] for line in told[kind]] for kind in ("python", "system"))
+    wanted = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in wanted if line not in needed] == ["PyYAML>=6.0,<7"], "which ansible-core brings"
+    assert programs == ["git"]
+    guide = (ROOT / "docs" / "docsite" / "rst" / "guide_execution_environment.rst").read_text()
+    example = textwrap.dedent(guide.partition(".. code-block:: yaml\n\n")[2].partition("\n\n``talosctl``")[0])
+    (tmp_path / "execution-environment.yml").write_text(example)
+    made = command(home, "ansible-builder", "create", cwd=tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "tazlab.bootstrap" in (tmp_path / "context" / "_build" / "requirements.yml").read_text()
 
 
 GROUPS = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
