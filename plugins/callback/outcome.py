@@ -25,6 +25,7 @@ requirements:
 
 import atexit
 import os
+import sys
 import typing as t
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "tazlab.bootstrap.outcome"
     CALLBACK_NEEDS_ENABLED = True
 
+    said: t.ClassVar[set[str]] = set()  # a clone's own callback may follow the same playbook
     # Where our playbooks lie.
     playbooks: t.ClassVar[Path] = Path(__file__).resolve().parents[2] / "playbooks"
 
@@ -64,7 +66,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         ended, self._running = self._running, None
         if ended and not ended.task:
-            self._say(nothing_ran(ended, context.CLIARGS.get("subset")))
+            self._display.error(nothing_ran(ended, context.CLIARGS.get("subset")), wrap_text=False)
             # Ansible takes whatever else a callback raises for a warning.
             raise SystemExit(NOTHING_RAN)
 
@@ -72,8 +74,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return path.parent == self.playbooks
 
     def _at_exit(self, process: int) -> None:
-        if self._running and self._running.task and os.getpid() == process:  # not in a worker of Ansible's
-            self._say(broken_off(self._running))
-
-    def _say(self, message: str) -> None:
-        self._display.error(message, wrap_text=False)
+        if not self._running or not self._running.task or os.getpid() != process:  # in a worker of Ansible's
+            return
+        text = broken_off(self._running)
+        if text not in self.said:
+            self.said.add(text)
+            print(f"[ERROR]: {text}", file=sys.stderr)  # Ansible's display and its log may have ended already

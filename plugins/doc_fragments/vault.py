@@ -22,8 +22,8 @@ options:
     description:
       - Whether the token is a wrapping token, as C(-wrap-ttl) makes one, which is to be unwrapped. What comes out is
         used in this run, and stored nowhere.
-      - If V(false), a wrapping token that is given as O(token) or O(token_file), or in the environment, is recognised
-        before it is used up, and refused.
+      - If V(false), a wrapping token that is given as O(token) or in the environment is recognised before it is used
+        up, and refused. Of a token in a file nobody asks, which would cost a request.
     type: bool
     default: false
   version:

@@ -94,6 +94,7 @@ EXCUSED = {
     "export": "sets a variable of the user's shell",
     "unset": "clears a variable of the user's shell",
     "./dev bench": "the developer's own entry, not the user's",
+    "./dev build": "tests/integration/test_install.py does the same",
     "./dev demo": "tests/integration/test_lab_demo.py does the same",
     "./dev lab": "tests/integration/test_lab_supervisor.py does the same",
     "./dev test": "runs these tests",

@@ -90,7 +90,7 @@ class _Question:
         """Whether the token can be used as it is, or as what was unwrapped when that was asked for.
 
         Whoever reads with a wrapping token uses it up, and what it stands for is lost. Asking first costs one request,
-        so it is done for tokens that somebody gave, and not for those that rotation or the anchor hold.
+        so it is done for tokens that somebody hands over, and not for those that a file keeps.
         """
         settings = self.settings
         if not settings.asks_if_wrapped:

@@ -109,8 +109,7 @@ class NoVault:
 class TokenPlace:
     """A place where a token may be: what it is called, and what is there.
 
-    C(must_exist): the user named this file. C(variable): it is this variable of the environment. C(is_ours): rotation
-    or the anchor's owner put it there, so that it is no wrapping token.
+    C(must_exist): the user named this file. C(variable): it is this variable of the environment.
     """
 
     label: str
@@ -118,7 +117,6 @@ class TokenPlace:
     raw: str | Content | None = field(default=None, repr=False)
     must_exist: bool = False
     variable: str = ""
-    is_ours: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -181,7 +179,7 @@ def vault_settings(
         url=url,
         token=token[0] if token else "",
         token_source=token[1].label if token else login.label if login else "",
-        asks_if_wrapped=bool(token and not token[1].is_ours),
+        asks_if_wrapped=bool(token and token[1].path is None),
         unwrap=options.get("unwrap") is True,
         ca_pem=ca_pem,
         ca_source=ca_source,
@@ -336,8 +334,8 @@ def _token(
 def _tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path, anchor: Path) -> Iterator[TokenPlace]:
     yield from given_tokens(options, environ, home)
     rotated, kept = home / ROTATED, anchor / IN_ANCHOR
-    yield TokenPlace(f"file ~/{ROTATED}", rotated, read_text(rotated), is_ours=True)
-    yield TokenPlace(f"file {kept}", kept, read_text(kept, within=anchor), is_ours=True)
+    yield TokenPlace(f"file ~/{ROTATED}", rotated, read_text(rotated))
+    yield TokenPlace(f"file {kept}", kept, read_text(kept, within=anchor))
 
 
 def given_tokens(options: Mapping[str, t.Any], environ: Mapping[str, str], home: Path) -> Iterator[TokenPlace]:
