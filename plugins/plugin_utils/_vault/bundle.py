@@ -123,9 +123,10 @@ class _Question:
             self._failed(failure, reason, TokenReport(self.settings.token_source), hint=hint(failure.errors))
             return
         self.renew = "never"
+        powers: list[str] = []
         try:
             self._read(vault)
-            powers = self._powers(vault) if self.check_token else []
+            powers += self._powers(vault) if self.check_token else []
         finally:
             left = [] if vault.log_out() else [_left_behind(auth)]
             if self.outcome:
