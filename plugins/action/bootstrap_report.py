@@ -51,7 +51,7 @@ class ActionModule(ControllerAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         starts = [(phase["name"], float(phase["started"])) for phase in task_vars.get("bootstrap_phases", [])]
         refuse_no_phase(starts)
-        complete = bool(starts) and starts[-1][0] == COMPLETE
+        complete = starts[-1][0] == COMPLETE
         end = starts.pop()[1] if complete else time.time()
         spent = timings(starts, end)
         verdict = _report.verdict([name for name, started in starts], complete, self.check_mode, params["consoles"])
@@ -67,7 +67,8 @@ class ActionModule(ControllerAction):
         done = changes(
             vms=params["vms"],
             nodes=params["talos"].get("nodes", []),
-            objects=[*params["seeds"], *params["flux"].get("objects", [])],
+            seeds=params["seeds"],
+            flux=params["flux"].get("objects", []),
             drift=told.get("drift") or [],
         )
         if [name for name, _started in starts if name not in (PREFLIGHT, "secrets")]:

@@ -12,7 +12,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import MANAGER, Held, behind
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import Rules, apply_all
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import (
+    CHANGED,
+    Applied,
+    Rules,
+    apply_all,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import (
     Seen,
     complaint,
@@ -50,6 +55,7 @@ class ActionModule(ControllerAction):
         wanted = parse(params["objects"])
         redact = _redactor(params["redact"])
         deadline = Deadline(params["timeout"])
+        again: list[Applied] = []
         with Api(params["kubeconfig"]) as api:
             if self.check_mode:
                 seen = look_at_all(api, wanted, deadline, behind)
@@ -58,13 +64,16 @@ class ActionModule(ControllerAction):
                 def say(line: str) -> None:
                     self.progress(redact(line))
 
-                def declare(document: dict[str, t.Any]) -> None:
-                    apply_all(api, [document], Rules(MANAGER), deadline, say)
+                def declare(document: dict[str, t.Any]) -> Applied:
+                    (applied,) = apply_all(api, [document], Rules(MANAGER), deadline, say)
+                    again.append(applied)
+                    return applied
 
                 seen = wait(api, wanted, deadline, say, Held(params["flux_sync"], declare))
                 seen = explained(api, seen, LAST_LOOK)
         ready = all(each.ready for each in seen)
         result = {
+            "changed": any(each.change == CHANGED for each in again),
             "ready": ready,
             "elapsed": round(deadline.elapsed, 1),
             "objects": [redact(_report(each)) for each in seen],

@@ -92,7 +92,7 @@ attributes:
     description: Nothing is changed, so there is no difference.
     support: none
   idempotent:
-    description: Nothing is changed but what O(flux_sync) declares again.
+    description: Nothing is changed but what O(flux_sync) declares again, which is told as a change.
     support: full
 requirements:
   - kubernetes (Python package) on the controller

@@ -199,9 +199,10 @@ def test_what_a_user_confirms_reaches_the_roles(tmp_path: Path) -> None:
         "tazlab_cluster": "home",
         "tazlab_etcd_lost": "home",
         "tazlab_flux_move": "main,./clusters/new",
+        "tazlab_seed_exact": "apps/y",
         "proxmox_vms_absent": ["cp-1"],
     }
-    names = ("talos_cluster_etcd_lost", "flux_bootstrap_move", "talos_cluster_unmade")
+    names = ("talos_cluster_etcd_lost", "flux_bootstrap_move", "talos_cluster_unmade", "cluster_seed_exact")
     tasks = [{"ansible.builtin.debug": {"msg": [f"{name}={{{{ {name} }}}}" for name in names]}}]
     play = {
         "hosts": "localhost",
@@ -214,6 +215,7 @@ def test_what_a_user_confirms_reaches_the_roles(tmp_path: Path) -> None:
     assert "talos_cluster_etcd_lost=home" in said.output
     assert "flux_bootstrap_move=main,./clusters/new" in said.output
     assert "talos_cluster_unmade=['cp-1']" in said.output
+    assert "cluster_seed_exact=apps/y" in said.output
 
 
 def test_only_what_the_chosen_phases_need_counts(world: World) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.living import changes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.repository import Document
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import Applied
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import Seen
 
 
@@ -40,7 +41,7 @@ class Held:
     GitRepository and the Kustomization. It would look ready then: on the old revision.
     """
 
-    def __init__(self, sync: Sequence[Document], declare: Callable[[Document], None]) -> None:
+    def __init__(self, sync: Sequence[Document], declare: Callable[[Document], Applied]) -> None:
         self._sync = {(each["kind"], each["metadata"]["name"]): each for each in sync}
         self._declare = declare
 
@@ -52,13 +53,14 @@ class Held:
         moves = list(changes(seen.item, wanted)) if wanted and seen.item else []
         if not wanted or not moves:
             return seen
-        self._declare(wanted)
+        applied = self._declare(wanted)
+        outcome = f"declaring it again failed: {applied.problem}" if applied.problem else "it is declared again"
         said = "; ".join(
             f"{move.setting} is {move.found}, although {move.wanted} was declared ({_writers(seen.item, move.setting)} "
             "set it so)"
             for move in moves
         )
-        return replace(seen, ready=False, why=f"{said}; it is declared again")
+        return replace(seen, ready=False, why=f"{said}; {outcome}")
 
 
 def _writers(item: Mapping[str, t.Any], setting: str) -> str:

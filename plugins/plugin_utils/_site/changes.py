@@ -57,7 +57,8 @@ def changes(
     *,
     vms: Iterable[Mapping[str, t.Any]],
     nodes: Iterable[Mapping[str, t.Any]],
-    objects: Iterable[Mapping[str, t.Any]],
+    seeds: Iterable[Mapping[str, t.Any]],
+    flux: Iterable[Mapping[str, t.Any]],
     drift: Iterable[Mapping[str, t.Any]],
 ) -> Changes:
     """From what the phases tell of VMs, nodes and Kubernetes objects, and of where the anchor differs."""
@@ -75,17 +76,20 @@ def changes(
         if differences:
             found.waiting.append(f"{name} differs and is left so: {'; '.join(differences)}")
     found.change += [f"Node {node['name']} ({node['configuration']})" for node in nodes if node.get("changed")]
-    for each in objects:
+    seeds = list(seeds)
+    for each in (*seeds, *flux):
         label = f"{each['kind']} {'/'.join(filter(None, [each.get('namespace'), each['name']]))}"
         if each.get("change") == "made":
             found.create.append(label)
         elif each.get("change") == "changed" and label not in found.create:
             found.change.append(label)  # what one phase made and a later one added to is told once, as made
+    for each in seeds:
         if each.get("leftovers"):
             keys = ", ".join(f"{left['key']} ({left['manager']})" for left in each["leftovers"])
-            name = f"{each.get('namespace')}/{each['name']}"
+            name = f"{each['namespace']}/{each['name']}"
             found.waiting.append(
-                f"{label} still holds what was left in it: {keys}. To remove that: -e tazlab_seed_exact={name}"
+                f"{each['kind']} {name} still holds what was left in it: {keys}. To remove that: "
+                f"-e tazlab_seed_exact={name}"
             )
     found.waiting += [str(each["message"]) for each in drift]
     return found

@@ -109,7 +109,7 @@ def verdict(begun: Sequence[str], complete: bool, check_mode: bool, consoles: st
         return "Check mode: nothing was changed."
     if complete:
         return f"Every phase holds: {', '.join(name for name in begun if name in PHASES)}."
-    last = begun[-1] if begun else next(iter(PHASES))
+    last = begun[-1]
     if last == PREFLIGHT:
         return "FAILED in the preflight. Nothing was changed."
     look = f" The machines' consoles are {consoles}." if consoles and last == "talos" else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import Held, behind
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import Applied
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready import Seen, Wanted
 
 
@@ -32,15 +33,23 @@ def test_what_follows_something_else_than_declared_is_declared_again() -> None:
     }
     owner = {"manager": "kustomize-controller", "fieldsV1": {"f:spec": {"f:ref": {"f:branch": {}}}}}
     declared: list[dict[str, Any]] = []
+    problem = ""
+
+    def declare(document: dict[str, Any]) -> Applied:
+        declared.append(document)
+        return Applied("x/v1", "GitRepository", "flux-system", "flux-system", "changed", problem)
 
     def seen(branch: str) -> Seen:
         item = {"spec": {"url": "u", "ref": {"branch": branch}}, "metadata": {"managedFields": [owner]}}
         return Seen(Wanted("x/v1", "GitRepository", "flux-system", "flux-system"), "flux-system", True, True, "", item)
 
-    judge = Held([wanted], declared.append)
+    judge = Held([wanted], declare)
     assert judge([seen("b")])[0].ready
     assert not declared
     (late,) = judge([seen("old")])
     assert declared == [wanted]
     assert not late.ready
     assert late.why == "branch is old, although b was declared (kustomize-controller set it so); it is declared again"
+    problem = "the API answered 403 (Forbidden)"
+    (refused,) = judge([seen("old")])
+    assert refused.why.endswith("; declaring it again failed: the API answered 403 (Forbidden)")

@@ -21,7 +21,7 @@ def test_each_phase_tells_what_it_made_and_what_waits() -> None:
             {"name": "cp-1", "configuration": "configured", "changed": True},
             {"name": "w-1", "configuration": "unchanged", "changed": False},
         ],
-        objects=[
+        seeds=[
             {"kind": "Namespace", "name": "apps", "change": "made"},
             {"kind": "Namespace", "name": "apps", "change": "changed"},
             {"kind": "Secret", "namespace": "apps", "name": "x", "change": "changed"},
@@ -33,6 +33,9 @@ def test_each_phase_tells_what_it_made_and_what_waits() -> None:
                 "leftovers": [{"key": "more", "manager": "HashiCorp"}],
             },
             {"kind": "Secret", "namespace": "apps", "name": "z", "skipped": "it is optional"},
+        ],
+        flux=[
+            {"kind": "ConfigMap", "name": "x", "change": "unchanged", "leftovers": [{"key": "a", "manager": "kubectl"}]}
         ],
         drift=[{"message": "github-token differs from Vault's"}],
     )
