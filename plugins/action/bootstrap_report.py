@@ -8,21 +8,37 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+from pathlib import Path
 
+from ansible import constants, context
 from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary as _report
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import changes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import Changes, changes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import (
     COMPLETE,
     PREFLIGHT,
+    Timing,
     refuse_no_phase,
     timings,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
+
+# Where our own playbooks lie.
+PLAYBOOKS: t.Final = Path(__file__).resolve().parents[2] / "playbooks"
+# Ansible shows a colour only where there is a terminal, and lets its user choose which.
+COLOURS: t.Final = {
+    summary.Tone.PLAIN: None,
+    summary.Tone.TITLE: constants.COLOR_HIGHLIGHT,
+    summary.Tone.GOOD: constants.COLOR_OK,
+    summary.Tone.CHANGE: constants.COLOR_CHANGED,
+    summary.Tone.ATTENTION: constants.COLOR_WARN,
+    summary.Tone.BAD: constants.COLOR_ERROR,
+}
 
 
 class ActionModule(ControllerAction):
@@ -44,6 +60,7 @@ class ActionModule(ControllerAction):
         "talos": {"type": "dict", "default": {}},
         "seeds": {"type": "list", "elements": "dict", "default": []},
         "flux": {"type": "dict", "default": {}},
+        "problem": {"type": "str", "default": ""},
         "json_file": {"type": "path"},
         "anchor": {"type": "path", "default": ANCHOR},
     }
@@ -53,17 +70,10 @@ class ActionModule(ControllerAction):
         refuse_no_phase(starts)
         complete = starts[-1][0] == COMPLETE
         end = starts.pop()[1] if complete else time.time()
+        begun = [name for name, _started in starts]
         spent = timings(starts, end)
-        verdict = _report.verdict([name for name, started in starts], complete, self.check_mode, params["consoles"])
-        told = params["secrets"] or {}
-        sections = {
-            "Secrets": _report.secrets(**told, given=(told.get("vault") or {}).get("reason") == OK),
-            "VMs": _report.vms(params["vms"]),
-            "Nodes": _report.nodes(params["talos"]),
-            "Seeded": _report.seeds(params["seeds"], self.check_mode),
-            "Flux": [] if self.check_mode else _report.flux(params["flux"]),
-            "Time": _report.times(spent),
-        }
+        verdict = summary.verdict(begun, complete, self.check_mode, params["consoles"])
+        told = params["secrets"]
         done = changes(
             vms=params["vms"],
             nodes=params["talos"].get("nodes", []),
@@ -71,16 +81,62 @@ class ActionModule(ControllerAction):
             flux=params["flux"].get("objects", []),
             drift=told.get("drift") or [],
         )
-        if [name for name, _started in starts if name not in (PREFLIGHT, "secrets")]:
-            sections["What would be done" if self.check_mode else "What was done"] = done.lines(self.check_mode)
-        Display().display("\n".join(_report.render(params["cluster"], sections, verdict)))
+        self._show(params, begun, spent, done, verdict)
         if params["json_file"]:
-            report = {"complete": complete, "check_mode": self.check_mode, "verdict": verdict, **done.as_dict()}
+            report = {"complete": complete, "check_mode": self.check_mode, "verdict": verdict.text, **done.as_dict()}
             write_private_file(
                 own_file("json_file", params["json_file"], params["anchor"]), json.dumps(report, indent=2) + "\n"
             )
+        if params["problem"]:
+            raise BootstrapError(verdict.text, code=begun[-1])
         return {
             "complete": complete,
             **done.as_dict(),
             "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent},
         }
+
+    def _show(
+        self, params: dict[str, t.Any], begun: list[str], spent: list[Timing], done: Changes, verdict: summary.Line
+    ) -> None:
+        told = params["secrets"]
+        made = summary.done(done, self.check_mode) if set(begun) - {"secrets", PREFLIGHT} else []
+        sections = {
+            "Secrets": summary.secrets(
+                told.get("sources") or {},
+                told.get("vault") or {},
+                told.get("missing") or [],
+                given=(told.get("vault") or {}).get("reason") == OK,
+            ),
+            "VMs": summary.vms(params["vms"]),
+            "Nodes": summary.nodes(params["talos"]),
+            "Seeded": summary.seeds(params["seeds"], self.check_mode),
+            "Flux": [] if self.check_mode else summary.flux(params["flux"]),
+            "Time": summary.times(spent),
+            "What would be done" if self.check_mode else "What was done": made,
+            "What waits for you": summary.waiting(done),
+        }
+        kubeconfig = params["talos"].get("kubeconfig") or ""
+        after = {
+            "What was wrong": summary.problem(params["problem"]),
+            "Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())
+            if verdict.tone is summary.Tone.GOOD
+            else [],
+        }
+        for line in summary.render(params["cluster"], sections, verdict, after):
+            Display().display(line.text, color=COLOURS[line.tone])
+
+
+def _caller() -> summary.Caller:
+    given = context.CLIARGS
+    site = next((name for name in given.get("args") or () if Path(name).resolve().parent == PLAYBOOKS), None)
+    return summary.Caller(
+        inventories=[name if "," in name else _short(name) for name in given.get("inventory") or ()],
+        health=str(Path(site).with_name("health.yml")) if site else "tazlab.bootstrap.health",
+        more=any(given.get(name) for name in ("extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass")),
+    )
+
+
+def _short(path: str) -> str:
+    """The path as seen from where the user is, if it lies below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

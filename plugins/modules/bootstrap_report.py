@@ -14,7 +14,9 @@ author:
 description:
   - Shows each field with its source, the VMs and nodes with their state, the seeded objects, Flux's revision and
     readiness, and the time of each phase that M(tazlab.bootstrap.bootstrap_phase) noted.
-  - At the end stands what was created, changed and removed, or would be in check mode, and what waits for a decision.
+  - At the end stands what was created, changed and removed, or would be in check mode, what waits for a decision, and
+    what was wrong or the next commands. It has 80 columns, and colours where there is a terminal. A command is one line
+    however long, so that it can be pasted.
   - It takes no secret and shows none.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes
@@ -69,6 +71,12 @@ options:
     description: The fact C(flux_bootstrap_result).
     type: dict
     default: {}
+  problem:
+    description:
+      - What ended the run, as the task that failed told it. It is shown last, and the task fails, so that the run does.
+      - Empty where nothing failed.
+    type: str
+    default: ""
   json_file:
     description:
       - A file that gets what was created, changed and removed, or would be in check mode, as JSON.
@@ -92,32 +100,32 @@ EXAMPLES = r"""
 RETURN = r"""
 complete:
   description: Whether the last chosen phase has ended.
-  returned: always
+  returned: success
   type: bool
 create:
   description: What was created, or would be in check mode.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: [VM cp-1, Namespace tailscale]
 change:
   description: What was changed, or would be.
-  returned: always
+  returned: success
   type: list
   elements: str
 remove:
   description: What was removed, or would be.
-  returned: always
+  returned: success
   type: list
   elements: str
 waiting:
   description: What differs and waits for somebody's decision.
-  returned: always
+  returned: success
   type: list
   elements: str
 seconds:
   description: The time of each phase that has begun.
-  returned: always
+  returned: success
   type: dict
   sample: {"secrets": 0.4, "vms": 31.2}
 """

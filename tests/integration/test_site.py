@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -24,7 +22,7 @@ import yaml
 from lab.anchor import picture
 from lab.bundle import PROXMOX_TOKEN_ID, PUBLIC
 from lab.leaks import Canaries, Watch
-from lab.playbook import Run, private_environment, run_playbook
+from lab.playbook import Run, kill_tree, private_environment, run_playbook
 from lab.process import wait_until
 from lab.supervisor import Lab
 
@@ -106,6 +104,7 @@ def test_check_mode_on_an_empty_lab_ends_without_error_and_makes_nothing(story: 
     would = story.check.stdout.partition("What would be done")[2]
     assert "  create  VM cp-1\n  create  VM worker-1\n" in would
     assert re.search(r"\n  \d\d+ to create, 2 to change, 0 to remove\n-+\nCheck mode: ", would), would
+    assert would.partition("\nNext\n")[2].startswith("  the same command without --check\n")
     assert story.made_by_check == []
 
 
@@ -132,6 +131,49 @@ def test_the_health_report_says_yes_right_after_the_birth(story: Story, tmp_path
     assert "From Vault: yes\n" in health.output
     assert "From the anchor: yes\n" in health.output
     assert "drift" not in health.output
+
+
+@pytest.mark.kube
+def test_the_commands_that_come_next_work_as_they_are_printed(story: Story, tmp_path: Path) -> None:
+    told = story.birth.stdout.partition("\nNext\n")[2].partition("\nok: ")[0]
+    commands = [line.strip() for line in told.splitlines()]
+    assert [command.split()[0] for command in commands] == ["kubectl", "ansible-playbook", "(with"], commands
+    path = f"{Path(sys.executable).parent}:{story.lab.environment()['PATH']}"
+    for command, shown in zip(commands[:2], ("apps", "From Vault: yes"), strict=True):
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env=private_environment(tmp_path, {"PATH": path}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert shown in done.stdout + done.stderr
+
+
+@pytest.mark.kube
+def test_the_summary_has_80_columns_and_colours_where_there_is_a_terminal(story: Story, tmp_path: Path) -> None:
+    summary = story.birth.stdout.partition("\nCluster lab\n")[2].partition("\nNext\n")[0]
+    assert summary
+    assert [line for line in summary.splitlines() if len(line) > 80] == []
+    coloured = play(story.lab, tmp_path, "--tags", "secrets", ANSIBLE_FORCE_COLOR="1")
+    assert "\x1b[0;32mEvery phase holds: secrets.\x1b[0m" in coloured.stdout
+    assert "\x1b" not in play(story.lab, tmp_path, "--tags", "secrets").stdout
+
+
+@pytest.mark.kube
+def test_what_was_wrong_stands_last_and_the_run_fails(story: Story, tmp_path: Path) -> None:
+    settings = story.lab.variables()
+    settings["all"]["vars"]["tazlab_flux"]["branch"] = "no-such-branch"
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump(settings))
+    run = play(story.lab, tmp_path, inventory=inventory)
+    assert run.returncode == 2, run.output
+    end = run.stdout.partition("FAILED in the preflight. Nothing was changed.\n")[2]
+    assert re.match(r"-+\nWhat was wrong\n  [^\n]*(\n  [^\n]*)*no-such-branch", end), end
+    assert "Next\n" not in end
+    assert run.stats()["failed"] == 1
 
 
 @pytest.mark.kube
@@ -177,17 +219,6 @@ def test_the_second_run_changes_nothing_and_says_so(story: Story) -> None:
     assert canaries(story.lab).names_in(story.second.output.encode()) == set()
     assert '"changed": 0' in story.second.stdout
     assert '"failures": 0' in story.second.stdout
-
-
-def kill_tree(process: int) -> None:
-    """Kill a process and all its descendants: Ansible's workers lead sessions of their own."""
-    children = Path("/proc", str(process), "task", str(process), "children")
-    os.kill(process, signal.SIGSTOP)
-    try:
-        for child in children.read_text().split():
-            kill_tree(int(child))
-    finally:
-        os.kill(process, signal.SIGKILL)
 
 
 def break_off(lab: Lab, home: Path, mark: str) -> str:

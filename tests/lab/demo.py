@@ -96,6 +96,8 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
             say("VAULT IS STOPPED: this cluster is born from the files of the recovery anchor")
         played = play(lab)
         say(f"Vault was asked {asked(lab)} times")
+        if not keep:
+            say("the lab is taken down: the commands above are for one that stays, ./dev demo --keep")
         finished = True
     except BrokenPipeError:
         say("nobody reads what is printed any more; the lab is taken down")

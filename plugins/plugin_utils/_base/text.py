@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
+
+WIDTH = 80  # columns of the terminal that everything is made for
 
 
 def table(rows: Iterable[Sequence[str]], indent: str = "", *, header: bool = False) -> list[str]:
@@ -23,6 +26,12 @@ def table(rows: Iterable[Sequence[str]], indent: str = "", *, header: bool = Fal
         indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
         for row in cells
     ]
+
+
+def wrapped(line: str) -> list[str]:
+    """The line, and what does not fit into it below, further in. No word is broken: it may be a path or an address."""
+    inner = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, WIDTH, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def numbered(lines: Iterable[str]) -> str:

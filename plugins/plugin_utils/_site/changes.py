@@ -9,12 +9,8 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
-
-MANY: t.Final = 5  # of more objects of a kind the first are named
 
 
 @dataclass
@@ -28,29 +24,6 @@ class Changes:
 
     def as_dict(self) -> dict[str, list[str]]:
         return {"create": self.create, "change": self.change, "remove": self.remove, "waiting": self.waiting}
-
-    def lines(self, check_mode: bool) -> list[str]:
-        """A line each, then how many there are."""
-        words = ("create", "change", "remove") if check_mode else ("created", "changed", "removed")
-        found = [
-            f"  {word}  {text}"
-            for word, texts in zip(words, (self.create, self.change, self.remove), strict=True)
-            for text in _grouped(texts)
-        ]
-        counts = (len(self.create), len(self.change), len(self.remove))
-        to = "to " if check_mode else ""
-        count = ", ".join(f"{number} {to}{word}" for number, word in zip(counts, words, strict=True))
-        return [*found, *(f"  WAITS FOR YOU: {text}" for text in self.waiting), f"  {count}"]
-
-
-def _grouped(texts: Sequence[str]) -> Iterable[str]:
-    """The texts, but only the first of many objects of one kind."""
-    kinds: dict[str, list[str]] = {}
-    for text in texts:
-        kind, _blank, name = text.partition(" ")
-        kinds.setdefault(kind, []).append(name)
-    for kind, names in kinds.items():
-        yield from [f"{kind} {name}" for name in names] if len(names) <= MANY else [f"{kind} {few(names, 2)}"]
 
 
 def changes(
