@@ -15,7 +15,6 @@ from ansible.utils.display import Display
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summary
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import Changes, changes
@@ -87,8 +86,6 @@ class ActionModule(ControllerAction):
             write_private_file(
                 own_file("json_file", params["json_file"], params["anchor"]), json.dumps(report, indent=2) + "\n"
             )
-        if params["problem"]:
-            raise BootstrapError(verdict.text, code=begun[-1])
         return {
             "complete": complete,
             **done.as_dict(),
@@ -116,12 +113,11 @@ class ActionModule(ControllerAction):
             "What waits for you": summary.waiting(done),
         }
         kubeconfig = params["talos"].get("kubeconfig") or ""
-        after = {
-            "What was wrong": summary.problem(params["problem"]),
-            "Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())
+        after = (
+            {"Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())}
             if verdict.tone is summary.Tone.GOOD
-            else [],
-        }
+            else {"What was wrong": summary.problem(params["problem"])}
+        )
         for line in summary.render(params["cluster"], sections, verdict, after):
             Display().display(line.text, color=COLOURS[line.tone])
 

@@ -73,8 +73,7 @@ options:
     default: {}
   problem:
     description:
-      - What ended the run, as the task that failed told it. It is shown last, and the task fails, so that the run does.
-      - Empty where nothing failed.
+      - What ended the run, as the task that failed told it. It is shown last, unless the last phase has ended.
     type: str
     default: ""
   json_file:
@@ -100,32 +99,32 @@ EXAMPLES = r"""
 RETURN = r"""
 complete:
   description: Whether the last chosen phase has ended.
-  returned: success
+  returned: always
   type: bool
 create:
   description: What was created, or would be in check mode.
-  returned: success
+  returned: always
   type: list
   elements: str
   sample: [VM cp-1, Namespace tailscale]
 change:
   description: What was changed, or would be.
-  returned: success
+  returned: always
   type: list
   elements: str
 remove:
   description: What was removed, or would be.
-  returned: success
+  returned: always
   type: list
   elements: str
 waiting:
   description: What differs and waits for somebody's decision.
-  returned: success
+  returned: always
   type: list
   elements: str
 seconds:
   description: The time of each phase that has begun.
-  returned: success
+  returned: always
   type: dict
   sample: {"secrets": 0.4, "vms": 31.2}
 """

@@ -104,6 +104,7 @@ def flux(ansible_playbook: Callable[..., Run], lab: Lab) -> Callable[..., Run]:
     return run
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -223,6 +224,7 @@ def elsewhere(lab: Lab, tmp_path: Path) -> Iterator[dict[str, dict[str, Any]]]:
         }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("setting", ["path", "branch", "url"])
 @pytest.mark.parametrize("mode", [[], ["--check"]], ids=["run", "check"])
 def test_a_living_flux_is_not_moved_unasked(

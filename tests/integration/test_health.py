@@ -284,7 +284,7 @@ def test_the_death_of_a_token_with_an_end_is_predicted_and_a_periodic_one_outliv
         name: client.auth.token.create_orphan(policies=["tazlab-bootstrap"], no_default_policy=True, **options)["auth"][
             "client_token"
         ]
-        for name, options in {"ends": {"explicit_max_ttl": "60s", "ttl": "60s"}, "periodic": {"period": "60s"}}.items()
+        for name, options in {"ends": {"explicit_max_ttl": "30s", "ttl": "30s"}, "periodic": {"period": "30s"}}.items()
     }
     ends, periodic = (systems.client(made[name]) for name in ("ends", "periodic"))
     end = vault_time(ends.auth.token.lookup_self()["data"]["expire_time"])

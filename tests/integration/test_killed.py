@@ -91,6 +91,7 @@ def changes_nothing_more(pve: TalosPve, before: int) -> None:
     assert pve.asked(WRITES) == came
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("midst", ["qmcreate", "resize", "qmstart"])
 def test_no_vm_is_made_after_the_kill(authority: Authority, pve: TalosPve, home: Path, midst: str) -> None:
     plays = play(machines(authority, pve, [machine(1001), machine(1002), machine(1003)]))
@@ -168,6 +169,7 @@ CHILDREN = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("what", CHILDREN)
 def test_what_a_worker_started_ends_with_the_run(home: Path, what: str, number: signal.Signals) -> None:

@@ -68,6 +68,7 @@ def test_a_cluster_is_born_from_its_anchor_and_a_second_run_with_vault_changes_n
     assert not directory.exists()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_demo_that_is_broken_off_takes_its_lab_along(tmp_path: Path, number: signal.Signals) -> None:
     directory = tmp_path / "lab"

@@ -95,6 +95,7 @@ def test_one_login_serves_the_whole_run_and_leaves_no_token(door: Door, world: W
             assert secret not in run.output
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("case", "said"),
     [

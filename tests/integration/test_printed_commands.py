@@ -220,6 +220,7 @@ def precious(home: Path) -> tuple[Path, dict[str, str]]:
     return mine, dict.fromkeys(("f", "t", "v", "n", "s", "w", "k"), str(mine))
 
 
+@pytest.mark.sweep
 @each(list(TARGETS))
 def test_it_works_in_every_shell_whatever_is_exported(desk: Desk, name: str, kept: Kept) -> None:
     mine, own = precious(desk.site.home)
@@ -299,6 +300,7 @@ def test_a_vault_that_hangs_is_given_up_without_damage(desk: Desk) -> None:
             desk.site.vault.resume()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", ["token", "rotated"])
 def test_a_signal_while_the_file_is_written_leaves_nothing_over(desk: Desk, name: str, tmp_path: Path) -> None:
     """In every shell, also those that do not run a trap for the end when a signal ends them."""

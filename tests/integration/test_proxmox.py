@@ -272,6 +272,7 @@ def test_the_preflight_reports_every_problem_and_never_fails(layer: Layer, pve: 
     assert pve.asked(WRITES) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("variables", "message"),
     [

@@ -55,6 +55,7 @@ def failed(pve: TalosPve) -> list[str]:
     return [task["exitstatus"] for task in pve.tasklog if task.get("exitstatus", "OK") != "OK"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["download", "qmcreate", "qmstart"])
 def test_a_killed_run_that_is_repeated_at_once_waits_and_converges(layer: Layer, pve: TalosPve, kind: str) -> None:
     pve.import_secs = 2.0

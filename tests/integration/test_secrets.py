@@ -147,6 +147,7 @@ def away(request: pytest.FixtureRequest, world: World) -> Iterator[str]:
         world.server.unseal()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("away", ["refused", "timeout", "sealed"], indirect=True)
 def test_vault_is_away_and_the_anchor_answers_loudly(world: World, away: str) -> None:
     world.variables["tazlab_vault_timeout"] = 20
@@ -165,6 +166,7 @@ def test_vault_is_away_and_the_anchor_answers_loudly(world: World, away: str) ->
     assert duration < 2 * 20, "eight lookups and two modules wait for a hanging Vault once"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("away", ["refused", "timeout", "sealed"], indirect=True)
 def test_vault_is_away_and_that_is_an_error_when_asked_for(world: World, away: str) -> None:
     world.variables.update(bootstrap_secrets_on_unavailable="fail", tazlab_vault_timeout=1)

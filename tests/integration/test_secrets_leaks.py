@@ -242,6 +242,7 @@ FAILING: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", FAILING)
 def test_nothing_leaks_when_a_task_fails(world: World, name: str) -> None:
     watch, output, status = world.run(FAILING[name])

@@ -176,6 +176,7 @@ def test_what_was_wrong_stands_last_and_the_run_fails(story: Story, tmp_path: Pa
     assert run.stats()["failed"] == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.kube
 @pytest.mark.parametrize(
     "task",

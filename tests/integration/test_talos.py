@@ -191,6 +191,7 @@ def test_nodes_that_never_answer_are_named_when_the_time_is_up(world: TalosWorld
     assert world.files() == {}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("patch", "said"),
     [
@@ -230,6 +231,7 @@ def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: TalosWorld) ->
     assert world.problems() == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [

@@ -99,6 +99,7 @@ def test_a_cluster_all_of_whose_machines_are_gone_is_born_again_with_no_hand_on_
     assert not any(each["changed"] for each in world.results(*ALL).values())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("came_to", ["begun", "asked"])
 def test_a_killed_birth_goes_on_although_its_machines_are_configured(world: TalosWorld, came_to: str) -> None:
     world.results("talos_secrets", "talos_config")
@@ -177,6 +178,7 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line) for line in text.splitlines() if line.strip().startswith("talosctl ")]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("setting", "value"), [("version", "v1.12.7"), ("schematic", OTHER)])
 def test_the_upgrade_that_is_printed_makes_the_cluster_what_was_wanted(
     world: TalosWorld, setting: str, value: str

@@ -160,6 +160,7 @@ def test_a_deleted_version_is_written_over_only_by_its_number(site: Site) -> Non
     ok(site.run("publish.yml"), changed=0)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("older", ["lives", "deleted", "destroyed"])
 def test_a_destroyed_newest_version_hides_older_ones(site: Site, older: str) -> None:
     kv = site.vault.client.secrets.kv.v2

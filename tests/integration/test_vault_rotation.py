@@ -321,6 +321,7 @@ def test_a_field_is_rotated_from_a_file_and_what_uses_it_is_listed(site: Site) -
     ok(site.run("rotate.yml", tazlab_rotate="GITHUB_TOKEN", tazlab_rotate_file=str(new)), changed=0)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("field", "used"),
     [

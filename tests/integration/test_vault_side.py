@@ -179,6 +179,7 @@ def test_the_tokens_are_as_narrow_as_stated(site: Site) -> None:
                 client.write_data(path, data={"data": {}})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("gone", OPERATOR.strip().splitlines())
 def test_a_missing_permission_is_named_before_anything_changes(site: Site, gone: str) -> None:
     site.vault.client.sys.disable_secrets_engine("secret")

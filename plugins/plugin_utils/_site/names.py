@@ -79,7 +79,6 @@ OWN: t.Final = frozenset(
         "tazlab_operator",
         "tazlab_operator_token",
         "tazlab_password_field",
-        "tazlab_problem",
         "tazlab_problems",
         "tazlab_report_secrets",
         "tazlab_secret",
