@@ -32,7 +32,6 @@ PLAYBOOKS: t.Final = Path(__file__).resolve().parents[2] / "playbooks"
 # Ansible shows a colour only where there is a terminal, and lets its user choose which.
 COLOURS: t.Final = {
     summary.Tone.PLAIN: None,
-    summary.Tone.TITLE: constants.COLOR_HIGHLIGHT,
     summary.Tone.GOOD: constants.COLOR_OK,
     summary.Tone.CHANGE: constants.COLOR_CHANGED,
     summary.Tone.ATTENTION: constants.COLOR_WARN,

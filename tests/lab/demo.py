@@ -97,7 +97,7 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
         played = play(lab)
         say(f"Vault was asked {asked(lab)} times")
         if not keep:
-            say("the lab is taken down: the commands above are for one that stays, ./dev demo --keep")
+            say("the lab is taken down; --keep leaves it up, for the commands above")
         finished = True
     except BrokenPipeError:
         say("nobody reads what is printed any more; the lab is taken down")

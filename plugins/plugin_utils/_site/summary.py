@@ -26,7 +26,6 @@ class Tone(enum.Enum):
     """What a line is, for whoever gives it a colour."""
 
     PLAIN = "plain"
-    TITLE = "title"
     GOOD = "good"
     CHANGE = "change"
     ATTENTION = "attention"
@@ -177,7 +176,7 @@ def following(changes: Changes, begun: Sequence[str], check_mode: bool, kubeconf
         return [Line("  the same command without --check")] if planned else []
     lines = []
     if "flux" in begun and kubeconfig:
-        lines.append(f"kubectl --kubeconfig {shlex.quote(kubeconfig)} get kustomizations --all-namespaces")
+        lines.append(f"kubectl --kubeconfig {shlex.quote(kubeconfig)} get kustomizations -A")
     if set(PHASES) <= set(begun):
         inventory = "".join(f" -i {shlex.quote(name)}" for name in caller.inventories)
         lines.append(f"ansible-playbook{inventory} {shlex.quote(caller.health)}")
@@ -193,7 +192,7 @@ def render(
     rule = Line(RULE)
     lines = [
         rule,
-        Line(f"Cluster {cluster}", Tone.TITLE),
+        Line(f"Cluster {cluster}"),
         rule,
         *_sections(sections),
         rule,
@@ -207,7 +206,7 @@ def render(
 def _sections(sections: Mapping[str, Sequence[Line]]) -> Iterable[Line]:
     for title, body in sections.items():
         if body:
-            yield Line(title, Tone.TITLE)
+            yield Line(title)
             yield from body
 
 
