@@ -34,9 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     seed = config.getoption("--share")
     if not seed:
         return
-    sweeps = [item for item in items if item.get_closest_marker("sweep")]
+
+    def test_of(item: pytest.Item) -> str:
+        return item.nodeid.partition("[")[0]
+
+    sweeps = sorted((item for item in items if item.get_closest_marker("sweep")), key=test_of)
     left: set[pytest.Item] = set()
-    for _, points in itertools.groupby(sweeps, key=lambda item: item.nodeid.partition("[")[0]):
+    for _, points in itertools.groupby(sweeps, key=test_of):
         ranked = sorted(points, key=lambda item: hashlib.sha256(f"{seed} {item.nodeid}".encode()).digest())
         left.update(ranked[math.ceil(len(ranked) / PART) :])
     config.hook.pytest_deselected(items=[item for item in items if item in left])

@@ -86,7 +86,7 @@ def test_it_says_which_of_how_many_it_builds_and_how_long_the_rest_may_take(
     for name in ("etcd", "talos-nodes"):
         binaries.binary(name)
     said = capsys.readouterr().err
-    first, second = re.findall(r"(\d) of 7, and all that are missing may take (\d+) minutes", said)
+    first, second = re.findall(r"(\d) of 7, and all that are missing may take (\d+) min", said)
     assert (first[0], second[0]) == ("1", "2")
     assert int(first[1]) >= int(second[1]) >= 1
     assert re.search(r"etcd v3\S+: built in \d+ s, [\d.]+ minutes of CPU time", said)
@@ -100,7 +100,7 @@ def test_what_a_killed_build_left_is_swept_away(builds: Path, tmp_path: Path) ->
 
 
 def test_the_users_kubernetes_programs_come_first(
-    builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assets = tmp_path / "assets"
     assets.mkdir()
@@ -108,3 +108,5 @@ def test_the_users_kubernetes_programs_come_first(
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
     assert binaries.binary("etcd") == assets / "etcd"
     assert not builds.exists()
+    binaries.binary("talos-nodes")
+    assert "2 of 7" in capsys.readouterr().err, "the given one is counted"

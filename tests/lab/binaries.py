@@ -97,11 +97,14 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
 
 def binary(name: str) -> Path:
     """The program C(name): where KUBEBUILDER_ASSETS says, else from the cache, else built into it now."""
-    program = PROGRAMS[name]
+    return _given(name) or _directory(name) / name
+
+
+def _given(name: str) -> Path | None:
+    """The program where the user's KUBEBUILDER_ASSETS has it."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    if program.asset and assets and (path := Path(assets).expanduser() / name).is_file():
-        return path.resolve()
-    return _directory(name) / name
+    path = Path(assets or "").expanduser() / name
+    return path.resolve() if assets and PROGRAMS[name].asset and path.is_file() else None
 
 
 def resources(name: str) -> Path:
@@ -221,10 +224,10 @@ def _build(name: str, directory: Path) -> None:
 
 def _outlook(name: str) -> str:
     """Which of how many this is, and how long it and the rest may take on this machine."""
-    missing = [other for other in PROGRAMS if not _place(other).is_dir()]
+    missing = [other for other in PROGRAMS if not _given(other) and not _place(other).is_dir()]
     seconds = sum(PROGRAMS[other].seconds for other in missing) / (os.cpu_count() or 1)
     number = len(PROGRAMS) - len(missing) + 1
-    return f"{number} of {len(PROGRAMS)}, and all that are missing may take {max(1, round(seconds / 60))} minutes"
+    return f"{number} of {len(PROGRAMS)}, and all that are missing may take {max(1, round(seconds / 60))} min"
 
 
 def _spent() -> float:
