@@ -189,7 +189,7 @@ def test_names_that_are_nearly_ours_are_told_with_what_was_meant(world: World) -
     assert "inventory: the group workers is not known, and talos_workers has no host." in text
 
 
-def test_an_even_number_of_control_planes_is_warned_about(world: World) -> None:
+def test_an_even_number_of_control_planes_is_no_problem(world: World) -> None:
     hosts = world.inventory["all"]["children"]["talos_control_plane"]["hosts"]
     hosts["cp-2"] = {"ansible_host": "192.0.2.12", "vmid": 1012}
     run = world.run("--check")

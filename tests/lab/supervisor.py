@@ -285,6 +285,8 @@ class Background:
             with Client(("127.0.0.1", control["port"]), authkey=control["key"].encode()) as connection:
                 connection.send_bytes(json.dumps(words).encode())
                 answer = json.loads(connection.recv_bytes())
+        except FileNotFoundError:
+            raise LabError(f"no lab runs in {self.directory}. Start it with ./dev lab up") from None
         except (OSError, EOFError, ValueError) as error:
             raise LabError(
                 f"no lab runs in {self.directory} ({type(error).__name__}). Start it with ./dev lab up"
