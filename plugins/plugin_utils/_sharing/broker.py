@@ -10,6 +10,7 @@ for what the leader delivers. It ends with the run that it belongs to, however t
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import selectors
@@ -28,6 +29,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.wire imp
     OUTCOME,
     peer_uid,
 )
+
+LONGEST = 3600.0  # seconds of one wait; the system knows none of any length
 
 
 class Caller:
@@ -68,7 +71,7 @@ class Broker:
     def _patience(self) -> float | None:
         """Seconds until something must be looked at although nobody sends anything."""
         moments = [caller.leads_until for caller in self.callers if caller.leads_until is not None]
-        patience = max(0.0, min(moments) - time.monotonic()) if moments else None
+        patience = min(max(0.0, min(moments) - time.monotonic()), LONGEST) if moments else None
         if self.watch is None:
             return 1.0 if patience is None else min(1.0, patience)
         return patience
@@ -108,7 +111,9 @@ class Broker:
             return
         caller.key, caller.bound = HELLO.unpack_from(caller.received)
         caller.received = caller.received[HELLO.size :]
-        if caller.key in self.outcomes:
+        if math.isnan(caller.bound):  # it is neither before nor after any moment
+            self._drop(caller)
+        elif caller.key in self.outcomes:
             self._answer(caller)
         elif not any(other.leads_until is not None and other.key == caller.key for other in self.callers):
             self._lead(caller)

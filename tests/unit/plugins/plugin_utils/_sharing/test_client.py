@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ import pytest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing import client as _sharing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.broker import Broker
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.client import NoBroker, shared
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.wire import GRACE, HELLO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._sharing.wire import GRACE, HELLO, LEAD
 from lab.process import wait_until
 
 KEY = hashlib.sha256(b"asked").digest()
@@ -215,6 +216,18 @@ def test_nonsense_on_the_socket_disturbs_nobody(run: Path) -> None:
                 connection.connect(address)
                 connection.sendall(data)
     assert ask(run, b"second") == b"first"
+
+
+@pytest.mark.parametrize("bound", [1e272, float("inf"), float("nan"), -1.0])
+def test_a_bound_that_nobody_can_wait_for_disturbs_nobody(run: Path, bound: float) -> None:
+    """Its caller stays: one that leaves at once is forgotten before anybody waits."""
+    assert ask(run, b"first") == b"first"
+    with _sharing._address(run) as (address, _folder), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(address)
+        connection.sendall(HELLO.pack(b"k" * 32, bound))
+        assert connection.recv(1) == (b"" if math.isnan(bound) else LEAD)
+        assert ask(run, b"second") == b"first"
 
 
 def test_the_broker_ends_where_there_is_no_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
