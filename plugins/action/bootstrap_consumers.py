@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
@@ -19,10 +18,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.consumers i
     consumers,
     role_phases,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PLAYBOOKS
 
 # The fact from which site.yml's variables take every field.
 VALUES = "bootstrap_secrets_values"
-SITE = Path(__file__).parents[2] / "playbooks" / "site.yml"
+SITE = PLAYBOOKS / "site.yml"
 
 
 class ActionModule(ControllerAction):

@@ -20,6 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import summ
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import Changes, changes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import (
     COMPLETE,
+    PLAYBOOKS,
     PREFLIGHT,
     Timing,
     refuse_no_phase,
@@ -27,8 +28,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases impo
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 
-# Where our own playbooks lie.
-PLAYBOOKS: t.Final = Path(__file__).resolve().parents[2] / "playbooks"
 # Ansible shows a colour only where there is a terminal, and lets its user choose which.
 COLOURS: t.Final = {
     summary.Tone.PLAIN: None,
@@ -79,7 +78,7 @@ class ActionModule(ControllerAction):
             flux=params["flux"].get("objects", []),
             drift=told.get("drift") or [],
         )
-        self._show(params, begun, spent, done, verdict)
+        self._show(params, begun, spent, done, self._after(params, begun, done, complete), verdict)
         if params["json_file"]:
             report = {"complete": complete, "check_mode": self.check_mode, "verdict": verdict.text, **done.as_dict()}
             write_private_file(
@@ -91,8 +90,22 @@ class ActionModule(ControllerAction):
             "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent},
         }
 
+    def _after(
+        self, params: dict[str, t.Any], begun: list[str], done: Changes, complete: bool
+    ) -> dict[str, list[summary.Line]]:
+        if not complete:
+            return {"What was wrong": summary.problem(params["problem"])}
+        kubeconfig = params["talos"].get("kubeconfig") or ""
+        return {"Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())}
+
     def _show(
-        self, params: dict[str, t.Any], begun: list[str], spent: list[Timing], done: Changes, verdict: summary.Line
+        self,
+        params: dict[str, t.Any],
+        begun: list[str],
+        spent: list[Timing],
+        done: Changes,
+        after: dict[str, list[summary.Line]],
+        verdict: summary.Line,
     ) -> None:
         told = params["secrets"]
         made = summary.done(done, self.check_mode) if set(begun) - {"secrets", PREFLIGHT} else []
@@ -111,12 +124,6 @@ class ActionModule(ControllerAction):
             "What would be done" if self.check_mode else "What was done": made,
             "What waits for you": summary.waiting(done),
         }
-        kubeconfig = params["talos"].get("kubeconfig") or ""
-        after = (
-            {"Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())}
-            if verdict.tone is summary.Tone.GOOD
-            else {"What was wrong": summary.problem(params["problem"])}
-        )
         for line in summary.render(params["cluster"], sections, verdict, after):
             Display().display(line.text, color=COLOURS[line.tone])
 

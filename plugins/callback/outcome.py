@@ -33,6 +33,7 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.outcome import Progress, broken_off, nothing_ran
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PLAYBOOKS
 
 NOTHING_RAN: t.Final = 2  # the exit status
 
@@ -46,8 +47,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NEEDS_ENABLED = True
 
     said: t.ClassVar[set[str]] = set()  # a clone's own callback may follow the same playbook
-    # Where our playbooks lie.
-    playbooks: t.ClassVar[Path] = Path(__file__).resolve().parents[2] / "playbooks"
+    playbooks: t.ClassVar[Path] = PLAYBOOKS  # which a clone replaces by its own
 
     def __init__(self) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def test_it_is_installed_and_documents_itself(tmp_path: Path, source: str) -> No
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("release"))
+    return build(tmp_path_factory.mktemp("release") / "not there" / "yet")
 
 
 def test_a_server_of_releases_would_take_it(tmp_path: Path, archive: Path) -> None:

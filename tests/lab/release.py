@@ -24,7 +24,8 @@ MANIFEST, FILES = "MANIFEST.json", "FILES.json"
 
 
 def build(directory: Path) -> Path:
-    """The archive's path. Its time is that of the commit."""
+    """The archive's path, in a directory that is made if need be. Its time is that of the commit."""
+    directory.mkdir(parents=True, exist_ok=True)
     moment = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout

@@ -12,9 +12,13 @@ import difflib
 import typing as t
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+
+# Where site.yml lies, and our other playbooks.
+PLAYBOOKS: t.Final = Path(__file__).resolve().parents[3] / "playbooks"
 
 # Tag of site.yml -> what holds when the phase has ended.
 PHASES = {
