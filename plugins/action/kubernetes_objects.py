@@ -34,7 +34,8 @@ class ActionModule(ControllerAction):
         "kubeconfig": {"type": "path", "required": True},
         "objects": {"type": "list", "elements": "dict", "required": True},  # a Secret among them hides the result
         "field_manager": {"type": "str", "required": True},
-        "keep_existing": {"type": "bool", "default": False},
+        "keep_existing": {"type": "list", "elements": "str", "default": []},
+        "marks_only": {"type": "bool", "default": False},
         "exact_data": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "int", "default": 120},
         "pending": {"type": "bool", "default": False},
@@ -46,7 +47,8 @@ class ActionModule(ControllerAction):
         check(definitions)
         rules = Rules(
             manager=params["field_manager"],
-            keep_existing=params["keep_existing"],
+            keep_existing=tuple(params["keep_existing"]),
+            marks_only=params["marks_only"],
             exact_data=tuple(params["exact_data"]),
             dry_run=self.check_mode,
         )
@@ -86,6 +88,7 @@ def _report(applied: Applied) -> dict[str, t.Any]:
         "change": applied.change,
         "changed": applied.change not in (UNCHANGED, FAILED),
         "leftovers": [asdict(each) for each in applied.leftovers],
+        "held": [asdict(each) for each in applied.held],
     }
 
 

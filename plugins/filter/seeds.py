@@ -16,9 +16,8 @@ def as_dictionary(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.A
     found = seeds(table, values)
     return {
         "objects": found.objects,
-        "namespaces": [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in found.namespaces
-        ],
+        "namespaces": found.namespaces,
+        "create_only": found.create_only,
         "skipped": found.skipped,
         "problems": [problem.as_dict() for problem in found.problems],
         "lacking": [problem.as_dict() for problem in found.lacking],

@@ -40,7 +40,17 @@ options:
     required: true
   keep_existing:
     description:
-      - Leave an object that is there already alone, so that it is only made when it is missing.
+      - The objects, as V(NAMESPACE/NAME), that are left alone where they are there already, and only made when they are
+        missing.
+    type: list
+    elements: str
+    default: []
+  marks_only:
+    description:
+      - Of objects that are there already, add only the labels and annotations that they lack, and set those that
+        C(kubectl), Terraform or O(field_manager) has set. What another field manager has set otherwise stays, and is
+        told in RV(objects[].held). None is ever taken away.
+      - This suits namespaces, which several own.
     type: bool
     default: false
   exact_data:
@@ -132,6 +142,12 @@ objects:
       description:
         - What C(kubectl) or Terraform left in a Secret or ConfigMap and the definition does not have, each with C(key)
           and C(manager). It stays, unless O(exact_data) names the object.
+      type: list
+      elements: dict
+    held:
+      description:
+        - The labels and annotations that another field manager has set otherwise and that O(marks_only) left to it,
+          each with C(key) and C(manager).
       type: list
       elements: dict
 """

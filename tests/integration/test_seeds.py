@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seed_entry import KNOWN
 from lab.kube import ControlPlane
 from lab.kubeclient import MERGE, Client, KubeError
 from lab.kubelet import KubeletStandIn
@@ -248,20 +249,20 @@ def test_the_table_is_data(cluster: Cluster, seed: Callable[..., Run], tmp_path:
             "kind": "Secret",
             "namespace": "vso-system",
             "name": "vault-ca-cert",
-            "data": {"ca.crt": "VAULT_CA_CRT"},
+            "keys": {"ca.crt": "VAULT_CA_CRT"},
         },
         {
             "kind": "Secret",
             "namespace": "apps",
             "name": "registry",
             "type": "kubernetes.io/dockerconfigjson",
-            "data": {".dockerconfigjson": "REGISTRY_AUTH"},
+            "keys": {".dockerconfigjson": "REGISTRY_AUTH"},
         },
         {
             "kind": "Secret",
             "namespace": "flux-system",
             "name": "sops-age",
-            "data": {"age.agekey": "SOPS_AGE_KEY"},
+            "keys": {"age.agekey": "SOPS_AGE_KEY"},
             "optional": True,
         },
     ]
@@ -272,6 +273,62 @@ def test_the_table_is_data(cluster: Cluster, seed: Callable[..., Run], tmp_path:
     namespace, name, _kind, keys = VSO_SECRET
     assert data(cluster.secret(namespace, name)) == {key: values[field] for key, field in keys.items()}
     assert "Secret flux-system/sops-age is left out: it is optional, and SOPS_AGE_KEY has no value." in run.output
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "playbooks" / "inventory" / "example.yml"
+
+
+def seeds_of_the_example() -> dict[str, Any]:
+    """What the example inventory shows of seeds, in comments, as variables."""
+    lines = re.findall(r"(?m)^    # ((?:cluster_seed_objects|my_seeds|  ).*)$", EXAMPLE.read_text())
+    found: dict[str, Any] = yaml.safe_load("\n".join(lines[lines.index("cluster_seed_objects: >-") :]))
+    return found
+
+
+def test_the_example_shows_each_key_and_what_others_change_later_stays(
+    cluster: Cluster, seed: Callable[..., Run]
+) -> None:
+    variables = {**seeds_of_the_example(), "cluster_seed_coredns": False}
+    assert {key for entry in variables["my_seeds"] for key in entry} == set(KNOWN)
+    values = {**cluster.values, "GITHUB_TOKEN": "canary-github-4714"}
+    run = seed("-vvvvv", "--diff", **variables, cluster_seed_values=values)
+    assert run.returncode == 0, run.output
+    assert Canaries(values).names_in(run.output.encode()) == set()
+    for namespace in ("databases", "apps"):
+        registry = cluster.secret(namespace, "registry")
+        assert registry["type"] == "kubernetes.io/dockerconfigjson"
+        [(host, login)] = json.loads(data(registry)[".dockerconfigjson"])["auths"].items()
+        assert (host, login["password"]) == ("ghcr.io", "canary-github-4714")
+        assert base64.b64decode(login["auth"]).decode() == "me:canary-github-4714"
+    metadata = cluster.client.get("v1", "Namespace", "databases")["metadata"]
+    assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert metadata["annotations"] == {"example.net/owner": "platform"}
+    user = cluster.secret("databases", "app-user")
+    assert data(user) == {"username": "app", "verifier": ""}
+    assert user["metadata"]["labels"] == {"cnpg.io/reload": "true"}
+    assert cluster.secret("external-secrets", "vault-ca-cert"), "the standard objects are there as well"
+
+    # The database's operator fills its Secret, and Flux relaxes the namespace: both field managers keep what is theirs.
+    path = cluster.client.path("v1", "Secret", "databases", "app-user")
+    verifier = base64.b64encode(b"SCRAM").decode()
+    theirs = {"data": {"verifier": verifier, "password": verifier}, "metadata": {"labels": {"cnpg.io/reload": None}}}
+    cluster.client.request("PATCH", path, theirs, content_type=MERGE, query={"fieldManager": "operator"})
+    labels = {"pod-security.kubernetes.io/enforce": "baseline", "flux": "yes"}
+    head = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "databases", "labels": labels}}
+    cluster.client.apply(head, manager="kustomize-controller")
+    path = cluster.client.path("v1", "ConfigMap", "apps", "repository")
+    cluster.client.request("PATCH", path, {"data": {"url": "other"}}, content_type=MERGE, query={"fieldManager": "x"})
+    again = seed(**variables, cluster_seed_values=values)
+    assert again.returncode == 0, again.output
+    assert again.stats()["changed"] == 1, "the ConfigMap is ours, the others were left"
+    assert "'key': 'pod-security.kubernetes.io/enforce', 'manager': 'kustomize-controller'" in again.output
+    user = cluster.secret("databases", "app-user")
+    assert data(user) == {"username": "app", "verifier": "SCRAM", "password": "SCRAM"}
+    assert "labels" not in user["metadata"]
+    found = cluster.client.get("v1", "Namespace", "databases")["metadata"]["labels"]
+    assert found.items() >= labels.items()
+    repository = cluster.client.get("v1", "ConfigMap", "repository", "apps")
+    assert repository["data"] == {"url": "https://github.com/example/apps"}
 
 
 def test_a_missing_field_is_named_before_anything_is_changed(cluster: Cluster, seed: Callable[..., Run]) -> None:

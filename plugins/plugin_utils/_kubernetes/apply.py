@@ -56,7 +56,8 @@ class Rules:
     """How objects are applied."""
 
     manager: str
-    keep_existing: bool = False  # an object that is there already is left alone
+    keep_existing: tuple[str, ...] = ()  # these objects, NAMESPACE/NAME, are left alone where they are there already
+    marks_only: bool = False  # an object that is there already gets the labels and annotations that it lacks
     exact_data: tuple[str, ...] = ()  # of these objects, NAMESPACE/NAME, what the definition lacks is taken away
     dry_run: bool = False
 
@@ -64,6 +65,14 @@ class Rules:
 @dataclass(frozen=True)
 class Leftover:
     """A key of data, or an annotation, that who made the object before us left in it, and their field manager."""
+
+    key: str
+    manager: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A label or annotation that another field manager has set otherwise, and that is left to it."""
 
     key: str
     manager: str
@@ -82,6 +91,7 @@ class Applied:
     before: dict[str, t.Any] | None = None
     after: dict[str, t.Any] | None = None
     leftovers: tuple[Leftover, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def label(self) -> str:
@@ -150,8 +160,10 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     ending = _ending(definition, before)
     if ending:
         return _applied(definition, FAILED, ending)
-    if before is not None and rules.keep_existing:
+    if before is not None and _name(definition) in rules.keep_existing:
         return _applied(definition, UNCHANGED)
+    if before is not None and rules.marks_only:
+        return _mark(api, path, definition, before, rules, seconds)
     answer = api.request(
         "PATCH",
         path,
@@ -163,7 +175,7 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     if not answer.ok:
         return _refused(api, definition, answer, rules)
     after = answer.body
-    exact = f"{definition['metadata'].get('namespace')}/{definition['metadata']['name']}" in rules.exact_data
+    exact = _name(definition) in rules.exact_data
     stale = {LAST_APPLIED: None} if exact and LAST_APPLIED in (after["metadata"].get("annotations") or {}) else {}
     surplus = dict.fromkeys(_surplus(definition, after)) if exact else {}
     if stale or surplus:
@@ -184,6 +196,49 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     if _essence(before) == _essence(after):
         return replace(_applied(definition, UNCHANGED), leftovers=left)
     return replace(_applied(definition, CHANGED, before=before, after=after), leftovers=left)
+
+
+def _mark(
+    api: Api, path: str, definition: Mapping[str, t.Any], before: dict[str, t.Any], rules: Rules, seconds: float
+) -> Applied:
+    """Give an object the labels and annotations that it lacks. What another field manager has set stays as it is."""
+    wanted: dict[str, dict[str, str]] = {}
+    held: list[Held] = []
+    for kind in ("labels", "annotations"):
+        found = before["metadata"].get(kind) or {}
+        owners = _owners(before, "f:metadata", f"f:{kind}")
+        for key, value in (definition["metadata"].get(kind) or {}).items():
+            owner = owners.get(key, "")
+            if found.get(key) == value:
+                continue
+            if key in found and owner != rules.manager and not PEOPLE.match(owner):
+                held.append(Held(key, owner or "somebody"))
+            else:
+                wanted.setdefault(kind, {})[key] = value
+    if not wanted:
+        return replace(_applied(definition, UNCHANGED), held=tuple(held))
+    answer = api.request(
+        "PATCH",
+        path,
+        query={"fieldManager": rules.manager, **_dry(rules)},
+        body={"metadata": wanted},
+        content_type="application/merge-patch+json",
+        seconds=seconds,
+    )
+    if not answer.ok:
+        return _refused(api, definition, answer, rules)
+    return replace(_applied(definition, CHANGED, before=before, after=answer.body), held=tuple(held))
+
+
+def _owners(item: Mapping[str, t.Any], *path: str) -> dict[str, str]:
+    """Who owns each key of a mapping in an object; C(path) leads to the mapping as the API notes it."""
+    owners: dict[str, str] = {}
+    for entry in (item.get("metadata") or {}).get("managedFields") or []:
+        fields = entry.get("fieldsV1") or {}
+        for step in path:
+            fields = fields.get(step) or {}
+        owners |= {key.removeprefix("f:"): str(entry.get("manager")) for key in fields}
+    return owners
 
 
 def _ending(definition: Mapping[str, t.Any], found: Mapping[str, t.Any] | None) -> str:
@@ -261,6 +316,11 @@ def _label(definition: Mapping[str, t.Any]) -> str:
     return _applied(definition, "").label
 
 
+def _name(definition: Mapping[str, t.Any]) -> str:
+    """NAMESPACE/NAME, as options name an object; NAME alone where it is in no namespace."""
+    return "/".join(filter(None, (definition["metadata"].get("namespace"), definition["metadata"]["name"])))
+
+
 def _namespace(definition: Mapping[str, t.Any], kind: Kind) -> str | None:
     if not kind.namespaced:
         return None
@@ -283,11 +343,7 @@ def _leftovers(definition: Mapping[str, t.Any], item: Mapping[str, t.Any]) -> tu
     if definition["kind"] not in ("Secret", "ConfigMap"):
         return ()
     metadata = item.get("metadata") or {}
-    owners = {
-        key.removeprefix("f:"): str(entry.get("manager"))
-        for entry in metadata.get("managedFields") or []
-        for key in (entry.get("fieldsV1") or {}).get("f:data") or {}
-    }
+    owners = _owners(item, "f:data")
     left = [Leftover(key, owners[key]) for key in _surplus(definition, item) if PEOPLE.match(owners.get(key, ""))]
     if LAST_APPLIED in (metadata.get("annotations") or {}):
         left.append(Leftover(LAST_APPLIED, "kubectl"))

@@ -8,19 +8,23 @@ other collections must not import it.
 from __future__ import annotations
 
 import base64
-import re
 import typing as t
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seed_entry import (
+    NAMESPACE,
+    TABLE,
+    Entry,
+    label,
+    namespaces,
+    problems,
+    text,
+    uses,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seed_template import BadTemplate, Template
 
-TABLE = "cluster_seed_objects"
-KINDS = ("Secret", "ConfigMap")
-KEYS = frozenset({"kind", "namespace", "name", "type", "data", "values", "labels", "optional", "enabled"})
-# What Kubernetes allows as an object's name and as a key of data.
-NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-DATA_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 WRITE_IT: t.Final = (
     "Write it into the bundle or the recovery anchor; or mark the entry as optional in cluster_seed_objects."
 )
@@ -30,96 +34,98 @@ WRITE_IT: t.Final = (
 class Seeds:
     """What the table asks for: objects, entries that are left out and why, and what is wrong with it.
 
-    C(lacking) tells which entries no source has a value for; C(needed) and C(optional) are the fields that it names.
+    C(namespaces) are those that the objects need and those of the table itself, with their labels; C(create_only), as
+    NAMESPACE/NAME, the objects that are left alone once they are there. C(lacking) tells which entries no source has a
+    value for; C(needed) and C(optional) are the fields that it names.
     """
 
     objects: list[dict[str, t.Any]] = field(default_factory=list)
+    namespaces: list[dict[str, t.Any]] = field(default_factory=list)
+    create_only: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lacking: list[Problem] = field(default_factory=list)
     needed: list[str] = field(default_factory=list)
     optional: list[str] = field(default_factory=list)
 
-    @property
-    def namespaces(self) -> list[str]:
-        """In the order of first use."""
-        return list(dict.fromkeys(each["metadata"]["namespace"] for each in self.objects))
-
 
 def seeds(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.Any]) -> Seeds:
     """Read the table. No message quotes a value.
 
-    An entry is one Secret or ConfigMap: C(data) maps its keys to fields, whose values stand in C(values); its own
-    C(values) are literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is
-    left out and named; any other that lacks a field is lacking.
+    An entry is one Namespace, Secret or ConfigMap, or one in each of its C(namespaces): C(keys) maps its keys to
+    fields, whose values stand in C(values); C(template) has fields inside of text or data; its own C(values) are
+    literal. An entry that is not enabled is left out silently; one that is optional and lacks a field is left out and
+    named; any other that lacks a field is lacking.
     """
     result = Seeds()
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[str] = set()
+    made: dict[str, dict[str, t.Any]] = {}
     for number, entry in enumerate(table, 1):
-        problems = _shape(entry, number)
-        if problems:
-            result.problems.extend(problems)
+        wrong = problems(entry, number)
+        result.problems.extend(wrong)
+        if wrong or not entry.get("enabled", True):
             continue
-        if not entry.get("enabled", True):
+        labels = {namespace: label(entry, namespace) for namespace in namespaces(entry)}
+        twice = [each for each in labels.values() if each in seen]
+        seen.update(labels.values())
+        for name in twice:
+            what = f"stands twice in {TABLE}."
+            result.problems.append(Problem("duplicate", name, what, "Write it as one entry."))
+        if twice:
             continue
-        key = (str(entry["kind"]), str(entry["namespace"]), str(entry["name"]))
-        label = "{} {}/{}".format(*key)
-        if key in seen:
-            twice = Problem("duplicate", label, "stands twice in cluster_seed_objects.", "Write it as one entry.")
-            result.problems.append(twice)
+        if entry["kind"] == NAMESPACE:
+            made[str(entry["name"])] = _namespace(str(entry["name"]), entry)
             continue
-        seen.add(key)
-        names = [str(name) for name in (entry.get("data") or {}).values()]
-        (result.optional if entry.get("optional") else result.needed).extend(names)
-        missing = [name for name in names if not _present(values.get(name))]
-        if not missing:
-            result.objects.append(_object(entry, values))
-        elif entry.get("optional"):
-            why = f"it is optional, and {_and(missing)} {_has(missing)} no value"
-            result.skipped.append({**dict(zip(("kind", "namespace", "name"), key, strict=True)), "skipped": why})
-        else:
-            what = f"{_and(missing)} {_has(missing)} no value in any source."
-            result.lacking.append(Problem("missing", label, what, WRITE_IT))
+        objects = _read(entry, labels, values, result)
+        for each in objects:
+            namespace = each["metadata"]["namespace"]
+            made.setdefault(namespace, _namespace(namespace, {}))
+        result.objects.extend(objects)
+    result.namespaces.extend(made.values())
     return result
 
 
-def _shape(entry: t.Any, number: int) -> list[Problem]:
-    """Everything that is wrong with the form of an entry."""
-    if not isinstance(entry, Mapping):
-        what = f"entry {number} is not a dictionary."
-        return [Problem("malformed", TABLE, what, "Give it kind, namespace, name and data.")]
-    subject = f"{TABLE}: entry {number} ({entry.get('name') or 'without a name'})"
-    return [Problem("malformed", subject, what, step) for what, step in _wrong(entry)]
+def _read(
+    entry: Entry, labels: Mapping[str, str], values: Mapping[str, t.Any], result: Seeds
+) -> list[dict[str, t.Any]]:
+    """The objects of an entry of the right form; what keeps them from being made is noted in the result."""
+    names = list(dict.fromkeys(name for fields in uses(entry).values() for name in fields))
+    (result.optional if entry.get("optional") else result.needed).extend(names)
+    missing = [name for name in names if not _present(values.get(name))]
+    if not missing:
+        try:
+            content = _content(entry, values)
+        except BadTemplate as error:
+            step = f"Correct it in {TABLE}."
+            result.problems.extend(Problem("malformed", each, f"{error}.", step) for each in labels.values())
+            return []
+        if entry.get("create_only"):
+            result.create_only.extend(f"{namespace}/{entry['name']}" for namespace in labels)
+        return [_object(entry, namespace, content) for namespace in labels]
+    if entry.get("optional"):
+        why = f"it is optional, and {_and(missing)} {_has(missing)} no value"
+        result.skipped.extend(
+            {"kind": str(entry["kind"]), "namespace": namespace, "name": str(entry["name"]), "skipped": why}
+            for namespace in labels
+        )
+    else:
+        what = f"{_and(missing)} {_has(missing)} no value in any source."
+        result.lacking.extend(Problem("missing", each, what, WRITE_IT) for each in labels.values())
+    return []
 
 
-def _wrong(entry: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
-    if entry.get("kind") not in KINDS:
-        yield f"its kind must be {' or '.join(KINDS)}.", ""
-    for key in ("namespace", "name"):
-        if not NAME.fullmatch(str(entry.get(key) or "")):
-            yield f"{key} is missing or not a Kubernetes name: lower case letters, digits, - and dots.", ""
-    unknown = sorted(str(key) for key in set(entry) - KEYS)
-    if unknown:
-        yield f"does not know {_and(unknown)}.", f"Known are {', '.join(sorted(KEYS))}."
-    sources = [entry.get(key) or {} for key in ("data", "values")]
-    if not all(isinstance(each, Mapping) for each in sources):
-        yield "data and values must be dictionaries.", ""
-        return
-    if entry.get("enabled", True) and not any(sources):
-        yield "has neither data nor values.", "Map its keys to fields in data."
-    for key in (key for each in sources for key in each if not DATA_KEY.fullmatch(str(key))):
-        yield f"{key!r} is not a key that Kubernetes allows: letters, digits, -, _ and dots.", ""
-    for key, value in sources[1].items():
-        if value is None or isinstance(value, (Mapping, list, tuple)):
-            yield f"the value of {key} must be text, a number or true or false.", ""
+def _content(entry: Entry, values: Mapping[str, t.Any]) -> dict[str, str]:
+    content = {str(key): text(values[name]) for key, name in (entry.get("keys") or {}).items()}
+    for key, template in (entry.get("template") or {}).items():
+        try:
+            content[str(key)] = Template(template).fill(values)
+        except BadTemplate as error:
+            raise BadTemplate(f"the template of {key} cannot be filled: {error}") from None
+    return content | {str(key): text(value) for key, value in (entry.get("values") or {}).items()}
 
 
-def _object(entry: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    content = {str(key): _text(values[name]) for key, name in (entry.get("data") or {}).items()}
-    content |= {str(key): _text(value) for key, value in (entry.get("values") or {}).items()}
-    metadata: dict[str, t.Any] = {"namespace": str(entry["namespace"]), "name": str(entry["name"])}
-    if entry.get("labels"):
-        metadata["labels"] = {str(key): _text(value) for key, value in entry["labels"].items()}
+def _object(entry: Entry, namespace: str, content: Mapping[str, str]) -> dict[str, t.Any]:
+    metadata = {"namespace": namespace, "name": str(entry["name"]), **_marks(entry)}
     seed: dict[str, t.Any] = {"apiVersion": "v1", "kind": str(entry["kind"]), "metadata": metadata}
     if seed["kind"] == "Secret":
         seed["type"] = str(entry.get("type") or "Opaque")
@@ -129,15 +135,21 @@ def _object(entry: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> dict[str
     return seed
 
 
+def _namespace(name: str, entry: Entry) -> dict[str, t.Any]:
+    return {"apiVersion": "v1", "kind": NAMESPACE, "metadata": {"name": name, **_marks(entry)}}
+
+
+def _marks(entry: Entry) -> dict[str, t.Any]:
+    """Its labels and annotations, each where there is any."""
+    return {
+        kind: {str(key): text(value) for key, value in entry[kind].items()}
+        for kind in ("labels", "annotations")
+        if entry.get(kind)
+    }
+
+
 def _present(value: t.Any) -> bool:
     return value is not None and str(value).strip() != ""
-
-
-def _text(value: t.Any) -> str:
-    """A value as Kubernetes wants it: text, with true and false as YAML writes them."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _and(words: Sequence[str]) -> str:

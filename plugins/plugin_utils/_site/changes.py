@@ -57,6 +57,13 @@ def changes(
         elif each.get("change") == "changed" and label not in found.create:
             found.change.append(label)  # what one phase made and a later one added to is told once, as made
     for each in seeds:
+        held = ", ".join(f"{one['key']} ({one['manager']})" for one in each.get("held") or [])
+        if held:
+            name = "/".join(filter(None, [each.get("namespace"), each["name"]]))
+            found.waiting.append(
+                f"{each['kind']} {name} keeps labels or annotations that others set otherwise: {held}. Say the same in "
+                "cluster_seed_objects, or change it there"
+            )
         if each.get("leftovers"):
             keys = ", ".join(f"{left['key']} ({left['manager']})" for left in each["leftovers"])
             name = f"{each['namespace']}/{each['name']}"

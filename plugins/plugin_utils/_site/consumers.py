@@ -9,6 +9,8 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.seed_entry import label, namespaces, uses
+
 SEED_ROLE: t.Final = "cluster_seed"
 
 
@@ -54,10 +56,11 @@ def consumers(
     for role, phase in phases.items():
         if role == SEED_ROLE:
             found += [
-                Consumer(phase, f"{seed.get('kind')} {seed.get('namespace')}/{seed.get('name')}, key {key}")
+                Consumer(phase, f"{label(seed, namespace)}, key {key}")
                 for seed in seeds
-                for key, name in (seed.get("data") or {}).items()
-                if name == field
+                for key, names in uses(seed).items()
+                if field in names
+                for namespace in namespaces(seed)
             ]
             continue
         names = [name for name in variables if name.startswith(f"{role}_") and _holds(value_of(name), marker)]

@@ -74,8 +74,45 @@ def test_only_what_matters_counts_as_a_change() -> None:
 
 def test_an_object_that_exists_can_be_kept() -> None:
     api = FakeApi(Answer(200, thing()))
-    assert apply(api, thing(), Rules("Terraform", keep_existing=True), 5).change == "unchanged"  # type: ignore[arg-type]
+    assert apply(api, thing(), Rules("Terraform", keep_existing=("here/it",)), 5).change == "unchanged"  # type: ignore[arg-type]
     assert [method for method, _query, _body in api.asked] == ["GET"]
+
+
+def marked(labels: dict[str, str], manager: str) -> dict[str, Any]:
+    fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
+    managed = [{"manager": manager, "operation": "Update", "fieldsV1": fields}]
+    metadata = {"name": "it", "labels": labels, "managedFields": managed}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("manager", "change"),
+    [
+        ("kustomize-controller", "unchanged"),
+        ("HashiCorp", "changed"),
+        ("kubectl-label", "changed"),
+        ("Terraform", "changed"),
+    ],
+)
+def test_a_mark_that_a_controller_has_set_otherwise_is_left_to_it(manager: str, change: str) -> None:
+    api = FakeApi(Answer(200, marked({"level": "privileged"}, manager)), Answer(200, marked({"level": "x"}, manager)))
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "it", "labels": {"level": "restricted"}}}
+    applied = apply(api, wanted, Rules("Terraform", marks_only=True), 5)  # type: ignore[arg-type]
+    assert applied.change == change
+    assert [(held.key, held.manager) for held in applied.held] == (
+        [("level", "kustomize-controller")] if change == "unchanged" else []
+    )
+    if change == "changed":
+        assert api.asked[1][2] == {"metadata": {"labels": {"level": "restricted"}}}
+
+
+def test_an_object_gets_the_marks_that_it_lacks_and_loses_none() -> None:
+    api = FakeApi(Answer(200, marked({"theirs": "x"}, "Terraform")), Answer(200, marked({}, "Terraform")))
+    metadata = {"name": "it", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    assert apply(api, wanted, Rules("Terraform", marks_only=True), 5).change == "changed"  # type: ignore[arg-type]
+    assert api.asked[1][2] == {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}}
+    assert api.asked[1][1] == {"fieldManager": "Terraform"}
 
 
 def test_keys_of_others_go_only_when_asked() -> None:

@@ -88,9 +88,12 @@ def test_who_uses_a_field_is_read_from_the_plays() -> None:
     phases = role_phases(plays)
     assert phases == {"vms": "machines", "cluster_seed": "seed"}
     values = {"vms_login": {"deep": ["a MARK b"]}, "vms_other": "x", "other": "MARK"}
-    seeds = [{"kind": "Secret", "namespace": "n", "name": "s", "data": {"k": "FIELD", "l": "OTHER"}}]
+    seeds = [{"kind": "Secret", "namespace": "n", "name": "s", "keys": {"k": "FIELD", "l": "OTHER"}}]
+    seeds += [{"kind": "Secret", "namespaces": ["a", "b"], "name": "s", "template": {"k": ["x${FIELD}"]}}]
     found = consumers("FIELD", list(values), values.__getitem__, "MARK", phases, seeds)
     assert [(each.phase, each.what) for each in found] == [
         ("machines", "role vms, variable vms_login"),
         ("seed", "Secret n/s, key k"),
+        ("seed", "Secret a/s, key k"),
+        ("seed", "Secret b/s, key k"),
     ]
