@@ -19,17 +19,20 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.secrets 
     bundle_of,
     secret_place,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS, state_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import TAILSCALE_TOKEN_URL
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.checks import checks
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Report, Source, TokenState, examine
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.state import UNREAD, StateHealth, state_health
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.vault import VaultTokens, ending
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields, logins
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution, resolve
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, LOGIN_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
@@ -51,7 +54,7 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "tailscale_token_url": {"type": "str", "default": TAILSCALE_TOKEN_URL},
     "tailscale_ca_cert": {"type": "path"},
     "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
-    "state_dir": {"type": "path"},
+    **STATE_OPTIONS,
     "renew_tokens": {"type": "bool", "default": False, "no_log": False},
     "json_file": {"type": "path"},
 }
@@ -81,14 +84,16 @@ class ActionModule(SecretAction):
         vault = VaultTokens(settings, outcome, float(params["timeout"]), renews)
         (eso_field,) = systems["eso"]
         tokens = vault.states(eso_field, bundle.found.get(eso_field))  # renewed before anything else can go wrong
-        report = examine(checks(fields, systems, self._uses(params, settings, vault, eso_field)), sources)
+        state, states = self._state(params)
+        report = examine(checks(fields, systems, self._uses(params, settings, vault, eso_field, state)), sources)
         drift = [entry.message for entry in resolve(fields, bundle.found, providers).drift]
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))
-        for line in _lines(tokens, outcome.warnings, drift, report):
+        for line in _lines(tokens, states, outcome.warnings, drift, report):
             self.progress(line)
         answer = {
             **report.as_dict(),
-            "tokens": [state.as_dict() for state in tokens],
+            "tokens": [each.as_dict() for each in tokens],
+            "state": [each.as_dict() for each in states],
             "bundle": {"version": outcome.version, "deletion_time": outcome.deletion_time},
             "warnings": list(outcome.warnings),
             "drift": drift,
@@ -96,14 +101,25 @@ class ActionModule(SecretAction):
         }
         if json_file and not self.check_mode:
             write_private_file(json_file, json.dumps(answer, indent=2) + "\n")
-        return {"health": answer, **_failure(report, tokens)}
+        return {"health": answer, **_failure(report, [*tokens, *states])}
+
+    def _state(self, params: Mapping[str, t.Any]) -> tuple[State, list[StateHealth]]:
+        """The cluster's state, and how it stands with it."""
+        try:
+            state = state_of(self, params)
+        except BootstrapError as error:
+            return State(Path(params["state_dir"])), [StateHealth("Vault", UNREAD, str(error))]
+        return state, list(state_health(state))
 
     @staticmethod
     def _uses(
-        params: Mapping[str, t.Any], settings: VaultSettings | NoVault, vault: VaultTokens, eso_field: str
+        params: Mapping[str, t.Any],
+        settings: VaultSettings | NoVault,
+        vault: VaultTokens,
+        eso_field: str,
+        state: State,
     ) -> dict[str, tuple[str, t.Callable[..., str]]]:
         """What uses the fields of each system once."""
-        state_dir = expand(params["state_dir"] or f"~/.config/tazlab/{params['cluster']}", Path.home())
         machines = provider(params["provider"])
         targets = Targets(params["provider_settings"], params["cluster"], params["machines"])
         provider_use = {machines.login: (machines.title, partial(machines.tries, targets))} if machines.tries else {}
@@ -113,7 +129,7 @@ class ActionModule(SecretAction):
             "git": ("Git", partial(uses.git, params["flux"])),
             "tailscale": ("Tailscale", tailscale),
             "eso": ("ESO reader", partial(vault.eso_reader, params["eso_path"], eso_field)),
-            "talos": ("secretbox key", partial(uses.secretbox, state_dir)),
+            "talos": ("secretbox key", partial(uses.secretbox, state)),
             "vault": ("Vault's CA", partial(uses.authority, settings)),
         }
 
@@ -123,12 +139,17 @@ def _source(name: str, found: Resolution, why: str, ends: str = "") -> Source:
 
 
 def _lines(
-    tokens: Sequence[TokenState], warnings: Sequence[str], drift: Sequence[str], report: Report
+    tokens: Sequence[TokenState],
+    states: Sequence[StateHealth],
+    warnings: Sequence[str],
+    drift: Sequence[str],
+    report: Report,
 ) -> Iterator[str]:
     """What a person reads; it ends in the line of each source and the table."""
     for state in tokens:
         yield state.line
         yield from (f"WARNING: {warning}" for warning in (state.facts.warnings() if state.facts else []))
+    yield from (each.line for each in states)
     yield from (f"WARNING: {warning}" for warning in warnings)
     yield from (f"drift: {line}" for line in drift)
     yield from report.advice()
@@ -148,9 +169,9 @@ def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> Vault
     return settings
 
 
-def _failure(report: Report, tokens: Sequence[TokenState]) -> dict[str, t.Any]:
-    """The task fails, and with it the playbook, when a source would not do, or a token is about to be lost."""
-    failing = [state.line for state in tokens if state.failing]
+def _failure(report: Report, others: Sequence[TokenState | StateHealth]) -> dict[str, t.Any]:
+    """The task fails, and with it the playbook, when a source would not do, or a token or the state may be lost."""
+    failing = [each.line for each in others if each.failing]
     if not failing and all(report.able(source) for source in report.sources):
         return {}
     return {

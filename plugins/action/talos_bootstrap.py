@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import KUBECONFIG, TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODES, Node, node_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import (
@@ -20,14 +22,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd impor
     look_at_etcd,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Nodes, Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import KUBECONFIG, TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "nodes": NODES,
-        "state_dir": {"type": "path", "required": True},
+        **STATE_OPTIONS,
         **WAITING,
     }
 

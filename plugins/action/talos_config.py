@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note, Verdict
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
@@ -35,12 +37,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight 
     usable_talosconfig,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import generate
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS
 
 
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **CLUSTER_OPTIONS,
+        **STATE_OPTIONS,
         "only": {"type": "list", "elements": "str"},
         "wait_for_workers": {"type": "bool", "default": False},
         "etcd_lost": {"type": "str", "default": ""},
@@ -52,7 +54,7 @@ class ActionModule(TalosAction):
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None and not self.check_mode:
-            raise BootstrapError(f"{state.path(SECRETS)} is not there. Run tazlab.bootstrap.talos_secrets first.")
+            raise BootstrapError(f"{state.place(SECRETS)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
         only = params["only"]
         wanted = {node: generator.machine_config(node) for node in cluster.nodes if only is None or node.name in only}

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODES, node_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import find
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Nodes, survey, survey_until
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 ADVICE = "Until it answers, it is not known on which disk Talos is to be installed, unless install_disk is set for it."
@@ -22,7 +23,7 @@ ADVICE = "Until it answers, it is not known on which disk Talos is to be install
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "nodes": NODES,
-        "state_dir": {"type": "path", "required": True},
+        **STATE_OPTIONS,
         "timeout": {"type": "int", "default": 900},
     }
 

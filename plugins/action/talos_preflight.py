@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import CLUSTER_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import problems
@@ -16,6 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl i
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **CLUSTER_OPTIONS,
+        **STATE_OPTIONS,
         "secretbox_key": {"type": "str", "no_log": True},
         "anchor": {"type": "path"},
         "pending": {"type": "bool", "default": False},
@@ -30,4 +32,5 @@ class ActionModule(TalosAction):
         return given | {"nodes": [node for node in nodes if "address" in node]} if isinstance(nodes, list) else given
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return {"problems": [each.as_dict() for each in problems(params, Talosctl(), look=not params["pending"])]}
+        found = problems(params, self.state(params), Talosctl(), look=not params["pending"])
+        return {"problems": [each.as_dict() for each in found]}

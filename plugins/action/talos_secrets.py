@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -24,13 +26,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     wait_for_maintenance,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **CLUSTER_OPTIONS,
+        **STATE_OPTIONS,
         "secretbox_key": {"type": "str", "required": True, "no_log": True},
         "anchor": {"type": "path"},
         **WAITING,
@@ -50,7 +52,7 @@ class ActionModule(TalosAction):
         return {
             "changed": created or renewed or tightened,
             "created": created,
-            "secrets": str(state.path(SECRETS)),
+            "secrets": state.place(SECRETS),
             "talosconfig": str(state.path(TALOSCONFIG)),
         }
 
@@ -58,21 +60,21 @@ class ActionModule(TalosAction):
         self, stored: bytes | None, params: dict[str, t.Any], talosctl: Talosctl, cluster: Cluster, state: State
     ) -> tuple[bytes, bool]:
         """The secrets, and whether they are new."""
-        key, path = params["secretbox_key"], state.path(SECRETS)
+        key, place = params["secretbox_key"], state.place(SECRETS)
         created = False
         if stored is None:
             if not params["pending"]:
                 self._refuse_configured(Nodes(talosctl), cluster, params["timeout"])
             secrets = generate(talosctl, cluster.contract, key)
             if self.check_mode:
-                self.progress(f"would generate {path}")
+                self.progress(f"would generate {place}")
                 return secrets, True
             state.tighten()
             created = state.create(SECRETS, secrets)
             if created:
-                self.progress(f"generated {path}: keep a backup, nobody can make it again")
+                self.progress(f"generated {place}: keep a backup, nobody can make it again")
             stored = secrets if created else state.read(SECRETS)
-        problem = difference(stored or b"", path, key)
+        problem = difference(stored or b"", place, key)
         if problem:
             raise refusal([problem])
         return stored or b"", created
@@ -89,7 +91,7 @@ class ActionModule(TalosAction):
     def _talosconfig(self, generator: Generator, state: State) -> bool:
         """Write a talosconfig where there is none that serves."""
         stored = state.read(TALOSCONFIG)
-        expected = authority(generator.secrets, state.path(SECRETS))
+        expected = authority(generator.secrets, state.place(SECRETS))
         why = "there is none"
         if stored is not None:
             now = datetime.datetime.now(datetime.UTC)

@@ -10,15 +10,18 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import from_variables
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import BOOTSTRAP_TOKEN, OperatorAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import (
+    BOOTSTRAP_TOKEN,
+    STATE_TOKEN,
+    OperatorAction,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import TOKEN_PERIOD
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields, kebab_case
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import FileKeeper, Keeper
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import copy, take, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, PROVIDERS_OPTION
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
-    IN_ANCHOR,
     NoVault,
     VaultSettings,
     expand,
@@ -74,6 +77,7 @@ class ActionModule(OperatorAction):
         "wrap_ttl": {"type": "int", "default": 0},
         "accessor": {"type": "str"},
         "over_deleted": {"type": "int"},
+        "kept_as": {"type": "str", "choices": [BOOTSTRAP_TOKEN, STATE_TOKEN], "default": BOOTSTRAP_TOKEN},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [("dest", "field")],
@@ -114,6 +118,7 @@ class ActionModule(OperatorAction):
                 rotate=params["rotate"],
                 check_mode=self.check_mode,
                 anchor=self._anchor(params),
+                kept=_kept(params)[1][0],
                 progress=self.progress,
             )
             if isinstance(bundle_or_file, BundleStore):
@@ -201,7 +206,7 @@ class ActionModule(OperatorAction):
 
     def _keeper(self, params: dict[str, t.Any]) -> Keeper:
         if not params["field"]:
-            return self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,))
+            return self.keeper(params, *_kept(params))
         known = self._field(params)
         return self.keeper(params, known.name, known.file_names)
 
@@ -215,7 +220,7 @@ class ActionModule(OperatorAction):
 
     def _anchors_copy(self, params: dict[str, t.Any], token: str) -> list[str]:
         """Whether the anchor's file holds this token, and how its owner puts it there."""
-        keeper = self.keeper(params, BOOTSTRAP_TOKEN, (IN_ANCHOR,))
+        keeper = self.keeper(params, *_kept(params))
         held = FileStore(keeper.path).read() if isinstance(keeper, FileKeeper) else token
         if not isinstance(keeper, FileKeeper) or held == token:
             return []
@@ -264,6 +269,12 @@ class ActionModule(OperatorAction):
             "token": look.facts.as_dict() if look.facts else None,
             "warnings": look.facts.warnings() if look.facts else [],
         }
+
+
+def _kept(params: dict[str, t.Any]) -> tuple[str, tuple[str]]:
+    """Under which name, and in which file, the anchor's owner keeps a copy of the token of dest."""
+    name = str(params["kept_as"])
+    return name, (f"{kebab_case(name)}.txt",)
 
 
 def _accessors(delivered: Delivered, check_mode: bool) -> tuple[str, str]:

@@ -50,12 +50,6 @@ options:
         type: list
         elements: raw
         default: []
-  state_dir:
-    description:
-      - The directory that keeps the cluster's identity - C(secrets.yaml), C(talosconfig) and C(kubeconfig).
-      - It is made with mode 0700, its files with mode 0600.
-    type: path
-    required: true
 requirements:
   - talosctl on the controller's PATH, of the cluster's minor version or newer
   - cryptography (Python package) on the controller

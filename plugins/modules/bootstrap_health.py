@@ -26,6 +26,7 @@ description:
     the two dies within seven days, renewed or not; when one is a root token, or the bootstrap token may do more than
     read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported, and does not fail.
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.bundle
   - tazlab.bootstrap.vault.connection
   - tazlab.bootstrap.vault.login
@@ -89,9 +90,6 @@ options:
     description: The path below which the ESO reader may read.
     type: str
     default: tazlab-k8s/static
-  state_dir:
-    description: Where C(secrets.yaml) lies. The default is C(~/.config/tazlab/) and the cluster's name.
-    type: path
   renew_tokens:
     description: Renew the bootstrap token and the ESO reader's token, each with itself.
     type: bool
@@ -105,6 +103,7 @@ EXAMPLES = r"""
 - name: The cluster could be reborn, and its tokens live on
   tazlab.bootstrap.bootstrap_health:
     cluster: "{{ tazlab_cluster }}"
+    state_dir: "~/.config/tazlab/{{ tazlab_cluster }}"
     machines: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
     provider_settings: "{{ tazlab_proxmox }}"
     flux: "{{ tazlab_flux }}"

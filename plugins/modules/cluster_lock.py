@@ -12,16 +12,20 @@ version_added: 0.1.0
 author:
   - tazlab.bootstrap contributors (@tazlab)
 description:
-  - Notes in the cluster's state directory which run of C(ansible-playbook) is at work on the cluster. A second run
-    fails here, is told who that is and since when, and has changed nothing.
+  - Notes in the cluster's state directory, in the file C(run.lock), which run of C(ansible-playbook) is at work on the
+    cluster. A second run fails here, is told who that is and since when, and has changed nothing.
   - The run as a whole is what holds it - all its tasks, on all hosts. It needs not be freed - a run that has ended,
     also by C(kill -9), holds nothing any more, and the next one says that it follows it.
+  - Where the state is kept in Vault (O(state_home)), the lock is noted there, too, for runs on other machines. The run
+    shows every 20 seconds that it lives. One that has shown nothing for 3 minutes, by Vault's clock, may be taken for
+    dead, by somebody who says so (O(take)). While Vault does not answer, the lock holds on this machine alone.
   - A run on another machine, or in another container, cannot be looked at from here, where several share a home
     directory; nor can one on a machine that has neither a machine-id nor a boot id. So it is freed at the end all the
     same, O(state=free). Where that run was killed, the message says which file to remove.
   - In check mode nothing is noted, and another run at work is a warning.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes
+  - tazlab.bootstrap.state
 attributes:
   check_mode:
     description: Warns of another run at work, and notes nothing.
@@ -37,13 +41,15 @@ options:
     description: The cluster's name, for the messages.
     type: str
     required: true
-  state_dir:
-    description: The cluster's state directory, in which the file C(run.lock) is kept. It is made with mode 0700.
-    type: path
-    required: true
   anchor:
     description: The recovery anchor, in which the state directory must not lie.
     type: path
+  take:
+    description:
+      - The confirmation that a run on another machine, which has shown for minutes no sign of life, is dead, and that
+        its lock may be taken. It must equal O(cluster).
+    type: str
+    default: ""
   state:
     description:
       - V(held) - this run is the one at work on the cluster.

@@ -20,6 +20,7 @@ description:
   - Writes C(kubeconfig) into the state directory where there is none, where it is of another cluster, and where its
     certificate is about to expire.
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.waiting
   - tazlab.bootstrap.talos.action

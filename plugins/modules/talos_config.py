@@ -23,6 +23,7 @@ description:
   - A birth is noted in the state directory (C(birth)) before the first node is configured. It is refused beside
     machines that an older etcd knows. Nothing is changed before all nodes were looked at.
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
   - tazlab.bootstrap.talos.living

@@ -17,6 +17,7 @@ description:
   - A node with several disks, or with none, is a failure that lists them. No disk is ever chosen among several.
   - A node that does not answer is waited for; in check mode it is left without a disk.
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.action
   - tazlab.bootstrap.attributes.reads

@@ -19,6 +19,7 @@ description:
   - Problems are returned, not raised, so that they can be reported with those of others.
   - The form of O(version), O(kubernetes_version) and O(schematic) is left to M(tazlab.bootstrap.bootstrap_preflight).
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
   - tazlab.bootstrap.talos.living

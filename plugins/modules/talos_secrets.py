@@ -19,6 +19,7 @@ description:
   - Writes C(talosconfig), the credentials of the Talos API, where there is none that serves.
   - Keeps others out of the state directory (mode 0700) and its files (mode 0600).
 extends_documentation_fragment:
+  - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
   - tazlab.bootstrap.talos.waiting

@@ -97,6 +97,13 @@ options:
     description:
       - With O(field), the number of the bundle's newest version, if that one is deleted and may be written over.
     type: int
+  kept_as:
+    description:
+      - What the token of O(dest) is for, which decides under which name the anchor's owner keeps a copy of it - the
+        file C(bootstrap-token.txt) or C(state-token.txt) of O(anchor), or what C({name}) of a provider stands for.
+    type: str
+    choices: [BOOTSTRAP_TOKEN, STATE_TOKEN]
+    default: BOOTSTRAP_TOKEN
   providers:
     description:
       - Where the anchor's owner keeps values, as M(tazlab.bootstrap.secret_fallback) has it, which decides on the

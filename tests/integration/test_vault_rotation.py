@@ -68,7 +68,14 @@ def deliver(site: Site, rotate: bool = True, token: str = "") -> Any:
         settings,
         60,
         lambda vault: _token_delivery.deliver(
-            vault, store, SPEC, rotate=rotate, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+            vault,
+            store,
+            SPEC,
+            rotate=rotate,
+            check_mode=False,
+            anchor=site.anchor,
+            kept="bootstrap-token.txt",
+            progress=lambda _line: None,
         ),
     )
 
@@ -212,7 +219,14 @@ def test_a_new_token_that_fails_is_taken_back_or_named(site: Site) -> None:
     def issue(vault: VaultAdmin) -> Any:
         store = BundleStore(vault, Field("ESO_READER_TOKEN"))
         return _token_delivery.deliver(
-            vault, store, spec, rotate=True, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+            vault,
+            store,
+            spec,
+            rotate=True,
+            check_mode=False,
+            anchor=site.anchor,
+            kept="bootstrap-token.txt",
+            progress=lambda _line: None,
         )
 
     before = accessors(site)
@@ -240,7 +254,14 @@ def test_a_new_token_is_taken_back_even_when_the_time_is_over(site: Site, monkey
             operator(site),
             5,
             lambda vault: _token_delivery.deliver(
-                vault, store, SPEC, rotate=False, check_mode=False, anchor=site.anchor, progress=lambda _line: None
+                vault,
+                store,
+                SPEC,
+                rotate=False,
+                check_mode=False,
+                anchor=site.anchor,
+                kept="bootstrap-token.txt",
+                progress=lambda _line: None,
             ),
         )
     assert accessors(site) == before

@@ -31,7 +31,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 _Result = t.TypeVar("_Result")
-BOOTSTRAP_TOKEN: t.Final = "BOOTSTRAP_TOKEN"  # noqa: S105  # what {name} of a provider stands for: it is not a field
+# What {name} of a provider stands for: none of them is a field.
+BOOTSTRAP_TOKEN: t.Final = "BOOTSTRAP_TOKEN"  # noqa: S105
+STATE_TOKEN: t.Final = "STATE_TOKEN"  # noqa: S105
 
 
 class OperatorAction(SecretAction):

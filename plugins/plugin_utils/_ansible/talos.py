@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import state_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODE_OPTIONS, client_problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 # Of these options the actions that wait have both.
@@ -31,9 +31,8 @@ class TalosAction(ControllerAction):
             given["nodes"] = [_ours(node) if isinstance(node, dict) else node for node in given["nodes"]]
         return given
 
-    @staticmethod
-    def state(params: t.Mapping[str, t.Any]) -> State:
-        return State(Path(params["state_dir"]))
+    def state(self, params: t.Mapping[str, t.Any]) -> State:
+        return state_of(self, params)
 
     @staticmethod
     def talosctl(version: str) -> Talosctl:

@@ -44,6 +44,15 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+def duration(seconds: float) -> str:
+    """About how long, in the largest unit of which there are two."""
+    amount = max(0, int(seconds))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if amount >= 2 * length:
+            return f"{amount // length} {unit}"
+    return f"{amount} s"
+
+
 def few(names: Sequence[str], most: int = 6) -> str:
     """The first of many names, for a message."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -20,6 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, Untried, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Glance, Remote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import explain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import NoVault, VaultSettings
@@ -80,15 +81,12 @@ def tailscale(token_url: str, ca_cert: str, client_id: str, client_secret: str) 
     raise BootstrapError(f"{host} answered with HTTP {answer.status_code}, which says nothing of the OAuth client.")
 
 
-def secretbox(state_dir: Path, key: str) -> str:
+def secretbox(state: State, key: str) -> str:
     """The key is the one with which the cluster was born."""
-    path = state_dir / "secrets.yaml"
-    content = read_text(path)
-    if content.problem:
-        raise BootstrapError(f"{path} {content.problem}.")
-    if content.text is None:
+    content = state.read(SECRETS)
+    if content is None:
         return "well formed; no cluster was born yet"
-    problem = difference(content.text.encode(), path, key)
+    problem = difference(content, state.place(SECRETS), key)
     if problem:
         raise refusal([problem])
     return "the one of secrets.yaml"

@@ -74,6 +74,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url", "platform"),
         "tazlab_talos_patches": ("all", "control_plane", "worker"),
+        "tazlab_state": ("backend", "path", "token_field", "anchor"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
     }
 )

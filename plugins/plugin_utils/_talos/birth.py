@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import BIRTH, KUBECONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import BIRTH, KUBECONFIG, State
 
 API_SECONDS = 3.0
 
@@ -47,7 +47,7 @@ class Note:
 
     def write(self, birth: Birth) -> None:
         if birth is Birth.NONE:
-            self.state.path(BIRTH).unlink(missing_ok=True)
+            self.state.remove(BIRTH)
         else:
             self.state.replace(BIRTH, f"{birth.value}\n".encode())
 

@@ -46,7 +46,6 @@ CLUSTER_OPTIONS: dict[str, t.Any] = {
     "factory_url": {"type": "str", "default": FACTORY_URL},
     "platform": {"type": "str", "default": "metal"},
     "coredns": {"type": "bool", "default": False},
-    "state_dir": {"type": "path", "required": True},
 }
 
 

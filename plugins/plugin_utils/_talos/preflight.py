@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     Cluster,
@@ -43,7 +44,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     survey,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import Wanted, change_problems, living
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
@@ -58,12 +58,11 @@ ANY_DISK = "/dev/sda"
 NO_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def problems(params: Mapping[str, t.Any], talosctl: Talosctl, *, look: bool) -> list[Problem]:
+def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, look: bool) -> list[Problem]:
     """All problems, each with the next step. With C(look), the nodes are asked once.
 
     The form of versions and ids is not among them: the inventory's own check reports that.
     """
-    state = State(Path(params["state_dir"]))
     stored, kept = _state(params, state)
     given = [*_patch_problems(params), *_client_problem(params, talosctl), *option_problems(params)]
     found = [*given, *_key_problem(params), *kept]
@@ -162,7 +161,7 @@ def _state(params: Mapping[str, t.Any], state: State) -> tuple[bytes | None, lis
     try:
         stored = state.read(SECRETS)
         if stored is not None and params["secretbox_key"]:
-            problem = difference(stored, state.path(SECRETS), params["secretbox_key"])
+            problem = difference(stored, state.place(SECRETS), params["secretbox_key"])
     except BootstrapError as error:
         return None, [error.problem]
     return stored, [problem] if problem else []
@@ -212,7 +211,7 @@ def _grouped(why: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
 def usable_talosconfig(state: State, generator: Generator) -> Path | bytes:
     """The talosconfig in the state directory where it serves, else a new one in memory."""
     stored = state.read(TALOSCONFIG)
-    expected = authority(generator.secrets, state.path(SECRETS))
+    expected = authority(generator.secrets, state.place(SECRETS))
     now = datetime.datetime.now(datetime.UTC)
     if stored is None or credentials_problem(stored, generator.cluster, expected, now):
         return generator.talosconfig()

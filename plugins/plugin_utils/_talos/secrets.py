@@ -12,7 +12,6 @@ import base64
 import datetime
 import re
 import typing as t
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
@@ -36,7 +35,7 @@ def generate(talosctl: Talosctl, contract: str, secretbox_key: str) -> bytes:
     return secrets
 
 
-def read(content: bytes, path: Path) -> dict[str, t.Any]:
+def read(content: bytes, place: str) -> dict[str, t.Any]:
     """The content of a secrets.yaml, as far as it can be told to be whole."""
     try:
         secrets = mapping(content)
@@ -44,30 +43,30 @@ def read(content: bytes, path: Path) -> dict[str, t.Any]:
             base64.b64decode(part, validate=True)
     except (NotYaml, KeyError, TypeError, ValueError):
         raise BootstrapError(
-            f"{path} is not whole: it is not the output of talosctl gen secrets. It holds the cluster's identity and "
+            f"{place} is not whole: it is not the output of talosctl gen secrets. It holds the cluster's identity and "
             "is never made anew; restore it from your backup."
         ) from None
     return secrets
 
 
-def difference(content: bytes, path: Path, secretbox_key: str) -> Problem | None:
+def difference(content: bytes, place: str, secretbox_key: str) -> Problem | None:
     """Why this secretbox key must not be used with these secrets, if it must not."""
-    stored = read(content, path).get("secrets", {}).get("secretboxencryptionsecret")
+    stored = read(content, place).get("secrets", {}).get("secretboxencryptionsecret")
     if stored == secretbox_key:
         return None
     return Problem(
         "secretbox_differs",
         "",
-        f"The bundle's secretbox key is not the one in {path}, with which the cluster was born. What etcd holds is "
+        f"The bundle's secretbox key is not the one in {place}, with which the cluster was born. What etcd holds is "
         "encrypted with the first, and another key on a running cluster destroys it.",
         f"Put the old key back into the bundle; or, where the cluster is to be born anew, delete its VMs and then "
-        f"{path}.",
+        f"{place}.",
     )
 
 
-def authority(content: bytes, path: Path) -> str:
+def authority(content: bytes, place: str) -> str:
     """The CA of the Talos API, as talosconfig carries it."""
-    return str(read(content, path)["certs"]["os"]["crt"])
+    return str(read(content, place)["certs"]["os"]["crt"])
 
 
 def expires_soon(certificate: str, now: datetime.datetime) -> bool:

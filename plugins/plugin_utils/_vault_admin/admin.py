@@ -136,12 +136,13 @@ class VaultAdmin:
         A newest version of which values can be brought back is refused, unless C(over) is its number: whoever asks for
         the newest decides by it, and would take it for empty.
         """
-        stored = self._bundle(doing, version)
+        stored = self.stored(doing, version)
         if version is None:
-            refuse_gone(self.settings, stored, lambda number: self._bundle(doing, number), doing, over)
+            refuse_gone(self.settings, stored, lambda number: self.stored(doing, number), doing, over)
         return stored
 
-    def _bundle(self, doing: str, version: int | None = None) -> StoredBundle:
+    def stored(self, doing: str, version: int | None = None) -> StoredBundle:
+        """A version of what lies at our path, whatever became of it."""
         settings = self.settings
         path = settings.secret_path
         asked = f"{path}?version={version}" if version else path
@@ -208,7 +209,7 @@ def bounded(settings: VaultSettings, timeout: float, work: Callable[[VaultAdmin]
         raise asking.errors[0]
     if not asking.results:
         note = " Whether everything was done is not known. Run this again."
-        raise BootstrapError(explain("timeout", settings, timeout=timeout) + note)
+        raise BootstrapError(explain("timeout", settings, timeout=timeout) + note, code="timeout")
     return asking.results[0]
 
 

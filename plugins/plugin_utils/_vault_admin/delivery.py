@@ -22,7 +22,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_fil
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import revoke as revoke_command
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import unwrap, vault_tool
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import IN_ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_facts import TokenFacts, TokenSpec
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.token_look import (
     CannotTell,
@@ -103,9 +102,13 @@ def deliver(
     rotate: bool,
     check_mode: bool,
     anchor: Path,
+    kept: str,
     progress: Callable[[str], None],
 ) -> Delivered:
-    """See to it that the store holds a token as asked for; with C(rotate) a new one, and the old one ends."""
+    """See to it that the store holds a token as asked for; with C(rotate) a new one, and the old one ends.
+
+    C(kept): the name of the file in the C(anchor) in which its owner may keep a copy.
+    """
     leftover = _leftover(store)
     current = store.read()
     facts, unfit = _found(vault, store, spec, current, progress)
@@ -120,7 +123,7 @@ def deliver(
         return Delivered("unchanged", facts)
     if current and unfit and not rotate:
         return Delivered("kept", facts, warnings=[_kept(vault, store, spec, current, facts, unfit)])
-    replaced = (leftover or current or _anchor_token(store, anchor)) if rotate or leftover else None
+    replaced = (leftover or current or _anchor_token(store, anchor, kept)) if rotate or leftover else None
     state = "rotated" if replaced else "issued"
     if check_mode:
         return Delivered(state, facts)
@@ -200,9 +203,9 @@ def _leftover(store: Store) -> str | None:
     return token if token and token != store.read() else None
 
 
-def _anchor_token(store: Store, anchor: Path) -> str | None:
-    """The bootstrap token that its owner keeps in the anchor: the first rotation replaces that one."""
-    return token_in(anchor / IN_ANCHOR, within=anchor) if isinstance(store, FileStore) else None
+def _anchor_token(store: Store, anchor: Path, kept: str) -> str | None:
+    """The token that its owner keeps in the anchor: the first rotation replaces that one."""
+    return token_in(anchor / kept, within=anchor) if isinstance(store, FileStore) else None
 
 
 def _issue(

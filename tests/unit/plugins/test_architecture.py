@@ -25,9 +25,10 @@ FORBIDDEN = {
     "_vault": frozenset({"_vault_admin"}),
     "_kubernetes": frozenset({"_flux"}),
     "_proxmox": frozenset({"_talos"}),
-    "_talos": frozenset({"_proxmox"}),
+    "_talos": frozenset({"_proxmox", "_vault", "_vault_admin"}),
     "_vms": frozenset({"_proxmox", "_talos"}),
     "_site": frozenset({"_vault", "_vault_admin"}),
+    "_state": PACKAGES - {"_base", "_secrets", "_state", "_vault", "_vault_admin"},
 }
 KNOW_THE_SITE = frozenset({"_site", "_health", "action", "callback", "filter"})
 

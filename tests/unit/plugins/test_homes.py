@@ -21,7 +21,7 @@ HOMES = {
     ),
     "how a child process is run": (
         r"subprocess\.(Popen|run|check)|os\.(system|exec|spawn|posix_spawn)|\brunning\(",
-        ("_base/lifeline.py", "_base/command.py", "_sharing/client.py"),
+        ("_base/lifeline.py", "_base/command.py", "_sharing/client.py", "_state/keeper.py"),
     ),
     "how work is bounded by a thread": (
         r"threading\.Thread\(",

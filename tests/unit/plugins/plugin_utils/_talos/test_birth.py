@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note, Verdict, judge
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State
 
 CP = Node("cp-1", "192.0.2.11", "control_plane")
 CP2 = Node("cp-2", "192.0.2.12", "control_plane")

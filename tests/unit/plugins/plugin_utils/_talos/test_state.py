@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import dump
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import kubeconfig_serves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import difference, generate
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Private, Talosctl
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)

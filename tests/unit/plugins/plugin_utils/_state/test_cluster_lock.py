@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site import run_record as _run_record
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.cluster_lock import FILE, ClusterLock
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.run_record import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state import run_record as _run_record
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.cluster_lock import FILE, ClusterLock
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.run_record import (
     RunRecord,
     Standing,
     process_start,

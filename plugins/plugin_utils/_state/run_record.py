@@ -14,13 +14,13 @@ import json
 import os
 import sys
 import time
-import typing as t
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run_command
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import duration
 
 
 class Standing(Enum):
@@ -64,7 +64,7 @@ class RunRecord:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.since))
         return (
             f"{self.command} of user {self.user} on {self.host} (pid {self.pid}), since {since} "
-            f"({_duration(now - self.since)})"
+            f"({duration(now - self.since)})"
         )
 
 
@@ -134,11 +134,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as somebody who has no name
         return f"with uid {os.getuid()}"
-
-
-def _duration(seconds: float) -> str:
-    amount: t.Final = max(0, int(seconds))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if amount >= 2 * length:
-            return f"{amount // length} {unit}"
-    return f"{amount} s"

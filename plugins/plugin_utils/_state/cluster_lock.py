@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.run_record import (
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.run_record import (
     RunRecord,
     Standing,
     process_start,
     standing,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.state import State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
 
 FILE: t.Final = "run.lock"
 _LIMIT: t.Final = 4096  # one page, which is written whole or not at all, whatever ends the process

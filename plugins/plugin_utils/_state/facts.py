@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a cluster beside its secrets: the contract of its configuration, and how long its births took.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import FACTS, State
+
+BIRTHS: t.Final = 10  # the last ones are kept
+
+
+@dataclass(frozen=True)
+class Birth:
+    """A birth that was brought to its end: when it began (seconds since the epoch), and the seconds of each phase."""
+
+    begun: float
+    seconds: Mapping[str, float]
+
+    @property
+    def all_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def longest(self) -> str:
+        """The phase that took the longest."""
+        return max(self.seconds, key=lambda phase: self.seconds[phase], default="")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """C(contract), like v1.12: the form of the machine configurations that the cluster was born with."""
+
+    contract: str = ""
+    births: tuple[Birth, ...] = ()
+
+    def with_birth(self, birth: Birth) -> Facts:
+        return replace(self, births=(*self.births, birth)[-BIRTHS:])
+
+
+def read_facts(state: State) -> Facts:
+    """The facts; none where none are kept."""
+    content = state.read(FACTS)
+    if content is None:
+        return Facts()
+    try:
+        found = json.loads(content)
+        births = tuple(
+            Birth(float(each["begun"]), {str(phase): float(spent) for phase, spent in each["seconds"].items()})
+            for each in found["births"]
+        )
+        return Facts(str(found["contract"]), births)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BootstrapError(
+            f"{state.place(FACTS)} does not hold what a run writes there. Restore it from your backup, or remove it: "
+            "the contract is then that of tazlab_talos.version."
+        ) from None
+
+
+def change_facts(state: State, change: Callable[[Facts], Facts]) -> None:
+    """Keep the facts as changed, where that changes them."""
+    before = read_facts(state)
+    after = change(before)
+    if after != before:
+        state.replace(FACTS, f"{json.dumps(asdict(after), indent=2)}\n".encode())
