@@ -87,6 +87,7 @@ def _report(applied: Applied) -> dict[str, t.Any]:
         "name": applied.name,
         "change": applied.change,
         "changed": applied.change not in (UNCHANGED, FAILED),
+        "differences": applied.differences,
         "leftovers": [asdict(each) for each in applied.leftovers],
         "held": [asdict(each) for each in applied.held],
     }

@@ -26,7 +26,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config i
     creation,
     vm_problems,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import COMPLETE, CREATE, DELETE, Plan
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import (
+    COMPLETE,
+    CREATE,
+    DELETE,
+    MARK,
+    Plan,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.vms import VmLayer
 
@@ -46,6 +52,7 @@ class ActionModule(ControllerAction):
         "pool": {"type": "str"},
         "agent": {"type": "bool", "default": False},
         "purge": {"type": "bool", "default": False},
+        "adopt": {"type": "bool", "default": False},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [["image", "iso"]],
@@ -69,7 +76,12 @@ class ActionModule(ControllerAction):
         tasks = Tasks(client, timeout=params["task_timeout"], progress=self.progress)
         layer = VmLayer(client, tasks, source, self.progress, purge=params["purge"])
         end = "running" if present else "absent"
-        plans, cluster = layer.present(machines, check_mode=self.check_mode) if present else layer.absent(machines)
+        if present and params["adopt"]:
+            plans, cluster = layer.adopted(machines)
+        elif present:
+            plans, cluster = layer.present(machines, check_mode=self.check_mode)
+        else:
+            plans, cluster = layer.absent(machines)
         diff = [_diff(plan, source, end) for plan in plans if plan.actions]
         if self.diff_mode:
             show_diff(diff)
@@ -77,7 +89,7 @@ class ActionModule(ControllerAction):
             plans = layer.carry_out(plans)
         return {
             "changed": any(plan.actions for plan in plans),
-            "vms": [_result(plan, plan.status if self.check_mode else end) for plan in plans],
+            "vms": [_result(plan, plan.status if self.check_mode or params["adopt"] else end) for plan in plans],
             "unlisted": _unlisted(cluster, machines, source),
             "warnings": [
                 *connection.warnings,
@@ -130,6 +142,9 @@ def _diff(plan: Plan, source: Source, end: str) -> dict[str, t.Any]:
         change = {key: str(value) for key, value in completion(plan.config.notes).items()}
         before |= {"disk": f"{plan.config.disk_gib:g} GiB", **{key: plan.config.now.get(key, "") for key in change}}
         after |= {"disk": f"{max(plan.machine.disk, plan.config.disk_gib):g} GiB", **change}
+    elif MARK in plan.actions and plan.guest:
+        before = {"tags": ";".join(sorted(plan.guest.tags))}
+        after = {"tags": ";".join(sorted({*plan.guest.tags, source.mark}))}
     return difference(plan.machine.label, _text(before), _text(after))
 
 

@@ -11,6 +11,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note, Verdict
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
@@ -50,7 +51,8 @@ class ActionModule(TalosAction):
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        cluster, state = cluster_of(params), self.state(params)
+        state = self.state(params)
+        cluster = cluster_of(params, read_facts(state).contract)
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None and not self.check_mode:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
@@ -39,7 +41,8 @@ class ActionModule(TalosAction):
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        cluster, state = cluster_of(params), self.state(params)
+        state = self.state(params)
+        cluster = cluster_of(params, read_facts(state).contract)
         problem = secretbox_problem(params["secretbox_key"]) or state.problem(params["anchor"])
         if problem:
             raise refusal([problem])
@@ -72,6 +75,7 @@ class ActionModule(TalosAction):
             state.tighten()
             created = state.create(SECRETS, secrets)
             if created:
+                change_facts(state, lambda facts: replace(facts, contract=cluster.contract))
                 self.progress(f"generated {place}: keep a backup, nobody can make it again")
             stored = secrets if created else state.read(SECRETS)
         problem = difference(stored or b"", place, key)

@@ -138,6 +138,13 @@ objects:
     changed:
       description: Whether it was made or changed, or in check mode would be.
       type: bool
+    differences:
+      description:
+        - The paths at which an object that was there is changed, marked as added (C(+)), removed (C(-)) or changed
+          (C(~)); V(field manager) alone where it only changes its owner. Never a value.
+      type: list
+      elements: str
+      sample: [~ data.token, + metadata.labels.owner]
     leftovers:
       description:
         - What C(kubectl) or Terraform left in a Secret or ConfigMap and the definition does not have, each with C(key)

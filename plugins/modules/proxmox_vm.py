@@ -136,6 +136,14 @@ options:
     description: Whether the QEMU guest agent is used. Talos needs the extension C(qemu-guest-agent) for it.
     type: bool
     default: false
+  adopt:
+    description:
+      - Take over VMs that others made, with O(state=present) - the mark of O(cluster) is added to their tags, and
+        nothing else of them is changed. None is made, started or stopped.
+      - Each must have the name of the list. A VM that carries the mark of another cluster is refused, and so are all
+        where a marked one does not stand in the list, since another cluster may have the same name.
+    type: bool
+    default: false
   purge:
     description:
       - Whether O(state=absent) takes the VMs out of the backup jobs, the replication jobs and the HA resources that

@@ -583,6 +583,7 @@ def test_a_token_that_nobody_holds_is_revoked(desk: Desk) -> None:
                     rotate=True,
                     check_mode=False,
                     anchor=site.anchor,
+                    kept="bootstrap-token.txt",
                     progress=lambda _line: None,
                 ),
             )

@@ -34,6 +34,12 @@ def wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False) or [""]
 
 
+def beside(text: str, note: str, width: int, indent: str = "") -> list[str]:
+    """A text in a column of its own, and a note beside its first line."""
+    first, *rest = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"{indent}{first.ljust(width)}  {note}", *(indent + line for line in rest)]
+
+
 def numbered(lines: Iterable[str]) -> str:
     """A list below a sentence: each line with its number, on a line of its own."""
     return "".join(f"\n  {number}. {line}" for number, line in enumerate(lines, 1))

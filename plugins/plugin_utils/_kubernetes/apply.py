@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
     PASSING,
     Answer,
@@ -47,6 +48,9 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 # The field managers of what people ran before: kubectl's many, Terraform's typed resources and its manifests.
 PEOPLE = re.compile(r"kubectl|HashiCorp|Terraform|before-first-apply")
+
+# What is said to differ where an object stays as it is, and another field manager owns it.
+FIELD_MANAGER: t.Final = "field manager"
 
 MADE, CHANGED, UNCHANGED, FAILED = "made", "changed", "unchanged", "failed"
 
@@ -96,6 +100,13 @@ class Applied:
     @property
     def label(self) -> str:
         return label(self.kind, self.namespace, self.name)
+
+    @property
+    def differences(self) -> list[str]:
+        """The paths at which it was changed, never a value; where only who owns its fields did, that."""
+        if self.before is None or self.after is None:
+            return []
+        return differing(_flat(self.before), _flat(self.after)) or [FIELD_MANAGER]
 
 
 def check(definitions: Sequence[Mapping[str, t.Any]]) -> None:
@@ -364,6 +375,12 @@ def _essence(item: Mapping[str, t.Any]) -> dict[str, t.Any]:
     managers = [each for each in metadata.get("managedFields") or [] if each.get("subresource") != "status"]
     metadata["managedFields"] = sorted({(each["manager"], each["operation"]) for each in managers})
     return essence
+
+
+def _flat(item: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    essence = _essence(item)
+    metadata = {key: essence["metadata"].get(key) for key in ("labels", "annotations") if essence["metadata"].get(key)}
+    return dict(leaves({**essence, "metadata": metadata}))
 
 
 def shown(item: Mapping[str, t.Any] | None) -> dict[str, t.Any]:

@@ -15,7 +15,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import UNFINISHED, Machine, Source
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import (
+    UNFINISHED,
+    Machine,
+    Source,
+    mark_of,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.jobs import refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans import COMPLETE, START, Plan
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import SUSPENDED
@@ -28,7 +33,8 @@ def guest_problem(guest: Guest, machine: Machine, mark: str, cluster: Cluster) -
             "foreign",
             machine.label,
             f"the vmid belongs to somebody else: {guest.description} has no tag {mark}. It is not touched.",
-            "Choose a vmid that is free.",
+            "Choose a vmid that is free. Or, if it is a machine of this cluster that others made, take it over first: "
+            "ansible-playbook -i INVENTORY tazlab.bootstrap.adopt",
         )
     if guest.template:
         what = f"{guest.description} is a template and cannot run."
@@ -37,6 +43,41 @@ def guest_problem(guest: Guest, machine: Machine, mark: str, cluster: Cluster) -
         what = f"its node {guest.node} is offline."
         return Problem("offline", machine.label, what, "Bring it back, or leave the VM out.")
     return None
+
+
+def adoption_problems(machines: Sequence[Machine], mark: str, cluster: Cluster) -> Iterator[Problem]:
+    """Why VMs that others made cannot be taken for the wanted ones."""
+    listed = {machine.vmid for machine in machines}
+    for guest in cluster.marked(mark):
+        if guest.vmid not in listed:
+            yield Problem(
+                "marked_elsewhere",
+                guest.description,
+                f"it carries the tag {mark}, and the inventory does not name it.",
+                "If it is this cluster's, add it to the inventory. If another cluster has the same name, give one of "
+                "them another (tazlab_cluster): destroying one would remove the VMs of both.",
+            )
+    for machine in machines:
+        found = cluster.guests.get(machine.vmid)
+        if found is None:
+            what = f"there is no VM {machine.vmid} that the token may see."
+            yield Problem("absent", machine.label, what, "Correct its vmid, or leave the host out until it is made.")
+            continue
+        others = sorted(tag for tag in found.tags if tag.startswith(mark_of("")) and tag != mark)
+        if found.kind != "qemu" or found.template:
+            what = f"{found.description} is not a VM that can run."
+            yield Problem("foreign", machine.label, what, "Correct its vmid.")
+        elif others:
+            what = f"{found.description} carries what marks another cluster: {', '.join(others)}."
+            yield Problem("foreign", machine.label, what, "Correct its vmid.")
+        elif found.name != machine.name:
+            yield Problem(
+                "foreign",
+                machine.label,
+                f"{found.description} has another name, so it may be another machine. It is not marked.",
+                f"Correct the vmid; or, if it is this machine, give both the same name: qm set {found.vmid} --name "
+                f"{machine.name}",
+            )
 
 
 def placement_problems(new: Sequence[Machine], cluster: Cluster, source: Source) -> Iterator[Problem]:

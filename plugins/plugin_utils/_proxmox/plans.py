@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.jobs imp
 
 # What is done with a VM, in this order.
 STOP, DELETE, CREATE, COMPLETE, START, RESUME = "stop", "delete", "create", "complete", "start", "resume"
+MARK = "mark"
 DONE = {
     STOP: "stopped",
     DELETE: "deleted",
@@ -30,6 +31,7 @@ DONE = {
     COMPLETE: "completed",
     START: "started",
     RESUME: "resumed",
+    MARK: "marked",
 }
 
 
@@ -64,6 +66,12 @@ def plan_present(machine: Machine, source: Source, guest: Guest | None, config: 
     drift = tuple(differences(machine, source, config, guest.node))
     actions = (START,) if guest.status != "running" else (RESUME,) if guest.paused else ()
     return Plan(machine, guest, guest.node, actions, drift, config)
+
+
+def plan_adopted(machine: Machine, source: Source, guest: Guest, config: Config) -> Plan:
+    """That a VM which others made carries this cluster's mark. Nothing else of it is changed."""
+    actions = () if guest.carries(source.mark) else (MARK,)
+    return Plan(machine, guest, guest.node, actions, tuple(differences(machine, source, config, guest.node)), config)
 
 
 def plan_absent(machine: Machine, guest: Guest | None, config: Config) -> Plan:

@@ -17,6 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import (
+    adoption_problems,
     completion_problems,
     guest_problem,
     lock_problems,
@@ -26,7 +27,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks i
     removal_problems,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster, Guest, split_tags
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.config import (
     NOTHING,
     Config,
@@ -41,14 +42,16 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans im
     CREATE,
     DELETE,
     DONE,
+    MARK,
     RESUME,
     START,
     STOP,
     Plan,
     plan_absent,
+    plan_adopted,
     plan_present,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, Settler
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, Settler, read_cluster
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
 
 PAUSED: t.Final = "paused"  # as QEMU says it (qmpstatus)
@@ -94,6 +97,17 @@ class VmLayer:
         refuse(list(reading_problems(self._client, new, cluster, self._source, check_mode=check_mode)))
         return plans, cluster
 
+    def adopted(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
+        """The plans until VMs that others made carry the mark, and what else the cluster holds."""
+        cluster = read_cluster(self._client)
+        refuse(list(adoption_problems(machines, self._source.mark, cluster)))
+        plans = [
+            plan_adopted(machine, self._source, guest, self._config(guest))
+            for machine, guest in _paired(machines, cluster)
+            if guest is not None
+        ]
+        return plans, cluster
+
     def absent(self, machines: Sequence[Machine]) -> tuple[list[Plan], Cluster]:
         """The plans until all VMs are gone, and what else the cluster holds."""
         cluster, problems = self._at_rest(machines, removal=True)
@@ -113,6 +127,7 @@ class VmLayer:
             COMPLETE: self._complete,
             START: self._start,
             RESUME: self._resume,
+            MARK: self._mark,
         }
         plans = list(plans)
         failed: dict[int, BootstrapError] = {}
@@ -225,6 +240,15 @@ class VmLayer:
     def _stop(self, plan: Plan) -> None:
         self._tasks.run(f"{plan.machine.label}: stop", lambda: self._client.post(f"{_path(plan)}/status/stop"))
         self._observe(plan, "stopped")
+
+    def _mark(self, plan: Plan) -> None:
+        """Add the mark to the tags that are there. Who changes the configuration meanwhile is not written over."""
+        now = self._client.get(f"{_path(plan)}/config")
+        tags = ";".join(sorted({*split_tags(now.get("tags")), self._source.mark}))
+        self._tasks.run(
+            f"{plan.machine.label}: mark",
+            lambda: self._client.put(f"{_path(plan)}/config", tags=tags, digest=now["digest"]),
+        )
 
     def _status(self, plan: Plan) -> str:
         """What the VM is: one that is paused is running to whoever asks for its status alone."""

@@ -21,6 +21,7 @@ PREFIX: t.Final = "tazlab_"
 # What a user may write, beside tazlab_vault_<option>.
 VARIABLES: t.Final = frozenset(
     (
+        "tazlab_adopt",
         "tazlab_anchor",
         "tazlab_cluster",
         "tazlab_cluster_vars",
@@ -89,6 +90,7 @@ OWN: t.Final = frozenset(
         "tazlab_password_field",
         "tazlab_problems",
         "tazlab_report_secrets",
+        "tazlab_scratch",
         "tazlab_secret",
         "tazlab_settings",
         "tazlab_source",

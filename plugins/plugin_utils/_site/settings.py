@@ -72,8 +72,9 @@ def _keys(machines: Provider) -> Iterator[tuple[str, tuple[str, ...]]]:
 # Every key of a setting that is a dictionary: one that is misspelt would be missed late, or never.
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url", "platform"),
+        "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url", "platform", "cluster_name"),
         "tazlab_talos_patches": ("all", "control_plane", "worker"),
+        "tazlab_adopt": ("from", "talosconfig"),
         "tazlab_state": ("backend", "path", "token_field", "anchor"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
     }

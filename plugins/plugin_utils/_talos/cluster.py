@@ -101,19 +101,18 @@ class Cluster:
     installer: str
     platform: str
     coredns: bool
+    contract: str  # the minor version whose form of configuration is generated, like v1.12
 
     @property
     def control_planes(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.is_control_plane)
 
-    @property
-    def contract(self) -> str:
-        """The minor version whose form of configuration is generated, like v1.12."""
-        return f"v{'.'.join(map(str, numbers(self.version)[:2]))}"
 
+def cluster_of(params: Mapping[str, t.Any], contract: str = "") -> Cluster:
+    """The cluster that checked options describe. Raises with all that is wrong with them.
 
-def cluster_of(params: Mapping[str, t.Any]) -> Cluster:
-    """The cluster that checked options describe. Raises with all that is wrong with them."""
+    C(contract) is that which it was born with, where that is known; by default its version's own.
+    """
     problems = [*form_problems(params), *option_problems(params)]
     if problems:
         raise refusal(problems)
@@ -129,6 +128,7 @@ def cluster_of(params: Mapping[str, t.Any]) -> Cluster:
         installer=installer_image(params["factory_url"], params["platform"], params["schematic"], params["version"]),
         platform=params["platform"],
         coredns=params["coredns"],
+        contract=contract or f"v{'.'.join(map(str, numbers(params['version'])[:2]))}",
     )
 
 

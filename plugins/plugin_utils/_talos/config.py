@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, InvalidConfig, Node, Patch
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
     Failure,
     Private,
@@ -29,6 +31,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl i
 # How Talos' own checks call the platforms. Every other one is a cloud, whose images need no installation.
 MODES = {"metal": "metal"}
 
+
+# From this contract on the hostname is a document of its own, and refused elsewhere; before it, the other way round.
+HOSTNAME_DOCUMENT = (1, 12)
 
 NO_DISK = (
     "it is not known on which disk Talos is to be installed. Name it as install_disk; tazlab.bootstrap.talos_disks "
@@ -99,7 +104,9 @@ _FLAG = {"controlplane": "-control-plane", "worker": "-worker", "talosconfig": "
 
 def own_patches(cluster: Cluster, node: Node) -> Iterator[Patch]:
     """What this collection decides. It stands before the user's patches, which may change it."""
-    hostname = {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "auto": "off", "hostname": node.name}
+    hostname: dict[str, t.Any] = {"machine": {"network": {"hostname": node.name}}}
+    if numbers(cluster.contract) >= HOSTNAME_DOCUMENT:
+        hostname = {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "auto": "off", "hostname": node.name}
     yield Patch("hostname", json.dumps(hostname).encode())
     if node.is_control_plane and not cluster.coredns:
         yield Patch("coredns", json.dumps({"cluster": {"coreDNS": {"disabled": True}}}).encode())
@@ -134,27 +141,12 @@ def _unknown_keys(said: str) -> list[str]:
         found = mapping(listed.encode())
     except NotYaml:
         return []
-    return [path for path, _value in _leaves(found, keys_only=True)]
-
-
-def _leaves(value: t.Any, path: str = "", keys_only: bool = False) -> Iterator[tuple[str, t.Any]]:
-    """Every value in a tree of mappings with its path. A list is one value: its items have no stable path."""
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key), keys_only)
-    elif path:
-        yield path, None if keys_only else value
+    return [path for path, _value in leaves(found, keys_only=True)]
 
 
 def differences(applied: bytes, wanted: bytes) -> list[str]:
     """The paths at which two configurations differ, marked as added (+), removed (-) or changed (~); never a value."""
-    old, new = _flat(applied), _flat(wanted)
-    marks = {path: "+" if path not in old else "-" if path not in new else "~" for path in {**old, **new}}
-    return [f"{mark} {path}" for path, mark in marks.items() if mark != "~" or _different(old[path], new[path])]
-
-
-def _different(one: t.Any, other: t.Any) -> bool:
-    return type(one) is not type(other) or one != other
+    return differing(_flat(applied), _flat(wanted))
 
 
 def _flat(config: bytes) -> dict[str, t.Any]:
@@ -163,7 +155,7 @@ def _flat(config: bytes) -> dict[str, t.Any]:
         found = [document for document in documents(config) if document is not None]
     except NotYaml as error:
         raise BootstrapError(f"A machine configuration is not YAML ({error}).") from None
-    return {path: value for document in found for path, value in _leaves(document, _identity(document))}
+    return {path: value for document in found for path, value in leaves(document, _identity(document))}
 
 
 def _identity(document: Mapping[str, t.Any]) -> str:

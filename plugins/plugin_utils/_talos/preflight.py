@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
@@ -63,12 +64,12 @@ def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, l
 
     The form of versions and ids is not among them: the inventory's own check reports that.
     """
-    stored, kept = _state(params, state)
+    stored, contract, kept = _state(params, state)
     given = [*_patch_problems(params), *_client_problem(params, talosctl), *option_problems(params)]
     found = [*given, *_key_problem(params), *kept]
     if given or any(form_problems(params)):
         return found
-    cluster = cluster_of(params)
+    cluster = cluster_of(params, contract)
     talosconfig = state.path(TALOSCONFIG) if stored and state.read(TALOSCONFIG) is not None else None
     cluster, disks = _with_disks(Nodes(talosctl, talosconfig), cluster, look=look and not kept)
     found += disks
@@ -153,18 +154,18 @@ def _key_problem(params: Mapping[str, t.Any]) -> list[Problem]:
     return [problem] if problem else []
 
 
-def _state(params: Mapping[str, t.Any], state: State) -> tuple[bytes | None, list[Problem]]:
-    """The stored secrets, and what is wrong with the state directory."""
+def _state(params: Mapping[str, t.Any], state: State) -> tuple[bytes | None, str, list[Problem]]:
+    """The stored secrets, the contract that the cluster was born with, and what is wrong with the state."""
     problem = state.problem(params["anchor"])
     if problem:
-        return None, [problem]
+        return None, "", [problem]
     try:
-        stored = state.read(SECRETS)
+        stored, contract = state.read(SECRETS), read_facts(state).contract
         if stored is not None and params["secretbox_key"]:
             problem = difference(stored, state.place(SECRETS), params["secretbox_key"])
     except BootstrapError as error:
-        return None, [error.problem]
-    return stored, [problem] if problem else []
+        return None, "", [error.problem]
+    return stored, contract, [problem] if problem else []
 
 
 def _client_problem(params: Mapping[str, t.Any], talosctl: Talosctl) -> list[Problem]:
