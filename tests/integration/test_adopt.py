@@ -336,25 +336,6 @@ def test_what_is_not_this_clusters_is_refused_and_named(living: Living, tmp_path
     assert yaml.safe_load(proven.candidate.content) == yaml.safe_load((living.theirs / "secrets.yaml").read_text())
 
 
-@pytest.mark.kube
-def test_two_clusters_of_one_name_and_vms_of_others_are_refused(living: Living) -> None:
-    pve = living.lab.proxmox.pve
-    tags = living.tags()
-    living.retag(1011, "tazlab-another", "cp-1")
-    run = living.play("adopt.yml", "--check")
-    assert "carries what marks another cluster: tazlab-another" in run.output
-    living.retag(1011, tags[1011], "cp-9")
-    run = living.play("adopt.yml", "--check")
-    assert "has another name, so it may be another machine. It is not marked." in run.output
-    assert "qm set 1011 --name cp-1" in run.output
-    living.retag(1011, tags[1011], "cp-1")
-    pve.add_vm(4711, "stranger", status="stopped", config={"tags": "tazlab-lab"})
-    run = living.play("adopt.yml", "--check")
-    assert run.returncode != 0
-    assert "it carries the tag tazlab-lab, and the inventory does not name it." in run.output
-    assert "destroying one would remove the VMs of both" in run.output
-
-
 def terraform(secrets: dict[str, Any]) -> dict[str, Any]:
     """A Terraform state with these secrets, as the provider siderolabs/talos keeps them."""
     certs = {
