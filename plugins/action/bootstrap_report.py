@@ -57,6 +57,7 @@ class ActionModule(ControllerAction):
         "talos": {"type": "dict", "default": {}},
         "seeds": {"type": "list", "elements": "dict", "default": []},
         "flux": {"type": "dict", "default": {}},
+        "birth": {"type": "str", "default": ""},
         "problem": {"type": "str", "default": ""},
         "json_file": {"type": "path"},
         "anchor": {"type": "path", "default": ANCHOR},
@@ -69,7 +70,10 @@ class ActionModule(ControllerAction):
         end = starts.pop()[1] if complete else time.time()
         begun = [name for name, _started in starts]
         spent = timings(starts, end)
-        verdict = summary.verdict(begun, complete, self.check_mode, params["consoles"])
+        waits = params["flux"].get("waiting") or []
+        verdict = summary.verdict(
+            begun, complete, self.check_mode, params["consoles"], params["birth"], waits=len(waits)
+        )
         told = params["secrets"]
         done = changes(
             vms=params["vms"],
@@ -77,14 +81,23 @@ class ActionModule(ControllerAction):
             seeds=params["seeds"],
             flux=params["flux"].get("objects", []),
             drift=told.get("drift") or [],
+            waiting=params["talos"].get("waiting") or [],
         )
         self._show(params, begun, spent, done, self._after(params, begun, done, complete), verdict)
         if params["json_file"]:
-            report = {"complete": complete, "check_mode": self.check_mode, "verdict": verdict.text, **done.as_dict()}
+            report = {
+                "complete": complete,
+                "check_mode": self.check_mode,
+                "verdict": verdict.text,
+                "birth": params["birth"],
+                **done.as_dict(),
+            }
             write_private_file(
                 own_file("json_file", params["json_file"], params["anchor"]), json.dumps(report, indent=2) + "\n"
             )
+        unreachable = {"unreachable": True, "msg": verdict.text} if complete and waits else {}
         return {
+            **unreachable,
             "complete": complete,
             **done.as_dict(),
             "seconds": {timing.phase: round(timing.seconds, 1) for timing in spent},
@@ -96,7 +109,8 @@ class ActionModule(ControllerAction):
         if not complete:
             return {"What was wrong": summary.problem(params["problem"])}
         kubeconfig = params["talos"].get("kubeconfig") or ""
-        return {"Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller())}
+        waits = bool(params["flux"].get("waiting"))
+        return {"Next": summary.following(done, begun, self.check_mode, kubeconfig, _caller(), waits=waits)}
 
     def _show(
         self,
@@ -120,6 +134,7 @@ class ActionModule(ControllerAction):
             "Nodes": summary.nodes(params["talos"]),
             "Seeded": summary.seeds(params["seeds"], self.check_mode),
             "Flux": [] if self.check_mode else summary.flux(params["flux"]),
+            "Waiting for Vault": summary.waits_for_vault(params["flux"].get("waiting") or []),
             "Time": summary.times(spent),
             "What would be done" if self.check_mode else "What was done": made,
             "What waits for you": summary.waiting(done),
@@ -134,6 +149,7 @@ def _caller() -> summary.Caller:
     return summary.Caller(
         inventories=[name if "," in name else _short(name) for name in given.get("inventory") or ()],
         health=str(Path(site).with_name("health.yml")) if site else "tazlab.bootstrap.health",
+        site=str(Path(site).with_name("site.yml")) if site else "tazlab.bootstrap.site",
         more=any(given.get(name) for name in ("extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass")),
     )
 

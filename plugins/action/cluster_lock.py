@@ -44,9 +44,9 @@ class ActionModule(ControllerAction):
         here = this_run(run_root(), _command())
         if params["state"] == "free":
             if not self.check_mode:
-                if vault:
-                    self._in_vault(vault, params, lambda lock: lock.free(here))
                 local.free(here)
+                if vault:
+                    return {"holder": {}, "warnings": self._freed_in_vault(vault, params, here)}
             return {"holder": {}}
         if self.check_mode:
             return self._looked(local, vault, params, here)
@@ -87,6 +87,16 @@ class ActionModule(ControllerAction):
         if stored:
             self.progress(f"stored in Vault, which was away before: {', '.join(stored)}")
         return previous
+
+    def _freed_in_vault(self, vault: InVault, params: dict[str, t.Any], here: RunRecord) -> list[str]:
+        """Give the lock back in Vault. While that is away, nothing of ours is there that lives: it grows stale."""
+        try:
+            self._in_vault(vault, params, lambda lock: lock.free(here))
+        except BootstrapError as error:
+            if error.code not in AWAY:
+                raise
+            return [f"Vault is away, so a lock of this run may still be there. It grows stale by itself. {error}"]
+        return []
 
     def _looked(
         self, local: ClusterLock, vault: InVault | None, params: dict[str, t.Any], here: RunRecord

@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import time
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.ready import MANAGER, Held, behind
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.vault_readers import (
+    WAITS,
+    Waiting,
+    excused,
+    waiting,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.apply import (
     CHANGED,
     Applied,
@@ -27,6 +35,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.ready
     wait,
 )
 
+PAUSE: t.Final = 0.5  # seconds between two attempts while the API serves a kind not yet
 LAST_LOOK: t.Final = 5.0  # seconds for each question about a pod, when the time is up
 
 
@@ -47,6 +56,7 @@ class ActionModule(ControllerAction):
             },
         },
         "flux_sync": {"type": "list", "elements": "dict", "default": []},
+        "without_vault": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
         "redact": {"type": "list", "elements": "str", "default": []},  # the result and every line are without them
     }
@@ -69,18 +79,43 @@ class ActionModule(ControllerAction):
                     again.append(applied)
                     return applied
 
-                seen = wait(api, wanted, deadline, say, Held(params["flux_sync"], declare))
+                held = Held(params["flux_sync"], declare)
+
+                def judged(seen: t.Sequence[Seen]) -> list[Seen]:
+                    found = held(seen)
+                    if params["without_vault"] and not all(each.ready for each in found):
+                        with contextlib.suppress(Unanswered):  # a kind that has just been made is not served yet
+                            found = excused(found, waiting(api, max(1.0, deadline.left)))
+                    return found
+
+                seen = wait(api, wanted, deadline, say, judged)
                 seen = explained(api, seen, LAST_LOOK)
+            waits = _waits(api) if params["without_vault"] and not self.check_mode else []
+        for each in waits:
+            self.progress(redact(f"{each.label}: {WAITS} ({each.why})"))
         ready = all(each.ready for each in seen)
         result = {
             "changed": any(each.change == CHANGED for each in again),
             "ready": ready,
             "elapsed": round(deadline.elapsed, 1),
             "objects": [redact(_report(each)) for each in seen],
+            "waiting": [redact(each.as_dict()) for each in waits],
         }
         if not ready and not self.check_mode:
             result.update(failed=True, msg=redact(complaint(seen, deadline)))
         return result
+
+
+def _waits(api: Api) -> list[Waiting]:
+    """What waits for Vault in the end. Kinds that have just been made are not served for a moment."""
+    deadline = Deadline(LAST_LOOK)
+    while True:
+        try:
+            return waiting(api, LAST_LOOK)
+        except Unanswered:
+            if not deadline.left:
+                raise
+            time.sleep(PAUSE)
 
 
 def _report(seen: Seen) -> dict[str, t.Any]:

@@ -53,6 +53,7 @@ class ActionModule(ControllerAction):
         "agent": {"type": "bool", "default": False},
         "purge": {"type": "bool", "default": False},
         "adopt": {"type": "bool", "default": False},
+        "reborn": {"type": "bool", "default": False},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = {
         "mutually_exclusive": [["image", "iso"]],
@@ -79,7 +80,8 @@ class ActionModule(ControllerAction):
         if present and params["adopt"]:
             plans, cluster = layer.adopted(machines)
         elif present:
-            plans, cluster = layer.present(machines, check_mode=self.check_mode)
+            reborn = params["reborn"] and self.check_mode
+            plans, cluster = layer.present(machines, check_mode=self.check_mode, reborn=reborn)
         else:
             plans, cluster = layer.absent(machines)
         diff = [_diff(plan, source, end) for plan in plans if plan.actions]

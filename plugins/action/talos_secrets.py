@@ -15,6 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -55,6 +56,7 @@ class ActionModule(TalosAction):
         return {
             "changed": created or renewed or tightened,
             "created": created,
+            "waiting": self._waiting(state) if created and not self.check_mode else [],
             "secrets": state.place(SECRETS),
             "talosconfig": str(state.path(TALOSCONFIG)),
         }
@@ -82,6 +84,16 @@ class ActionModule(TalosAction):
         if problem:
             raise refusal([problem])
         return stored or b"", created
+
+    @staticmethod
+    def _waiting(state: State) -> list[str]:
+        """What only the owner of the anchor can do: keep a copy of secrets that are in Vault alone."""
+        home = state.home
+        if not isinstance(home, VaultHome) or home.away or home.copy().content is not None:
+            return []
+        return [
+            f"The anchor has no copy of secrets.yaml, which is read while Vault is away. To take it:\n{home.filling()}"
+        ]
 
     def _refuse_configured(self, nodes: Nodes, cluster: Cluster, timeout: int) -> None:
         """No node may be configured when secrets are generated."""

@@ -71,6 +71,10 @@ options:
     description: The fact C(flux_bootstrap_result).
     type: dict
     default: {}
+  birth:
+    description: How long the birth took, as M(tazlab.bootstrap.cluster_birth) says it.
+    type: str
+    default: ""
   problem:
     description:
       - What ended the run, as the task that failed told it. It is shown last, unless the last phase has ended.

@@ -73,6 +73,12 @@ options:
     type: list
     elements: dict
     default: []
+  without_vault:
+    description:
+      - Vault is away, so stores of the External Secrets Operator or the Vault Secrets Operator cannot be ready. While
+        one is not, a Kustomization that was applied is not waited for. What waits is returned in RV(waiting).
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds after which waiting ends.
@@ -129,6 +135,11 @@ elapsed:
   description: Seconds that the task waited.
   returned: always
   type: float
+waiting:
+  description: With O(without_vault), what waits for Vault, each with C(kind), C(namespace), C(name) and C(why).
+  returned: always
+  type: list
+  elements: dict
 objects:
   description: What the last look found, one entry an object.
   returned: always

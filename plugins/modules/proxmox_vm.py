@@ -144,6 +144,12 @@ options:
         where a marked one does not stand in the list, since another cluster may have the same name.
     type: bool
     default: false
+  reborn:
+    description:
+      - In check mode, tell what would be made as if the VMs of O(cluster) that stand in the list had been removed
+        already. Otherwise it has no meaning.
+    type: bool
+    default: false
   purge:
     description:
       - Whether O(state=absent) takes the VMs out of the backup jobs, the replication jobs and the HA resources that

@@ -64,6 +64,11 @@ created:
   description: Whether this run generated the secrets, or in check mode would.
   returned: success
   type: bool
+waiting:
+  description: What somebody has to do for these secrets, such as to copy them into the anchor, with the command.
+  returned: success
+  type: list
+  elements: str
 secrets:
   description: Where the secrets lie. Keep a backup of this file.
   returned: success

@@ -183,7 +183,7 @@ def test_what_was_wrong_stands_last_and_the_run_fails(story: Story, tmp_path: Pa
     [
         "VMs run",
         "tazlab.bootstrap.talos_cluster : Nodes are configured",
-        "tazlab.bootstrap.cluster_seed : Namespaces exist, untouched where they existed",
+        "tazlab.bootstrap.cluster_seed : Namespaces exist, with the labels that they lacked",
         "tazlab.bootstrap.flux_bootstrap : The repository is read",
     ],
 )

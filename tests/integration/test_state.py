@@ -139,7 +139,9 @@ def test_a_deleted_version_is_not_taken_for_a_cluster_still_to_be_born(
 def test_while_vault_is_away_the_copy_is_read_and_what_is_written_waits(
     settings: VaultSettings, tmp_path: Path, site: Site
 ) -> None:
-    home(settings, tmp_path).create(SECRETS, CONTENT)
+    before = State(tmp_path, home(settings, tmp_path))
+    before.create(SECRETS, CONTENT)
+    change_facts(before, lambda facts: replace(facts, contract="v1.8").with_birth(Birth(1.0, {"vms": 1.0})))
     copy = tmp_path / "anchor" / "talos-secrets.yaml"
     copy.write_bytes(CONTENT)
     copy.chmod(0o600)
@@ -149,19 +151,22 @@ def test_while_vault_is_away_the_copy_is_read_and_what_is_written_waits(
     state = State(tmp_path, away)
     assert state.problem() is None
     away.replace(BIRTH, b"begun\n")
-    change_facts(state, lambda facts: replace(facts, contract="v1.12"))
+    assert read_facts(state).births == (), "they are in Vault"
+    change_facts(state, lambda facts: facts.with_birth(Birth(2.0, {"vms": 2.0})))
     assert away.catch_up() == []
     assert home(settings, tmp_path).read(BIRTH) == b"begun\n", "another task of the run reads it"
     away.remove(BIRTH)
     assert home(settings, tmp_path).read(BIRTH) is None
     site.vault.start()
     back = home(settings, tmp_path)
-    assert read_facts(State(tmp_path, back)).contract == "v1.12", "before it is stored, too"
+    both = [birth.begun for birth in read_facts(State(tmp_path, back)).births]
+    assert both == [1.0, 2.0], "before they are stored, too"
     assert back.catch_up() == [BIRTH, "facts.json"]
     assert back.catch_up() == []
     (tmp_path / "other").mkdir()
     stored = State(tmp_path, home(settings, tmp_path / "other"))
-    assert read_facts(stored).contract == "v1.12"
+    facts = read_facts(stored)
+    assert (facts.contract, [birth.begun for birth in facts.births]) == ("v1.8", [1.0, 2.0])
     assert (stored.read(SECRETS), stored.read(BIRTH)) == (CONTENT, None)
 
 

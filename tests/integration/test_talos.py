@@ -23,7 +23,7 @@ def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: TalosWorld) -
     assert world.problems() == []
     world.born()
     files = world.files()
-    assert sorted(files) == ["kubeconfig", "secrets.yaml", "talosconfig"]
+    assert sorted(files) == ["facts.json", "kubeconfig", "secrets.yaml", "talosconfig"]
     assert world.state.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in world.state.iterdir()} == {0o600}
     config, hostname = world.machines.config(1)

@@ -101,7 +101,7 @@ class TokenState:
 
     def as_dict(self) -> dict[str, t.Any]:
         token = self.facts.as_dict() if self.facts else None
-        return {"name": self.name, "state": self.state, "text": self.text, "token": token}
+        return {"name": self.name, "state": self.state, "failing": self.failing, "text": self.text, "token": token}
 
 
 def judged(name: str, facts: TokenFacts, failure: str = "") -> TokenState:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import keeper
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import COPY, VaultHome
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import take, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
 
 KEPT, UNBORN, NO_COPY, OTHER_COPY, WAITS, UNREAD = "kept", "unborn", "no_copy", "other_copy", "waits", "unread"
 FAILING: t.Final = frozenset({NO_COPY, OTHER_COPY, WAITS, UNREAD})
@@ -35,8 +33,8 @@ class StateHealth:
     def line(self) -> str:
         return f"state: {self.place}: {self.text}"
 
-    def as_dict(self) -> dict[str, str]:
-        return {"place": self.place, "state": self.state, "text": self.text}
+    def as_dict(self) -> dict[str, t.Any]:
+        return {"name": "state", "place": self.place, "state": self.state, "failing": self.failing, "text": self.text}
 
 
 def state_health(state: State) -> Iterator[StateHealth]:
@@ -65,7 +63,7 @@ def state_health(state: State) -> Iterator[StateHealth]:
 
 def copy_health(home: VaultHome, content: bytes) -> StateHealth:
     """Whether the anchor's copy, which is read while Vault is away, is there and the same."""
-    command = filling(home)
+    command = home.filling()
     try:
         copy = home.copy()
     except BootstrapError as error:
@@ -76,9 +74,3 @@ def copy_health(home: VaultHome, content: bytes) -> StateHealth:
     if copy.content.strip() != content.strip():
         return StateHealth(copy.place, OTHER_COPY, f"another secrets.yaml than Vault's. To take Vault's: {command}")
     return StateHealth(copy.place, KEPT, "the same")
-
-
-def filling(home: VaultHome) -> str:
-    """The command with which the anchor's owner takes the copy."""
-    tool = vault_tool()
-    return take(tool, home.settings, SECRETS, keeper(home.anchor, COPY.name, COPY.file_names)) + tool.line

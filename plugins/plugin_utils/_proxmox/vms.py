@@ -77,12 +77,15 @@ class VmLayer:
         self._settler = Settler(client, tasks, source.mark, progress)
         self.warnings: list[str] = []
 
-    def present(self, machines: Sequence[Machine], *, check_mode: bool) -> tuple[list[Plan], Cluster]:
-        """The plans until all VMs run, and what else the cluster holds."""
+    def present(
+        self, machines: Sequence[Machine], *, check_mode: bool, reborn: bool = False
+    ) -> tuple[list[Plan], Cluster]:
+        """The plans until all VMs run, and what else the cluster holds. C(reborn): as if our own were gone already."""
         cluster, problems = self._at_rest(machines)
+        pairs = [(machine, None if reborn else guest) for machine, guest in _paired(machines, cluster)]
         plans = [
             plan_present(machine, self._source, guest, self._config(guest))
-            for machine, guest in _paired(machines, cluster)
+            for machine, guest in pairs
             if machine.vmid not in problems
         ]
         new = [plan.machine for plan in plans if CREATE in plan.actions]

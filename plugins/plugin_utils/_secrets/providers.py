@@ -167,7 +167,7 @@ def declared_providers(
         elif kind == "file":
             providers.append(FileProvider(_expand(options.get("directory") or anchor or ANCHOR, home)))
         else:
-            providers.append(_command(where, options, _without_secrets(environ, fields)))
+            providers.append(_command(where, options, without_secrets(environ, fields)))
     return tuple(providers)
 
 
@@ -189,9 +189,14 @@ def _command(where: str, options: Mapping[str, t.Any], environ: Mapping[str, str
     return CommandProvider(tuple(str(word) for word in argv), environ, timeout)
 
 
-def _without_secrets(environ: Mapping[str, str], fields: Iterable[Field]) -> dict[str, str]:
+def without_secrets(environ: Mapping[str, str], fields: Iterable[Field]) -> dict[str, str]:
     """The environment of a command: what may hold a secret is none of its business."""
-    secret = {"VAULT_TOKEN", "BAO_TOKEN", *(name for field in fields for name in field.variable_names)}
+    secret = {
+        "VAULT_TOKEN",
+        "BAO_TOKEN",
+        "TAZLAB_STATE_TOKEN",
+        *(name for field in fields for name in field.variable_names),
+    }
     return {name: value for name, value in environ.items() if name not in secret}
 
 

@@ -33,8 +33,12 @@ def changes(
     seeds: Iterable[Mapping[str, t.Any]],
     flux: Iterable[Mapping[str, t.Any]],
     drift: Iterable[Mapping[str, t.Any]],
+    waiting: Iterable[str] = (),
 ) -> Changes:
-    """From what the phases tell of VMs, nodes and Kubernetes objects, and of where the anchor differs."""
+    """From what the phases tell of VMs, nodes and Kubernetes objects, and of where the anchor differs.
+
+    C(waiting): what else waits for somebody; a command stands on a line of its own.
+    """
     found = Changes()
     for vm in vms:
         actions = vm.get("actions") or []
@@ -72,4 +76,5 @@ def changes(
                 f"-e tazlab_seed_exact={name}"
             )
     found.waiting += [str(each["message"]) for each in drift]
+    found.waiting += [str(each) for each in waiting]
     return found

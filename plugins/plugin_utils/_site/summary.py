@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few, table, wrapped
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, few, table, wrapped
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.changes import Changes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import PHASES, PREFLIGHT, Timing
 
@@ -103,6 +103,12 @@ def flux(status: Mapping[str, t.Any]) -> list[Line]:
     return _table([["revision", str(status.get("revision"))], ["ready", str(status.get("ready"))]])
 
 
+def waits_for_vault(objects: Sequence[Mapping[str, t.Any]]) -> list[Line]:
+    """What could not be ready, since it reads from Vault, with its own reason."""
+    rows = [[each["kind"], "/".join(filter(None, [each["namespace"], each["name"]])), each["why"]] for each in objects]
+    return [Line(line.text, Tone.ATTENTION) for line in _table(rows)]
+
+
 def times(spent: Sequence[Timing]) -> list[Line]:
     """The seconds of each phase and of them all."""
     rows = [[timing.phase, f"{timing.seconds:7.1f} s"] for timing in spent]
@@ -135,15 +141,27 @@ def _grouped(texts: Sequence[str]) -> Iterable[str]:
 
 def waiting(changes: Changes) -> list[Line]:
     """What is left as it is until somebody decides."""
-    return [Line(f"  {text}", Tone.ATTENTION) for text in changes.waiting]
+    lines = []
+    for text in changes.waiting:
+        words, *commands = text.splitlines()
+        lines += [Line(f"  {words}", Tone.ATTENTION), *(Line(f"  {each}", whole=True) for each in commands)]
+    return lines
 
 
-def verdict(begun: Sequence[str], complete: bool, check_mode: bool, consoles: str = "") -> Line:
-    """One line: whether every phase holds, and otherwise in which one the run ended, and where to look."""
+def verdict(
+    begun: Sequence[str], complete: bool, check_mode: bool, consoles: str = "", birth: str = "", waits: int = 0
+) -> Line:
+    """One line: whether every phase holds, and otherwise in which one the run ended, and where to look.
+
+    C(birth) is how long a birth took; C(waits), how many objects wait for Vault.
+    """
     if complete and check_mode:
         return Line("Check mode: nothing was changed.", Tone.GOOD)
     if complete:
-        return Line(f"Every phase holds: {', '.join(name for name in begun if name in PHASES)}.", Tone.GOOD)
+        if waits:
+            return Line(f"From the anchor: all but {counted(waits, 'object')}, which wait for Vault.", Tone.ATTENTION)
+        took = f" {birth[0].upper()}{birth[1:]}." if birth else ""
+        return Line(f"Every phase holds: {', '.join(name for name in begun if name in PHASES)}.{took}", Tone.GOOD)
     last = begun[-1]
     if last == PREFLIGHT:
         return Line("FAILED in the preflight. Nothing was changed.", Tone.BAD)
@@ -166,11 +184,14 @@ class Caller:
 
     inventories: Sequence[str]
     health: str
+    site: str
     more: bool = False
 
 
-def following(changes: Changes, begun: Sequence[str], check_mode: bool, kubeconfig: str, caller: Caller) -> list[Line]:
-    """What somebody runs after a run that is complete."""
+def following(
+    changes: Changes, begun: Sequence[str], check_mode: bool, kubeconfig: str, caller: Caller, *, waits: bool = False
+) -> list[Line]:
+    """What somebody runs after a run that is complete; C(waits): when Vault is back."""
     if check_mode:
         planned = changes.create or changes.change or changes.remove
         return [Line("  the same command without --check")] if planned else []
@@ -179,7 +200,9 @@ def following(changes: Changes, begun: Sequence[str], check_mode: bool, kubeconf
         lines.append(f"kubectl --kubeconfig {shlex.quote(kubeconfig)} get kustomizations -A")
     if set(PHASES) <= set(begun):
         inventory = "".join(f" -i {shlex.quote(name)}" for name in caller.inventories)
-        lines.append(f"ansible-playbook{inventory} {shlex.quote(caller.health)}")
+        if waits:
+            lines.append("(when Vault is back, which finishes the birth)")
+        lines.append(f"ansible-playbook{inventory} {shlex.quote(caller.site if waits else caller.health)}")
         if caller.more:
             lines.append("(with this run's variables and passwords)")
     return [Line(f"  {line}", whole=True) for line in lines]

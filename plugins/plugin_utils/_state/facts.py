@@ -37,11 +37,24 @@ class Birth:
 
 
 @dataclass(frozen=True)
+class Rebirth:
+    """A rebirth that is under way. C(run) is the run that began its present stage.
+
+    C(begun): when it began, in seconds since the epoch; C(gone): when the machines were gone, 0.0 before.
+    """
+
+    begun: float
+    run: str
+    gone: float = 0.0
+
+
+@dataclass(frozen=True)
 class Facts:
     """C(contract), like v1.12: the form of the machine configurations that the cluster was born with."""
 
     contract: str = ""
     births: tuple[Birth, ...] = ()
+    rebirth: Rebirth | None = None
 
     def with_birth(self, birth: Birth) -> Facts:
         return replace(self, births=(*self.births, birth)[-BIRTHS:])
@@ -52,18 +65,44 @@ def read_facts(state: State) -> Facts:
     content = state.read(FACTS)
     if content is None:
         return Facts()
+    found = parsed(content)
+    if found is None:
+        raise BootstrapError(
+            f"{state.place(FACTS)} does not hold what a run writes there. Restore it from your backup, or remove it: "
+            "the contract is then that of tazlab_talos.version."
+        )
+    return found
+
+
+def parsed(content: bytes) -> Facts | None:
+    """The facts in a content; None where it is something else."""
     try:
         found = json.loads(content)
         births = tuple(
             Birth(float(each["begun"]), {str(phase): float(spent) for phase, spent in each["seconds"].items()})
             for each in found["births"]
         )
-        return Facts(str(found["contract"]), births)
+        under_way = found.get("rebirth")
+        rebirth = None
+        if under_way:
+            rebirth = Rebirth(float(under_way["begun"]), str(under_way["run"]), float(under_way["gone"]))
+        return Facts(str(found["contract"]), births, rebirth)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BootstrapError(
-            f"{state.place(FACTS)} does not hold what a run writes there. Restore it from your backup, or remove it: "
-            "the contract is then that of tazlab_talos.version."
-        ) from None
+        return None
+
+
+def serialised(facts: Facts) -> bytes:
+    return f"{json.dumps(asdict(facts), indent=2)}\n".encode()
+
+
+def merged(before: bytes, later: bytes) -> bytes:
+    """What was noted without seeing what was there before, added to it."""
+    old, new = parsed(before), parsed(later)
+    if old is None or new is None:
+        return later
+    births = {birth.begun: birth for birth in (*old.births, *new.births)}
+    kept = tuple(births[begun] for begun in sorted(births))[-BIRTHS:]
+    return serialised(Facts(old.contract or new.contract, kept, new.rebirth))
 
 
 def change_facts(state: State, change: Callable[[Facts], Facts]) -> None:
@@ -71,4 +110,4 @@ def change_facts(state: State, change: Callable[[Facts], Facts]) -> None:
     before = read_facts(state)
     after = change(before)
     if after != before:
-        state.replace(FACTS, f"{json.dumps(asdict(after), indent=2)}\n".encode())
+        state.replace(FACTS, serialised(after))

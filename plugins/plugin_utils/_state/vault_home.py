@@ -17,9 +17,22 @@ from dataclasses import dataclass, field
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers import keeper
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Provider
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import KEPT, SECRETS, Directory, State
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import rollback, undelete, vault_tool
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import merged
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import (
+    FACTS,
+    KEPT,
+    SECRETS,
+    Directory,
+    State,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import (
+    rollback,
+    take,
+    undelete,
+    vault_tool,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import (
     DELETED,
@@ -91,7 +104,7 @@ class VaultHome:
     def read(self, name: str) -> bytes | None:
         waiting = self.unstored.read(name)
         if waiting is not None:
-            return waiting or None
+            return self._caught_up(name, waiting)
         stored = self._look()
         if stored is not None:
             value = stored.data.get(name)
@@ -109,6 +122,11 @@ class VaultHome:
                 if attempt.raw is not None and attempt.raw.strip():
                     return Copy(attempt.raw.encode(), attempt.provenance.place)
         return Copy()
+
+    def filling(self) -> str:
+        """The command with which the anchor's owner takes the copy, which is never written here."""
+        tool = vault_tool()
+        return take(tool, self.settings, SECRETS, keeper(self.anchor, COPY.name, COPY.file_names)) + tool.line
 
     def place(self, name: str) -> str:
         return f"{name} in {self.settings.mount_point}/{self.settings.path} at Vault {self.settings.address}"
@@ -168,9 +186,15 @@ class VaultHome:
         if conflict:
             raise BootstrapError(conflict.text, code=conflict.code)
         for name in names:
-            self._store(name, self.unstored.read(name) or None)
+            self._store(name, self._caught_up(name, self.unstored.read(name) or b""))
             self.unstored.remove(name)
         return names
+
+    def _caught_up(self, name: str, waiting: bytes) -> bytes | None:
+        """What is to be kept of what waits. Facts that were noted without seeing those before are added to them."""
+        stored = self._look() if name == FACTS and waiting else None
+        before = str(stored.data.get(name) or "").encode() if stored else b""
+        return merged(before, waiting) if before else waiting or None
 
     def _store(self, name: str, content: bytes | None, *, only_new: bool = False) -> bool:
         """Write one value beside the others; whether that was done. What was written is read back."""
