@@ -43,6 +43,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     Generator,
     credentials_problem,
     differences,
+    made,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import fetch_kubeconfig, kubeconfig_serves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
@@ -80,7 +81,7 @@ class ActionModule(TalosAction):
         generator = replace(generator, cluster=replace(cluster, contract=contract))
         self.progress(f"the secrets of {proven.candidate.place} are those of the living cluster {cluster.name}")
         self.progress(f"its machine configurations have the form of contract {contract}")
-        wanted = {node: generator.machine_config(node) for node in cluster.nodes}
+        wanted = made(cluster.nodes, generator)
         written = self._kept(state, proven, contract)
         kubeconfig, credentials = self._credentials(params["scratch"], state, generator)
         written += credentials

@@ -20,7 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     Node,
     cluster_of,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
     DEFERRED,
@@ -59,7 +59,7 @@ class ActionModule(TalosAction):
             raise BootstrapError(f"{state.place(SECRETS)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
         only = params["only"]
-        wanted = {node: generator.machine_config(node) for node in cluster.nodes if only is None or node.name in only}
+        wanted = made([node for node in cluster.nodes if only is None or node.name in only], generator)
         if params["pending"]:
             changes = [Change(node, APPLIED, changed=True) for node in wanted]
             self._tell(f"{', '.join(node.name for node in wanted)}: {APPLIED}")

@@ -29,6 +29,7 @@ from typing import Any
 
 import yaml
 
+from bench import machines
 from bench.delay import Delay
 from lab.bundle import bundle
 from lab.playbook import private_environment
@@ -299,4 +300,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["machines"]:
+        machines.main(sys.argv[2:])
+    else:
+        main()

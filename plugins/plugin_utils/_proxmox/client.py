@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import threading
 import typing as t
 import urllib.parse
 from collections.abc import Mapping
@@ -217,11 +218,18 @@ class ProxmoxClient:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._api = _connect(connection)
+        self._local = threading.local()  # each thread has a session of its own
+        self._local.api = _connect(connection)
 
     @property
     def place(self) -> str:
         return self._connection.place
+
+    @property
+    def _session(self) -> t.Any:
+        if not hasattr(self._local, "api"):
+            self._local.api = _connect(self._connection)
+        return self._local.api
 
     def get(self, path: str, **params: t.Any) -> t.Any:
         """Read. A connection that the other side closed between two requests is opened again, once."""
@@ -246,7 +254,7 @@ class ProxmoxClient:
 
         request = f"{method.upper()} /{_UPID.sub('UPID', path)}"
         try:
-            answer = getattr(self._api(path), method)(**params)
+            answer = getattr(self._session(path), method)(**params)
         except ResourceException as error:
             raise self._refused(request, error.status_code, str(error.content or ""), error.errors) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:

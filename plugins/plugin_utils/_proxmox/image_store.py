@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import refuse
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.client import ProxmoxClient, ProxmoxError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.cluster import Cluster
@@ -49,14 +50,18 @@ class ImageStore:
         ]
         refuse([problem for problem in found if problem is not None])
         shared = any(cluster.storages[node, self._storage].shared for node in wanted)
-        placed: list[Placed] = []
-        for node in wanted:
-            lacks = not (shared and placed) and not self._has(node)
+
+        def place(node: str) -> Placed:
+            lacks = not self._has(node)
             if lacks and not check_mode:
                 online = [name for name, is_online in cluster.nodes.items() if is_online and name != node]
                 self._fetch(node, online if shared else [])
-            placed.append(Placed(node, self._image.volid(self._storage), lacks))
-        return placed
+            return Placed(node, self._image.volid(self._storage), lacks)
+
+        if not shared:
+            return together(place, wanted)
+        first = place(wanted[0])  # what lies on a shared storage, lies there for all of them
+        return [first, *(replace(first, node=node, changed=False) for node in wanted[1:])]
 
     def _has(self, node: str) -> bool:
         rows = self._client.get(f"nodes/{node}/storage/{self._storage}/content", content="import")

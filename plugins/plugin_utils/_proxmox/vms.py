@@ -8,6 +8,8 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 import typing as t
 from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ from dataclasses import replace
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import attempted, together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.checks import (
     adoption_problems,
     completion_problems,
@@ -54,6 +57,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.plans im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.settle import LOOK_EVERY, Settler, read_cluster
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._proxmox.tasks import Tasks
 
+VMS_AT_ONCE: t.Final = 16  # that are made, started, stopped or deleted at a time; Proxmox VE has limits of its own
 PAUSED: t.Final = "paused"  # as QEMU says it (qmpstatus)
 
 
@@ -75,6 +79,8 @@ class VmLayer:
         self._progress = progress
         self._purge = purge
         self._settler = Settler(client, tasks, source.mark, progress)
+        self._imports: dict[str, threading.Lock] = {}  # by node: the storage is the same for all of them
+        self._locks = threading.Lock()
         self.warnings: list[str] = []
 
     def present(
@@ -82,11 +88,15 @@ class VmLayer:
     ) -> tuple[list[Plan], Cluster]:
         """The plans until all VMs run, and what else the cluster holds. C(reborn): as if our own were gone already."""
         cluster, problems = self._at_rest(machines)
-        pairs = [(machine, None if reborn else guest) for machine, guest in _paired(machines, cluster)]
-        plans = [
-            plan_present(machine, self._source, guest, self._config(guest))
-            for machine, guest in pairs
+        pairs = [
+            (machine, None if reborn else guest)
+            for machine, guest in _paired(machines, cluster)
             if machine.vmid not in problems
+        ]
+        configs = together(self._config, [guest for _machine, guest in pairs])
+        plans = [
+            plan_present(machine, self._source, guest, config)
+            for (machine, guest), config in zip(pairs, configs, strict=True)
         ]
         new = [plan.machine for plan in plans if CREATE in plan.actions]
         refuse(
@@ -122,7 +132,7 @@ class VmLayer:
         return plans, cluster
 
     def carry_out(self, plans: Sequence[Plan]) -> list[Plan]:
-        """Do each step for all VMs before the next step, so that VMs start together. Returns where they stand then."""
+        """Do each step for all VMs, side by side, before the next step. Returns where they stand then."""
         steps: dict[str, Callable[[Plan], Plan | None]] = {
             STOP: self._stop,
             DELETE: self._delete,
@@ -135,21 +145,31 @@ class VmLayer:
         plans = list(plans)
         failed: dict[int, BootstrapError] = {}
         for action, step in steps.items():
-            for number, plan in enumerate(plans):
-                if action not in plan.actions or number in failed:
-                    continue
-                begun = time.monotonic()
-                try:
-                    plans[number] = plan = step(plan) or plan
-                except BootstrapError as error:  # the others are finished all the same
-                    failed[number] = error
-                    self._progress(f"{plan.machine.label} on node {plan.node}: FAILED to {action}")
+            todo = [number for number, plan in enumerate(plans) if action in plan.actions and number not in failed]
+
+            def done(number: int, action: str = action, step: Callable[[Plan], Plan | None] = step) -> Plan:
+                return self._done(plans[number], action, step)
+
+            for number, ended in zip(todo, attempted(done, todo, VMS_AT_ONCE), strict=True):
+                if isinstance(ended, BootstrapError):  # the others are finished all the same
+                    failed[number] = ended
                 else:
-                    took = time.monotonic() - begun
-                    self._progress(f"{plan.machine.label} on node {plan.node}: {DONE[action]} in {took:.1f} s")
+                    plans[number] = ended
         if failed:
-            raise _together(list(failed.values()), len(plans))
+            raise _together([failed[number] for number in sorted(failed)], len(plans))
         return plans
+
+    def _done(self, plan: Plan, action: str, step: Callable[[Plan], Plan | None]) -> Plan:
+        """Do one step for one VM, and say so."""
+        begun = time.monotonic()
+        try:
+            plan = step(plan) or plan
+        except BootstrapError:
+            self._progress(f"{plan.machine.label} on node {plan.node}: FAILED to {action}")
+            raise
+        took = time.monotonic() - begun
+        self._progress(f"{plan.machine.label} on node {plan.node}: {DONE[action]} in {took:.1f} s")
+        return plan
 
     # ------------------------------------------------------------------------------------------ reading and checking
 
@@ -166,11 +186,12 @@ class VmLayer:
         for machine in machines:
             if machine.vmid in settled.remnants:
                 problems[machine.vmid] = settled.remnants[machine.vmid].problem(machine.label, mark)
-        fresh = {
-            guest.vmid: self._asked(guest)
+        known = [
+            guest
             for machine, guest in _paired(machines, settled.cluster)
             if guest is not None and machine.vmid not in problems
-        }
+        ]
+        fresh = {guest.vmid: guest for guest in together(self._asked, known)}
         return replace(settled.cluster, guests={**settled.cluster.guests, **fresh}), problems
 
     def _asked(self, guest: Guest) -> Guest:
@@ -200,9 +221,10 @@ class VmLayer:
         machine = plan.machine
         parameters = creation(machine, self._source)
         try:
-            self._tasks.run(
-                f"{machine.label}: create", lambda: self._client.post(f"nodes/{machine.node}/qemu", **parameters)
-            )
+            with self._import(machine.node):
+                self._tasks.run(
+                    f"{machine.label}: create", lambda: self._client.post(f"nodes/{machine.node}/qemu", **parameters)
+                )
         except ProxmoxError:
             # Another run, or what a killed one has begun, may have made the same VM meanwhile.
             guest = self._settler.settle([machine]).cluster.guests.get(machine.vmid)
@@ -212,6 +234,13 @@ class VmLayer:
         config = self._client.get(f"{_path(plan)}/pending")
         self._finish(machine, plan.node, Config.read(config))
         return plan
+
+    def _import(self, node: str) -> contextlib.AbstractContextManager[t.Any]:
+        """Imports of one image on one node wait for each other: Proxmox VE locks the storage, and gives up early."""
+        if not self._source.image:
+            return contextlib.nullcontext()
+        with self._locks:
+            return self._imports.setdefault(node, threading.Lock())
 
     def _complete(self, plan: Plan) -> None:
         self._finish(plan.machine, plan.node, plan.config)

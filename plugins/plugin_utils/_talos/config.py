@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import attempted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, InvalidConfig, Node, Patch
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
@@ -60,6 +61,36 @@ class Generator:
                 raise
             raise InvalidConfig(node.name, self._blame(node, error)) from None
 
+    def machine_configs(self, nodes: Sequence[Node]) -> dict[Node, bytes | InvalidConfig]:
+        """The configuration of each node, or why it cannot be made.
+
+        Nodes that differ by their name alone, as workers do, have theirs made once: it is validated with one name, and
+        gets the others' afterwards.
+        """
+        alike: dict[tuple[t.Any, ...], list[Node]] = {}
+        for node in nodes:
+            alike.setdefault((node.role, node.install_disk, node.patches), []).append(node)
+        groups = list(alike.values())
+        made = dict(
+            zip(map(tuple, groups), attempted(lambda group: self.machine_config(group[0]), groups), strict=True)
+        )
+        configs: dict[Node, bytes | InvalidConfig] = {}
+        for group, config in made.items():
+            for node in group:
+                configs[node] = self._named(config, group[0], node)
+        return {node: configs[node] for node in nodes}
+
+    def _named(self, config: bytes | BootstrapError, first: Node, node: Node) -> bytes | InvalidConfig:
+        """A configuration of the first node's, for another one of its group."""
+        if isinstance(config, InvalidConfig):
+            return InvalidConfig(node.name, config.why)
+        if isinstance(config, BootstrapError):
+            raise config
+        if node == first:
+            return config
+        renamed = with_hostname(config, first.name, node.name)
+        return self.machine_config(node) if renamed is None else renamed
+
     def talosconfig(self) -> bytes:
         """A client's credentials, with the cluster's addresses in them."""
         config = mapping(self._generated("talosconfig"))
@@ -96,6 +127,16 @@ class Generator:
                     return f"with {place} the configuration is not valid: {reason(again.said)} Correct that patch."
                 return f"talosctl makes no valid configuration even without patches: {reason(again.said)}"
         return f"the configuration is not valid: {reason(error.said)}"
+
+
+def made(nodes: Sequence[Node], generator: Generator) -> dict[Node, bytes]:
+    """The configuration of each node. Raises for the first that cannot be made."""
+    configs = {}
+    for node, config in generator.machine_configs(nodes).items():
+        if isinstance(config, InvalidConfig):
+            raise config
+        configs[node] = config
+    return configs
 
 
 # A control plane's patches must not be tried on the worker's configuration, which talosctl makes in the same call.
@@ -170,6 +211,19 @@ def main_document(config: bytes) -> Mapping[str, t.Any]:
 def cluster_name(config: bytes) -> str:
     """The name of the cluster that a configuration makes the machine part of."""
     return str((main_document(config).get("cluster") or {}).get("clusterName") or "")
+
+
+def with_hostname(config: bytes, old: str, new: str) -> bytes | None:
+    """The configuration with another hostname; None where it has not the old one alone, as after a patch."""
+    found = [document for document in documents(config) if isinstance(document, dict)]
+    named = 0
+    for document in found:
+        network = (document.get("machine") or {}).get("network") or {}
+        for place in (document if document.get("kind") == "HostnameConfig" else {}, network):
+            if "hostname" in place:
+                named += 1 if place["hostname"] == old else 2
+                place["hostname"] = new
+    return b"---\n".join(dump(document) for document in found) if named == 1 else None
 
 
 def install_disk(config: bytes) -> str:

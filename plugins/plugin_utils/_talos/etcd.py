@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
@@ -119,7 +120,7 @@ def _wait_for_api(nodes: Nodes, control_planes: Sequence[Node], deadline: Deadli
     """Wait until every control plane answers to our credentials: a silent one may hold etcd's data."""
     waiting = Waiting(deadline, progress)
     while True:
-        looks = {node: nodes.look(node) for node in control_planes}
+        looks = dict(zip(control_planes, together(nodes.look, control_planes), strict=True))
         for node, look in looks.items():
             if look.standing is Standing.FOREIGN:
                 raise refusal([foreign(node, have_secrets=True)])

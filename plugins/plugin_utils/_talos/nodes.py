@@ -12,7 +12,6 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
@@ -36,7 +36,6 @@ Progress = Callable[[str], None]
 
 PAUSE_SECONDS = 1.0
 TELL_SECONDS = 15.0
-AT_ONCE = 8  # nodes asked side by side
 
 # What a node may answer while its API or etcd starts. Anything else is an error at once.
 PASSING = frozenset({Failure.UNREACHABLE, Failure.CUT, Failure.NOT_YET, Failure.UNKNOWN, Failure.CLOCK})
@@ -187,8 +186,7 @@ DEFERRED = "not answering yet"
 
 def survey(nodes: Nodes, wanted: Sequence[Node], timeout: float = CALL_SECONDS) -> dict[Node, Found]:
     """One look at each node, side by side."""
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return dict(zip(wanted, pool.map(lambda node: nodes.found(node, timeout), wanted), strict=True))
+    return dict(zip(wanted, together(lambda node: nodes.found(node, timeout), wanted), strict=True))
 
 
 def survey_until(
@@ -234,10 +232,14 @@ def configure(
     found = {node: seen[node] for node in wanted}
     while True:
         permit(found)
-        for node, each in found.items():
-            if each.standing is not Standing.SILENT:
-                done[node] = _settle(nodes, node, each, wanted[node], check)
-                progress(f"{node.name}: {done[node].state}")
+        ready = [node for node, each in found.items() if each.standing is not Standing.SILENT]
+
+        def settle(node: Node, found: Mapping[Node, Found] = found) -> Change:
+            change = _settle(nodes, node, found[node], wanted[node], check)
+            progress(f"{node.name}: {change.state}")
+            return change
+
+        done |= dict(zip(ready, together(settle, ready), strict=True))
         silent = {node: found[node].look for node in found if node not in done}
         late = [node for node in silent if node.is_control_plane or wait_for_workers]
         if check or not late:
@@ -337,7 +339,7 @@ def wait_for_maintenance(nodes: Nodes, wanted: Sequence[Node], deadline: Deadlin
     """Wait until every node answers and none is configured: only then may secrets be generated."""
     waiting = Waiting(deadline, progress)
     while True:
-        looks = {node: nodes.look(node) for node in wanted}
+        looks = dict(zip(wanted, together(nodes.look, wanted), strict=True))
         problems = refuse_foreign(looks, have_secrets=False)
         if problems:
             raise refusal(problems)

@@ -181,11 +181,11 @@ def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[Problem]]:
     """The nodes' configurations, and what is wrong with those that cannot be made."""
     why: dict[str, list[str]] = {}
     configs = {}
-    for node in generator.cluster.nodes:
-        try:
-            configs[node] = generator.machine_config(node)
-        except InvalidConfig as error:
-            why.setdefault(error.why, []).append(error.node)
+    for node, config in generator.machine_configs(generator.cluster.nodes).items():
+        if isinstance(config, InvalidConfig):
+            why.setdefault(config.why, []).append(config.node)
+        else:
+            configs[node] = config
     problems = list(_grouped(why))
     workers = [node for node in generator.cluster.nodes if not node.is_control_plane]
     scheduling = [config for node, config in configs.items() if node.is_control_plane and allows_scheduling(config)]

@@ -27,6 +27,7 @@ HOMES = {
         r"threading\.Thread\(",
         ("_base/deadline.py", "_base/lifeline.py"),
     ),
+    "how much is done side by side": (r"ThreadPoolExecutor", ("_base/together.py",)),
     "how a difference is printed": (r"unified_diff|before_header", ("_ansible/diff.py",)),
     "how a table is printed": (r"\.ljust\(|:<\{", ("_base/text.py",)),
     "how a list of problems is numbered": (r"\\n\s*\{number\}", ("_base/text.py",)),

@@ -93,7 +93,7 @@ def test_what_would_be_done_and_what_was_done_are_counted(check_mode: bool, coun
     assert summary.done(found, check_mode)[-1].text == count
 
 
-SITE = Caller(["my cluster.yml"], "tazlab.bootstrap.health")
+SITE = Caller(["my cluster.yml"], "tazlab.bootstrap.health", "tazlab.bootstrap.site")
 ALL = [*PHASES, "preflight"]
 
 
@@ -102,7 +102,7 @@ def test_after_a_birth_the_commands_that_look_at_it_come_next() -> None:
         "  kubectl --kubeconfig '/a b/kubeconfig' get kustomizations -A",
         "  ansible-playbook -i 'my cluster.yml' tazlab.bootstrap.health",
     ]
-    told = summary.following(Changes(), ALL, False, "/kubeconfig", Caller([], "health.yml", more=True))
+    told = summary.following(Changes(), ALL, False, "/kubeconfig", Caller([], "health.yml", "site.yml", more=True))
     assert told[-1].text == "  (with this run's variables and passwords)"
 
 
@@ -131,3 +131,23 @@ def test_the_verdict_names_the_phase_in_which_a_run_ended() -> None:
     assert summary.verdict(["secrets", "preflight", "flux"], complete=True, check_mode=False) == Line(
         "Every phase holds: secrets, flux.", Tone.GOOD
     )
+
+
+def test_what_waits_for_vault_is_no_failure_and_one_command_finishes_it() -> None:
+    line = summary.verdict(ALL, True, False, birth="reborn in 9 s; longest: talos", waits=2)
+    assert line.text == "From the anchor: all but 2 objects, which wait for Vault."
+    assert line.tone is summary.Tone.ATTENTION
+    told = [each.text.strip() for each in summary.following(Changes(), ALL, False, "", SITE, waits=True)]
+    assert told == [
+        "(when Vault is back, which finishes the birth)",
+        "ansible-playbook -i 'my cluster.yml' tazlab.bootstrap.site",
+    ]
+    born = summary.verdict(ALL, True, False, birth="reborn in 9 s; longest: talos")
+    assert born.text.endswith(" Reborn in 9 s; longest: talos.")
+
+
+def test_a_command_that_waits_for_somebody_stands_on_a_line_of_its_own() -> None:
+    changes = Changes(waiting=[f"Something {'long ' * 30}\n(a command that is never broken)"])
+    words, command = summary.waiting(changes)
+    assert (words.whole, command.whole) == (False, True)
+    assert command.text == "  (a command that is never broken)"
