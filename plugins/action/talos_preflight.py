@@ -9,6 +9,8 @@ import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.mounts import passing
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import CLUSTER_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import problems
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
@@ -32,5 +34,18 @@ class ActionModule(TalosAction):
         return given | {"nodes": [node for node in nodes if "address" in node]} if isinstance(nodes, list) else given
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        found = problems(params, self.state(params), Talosctl(), look=not params["pending"])
-        return {"problems": [each.as_dict() for each in found]}
+        state = self.state(params)
+        found = problems(params, state, Talosctl(), look=not params["pending"])
+        return {"problems": [each.as_dict() for each in found], "warnings": [] if found else _warnings(state)}
+
+
+def _warnings(state: State) -> list[str]:
+    """That the identity of a cluster that is about to be born would go with a container."""
+    kind = passing(state.directory)
+    if state.home is not None or not kind or state.read(SECRETS) is not None:
+        return []
+    what = (
+        f"{state.directory} lies on {kind}, as a container's own files do: with it the cluster's identity would vanish."
+    )
+    step = "Keep it in Vault (tazlab_state: {backend: vault}), or in a directory that stays (tazlab_state_dir)."
+    return [f"{what} {step}"]
