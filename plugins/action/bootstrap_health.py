@@ -33,6 +33,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution, resolve
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, LOGIN_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import (
@@ -85,6 +86,8 @@ class ActionModule(SecretAction):
         (eso_field,) = systems["eso"]
         tokens = vault.states(eso_field, bundle.found.get(eso_field))  # renewed before anything else can go wrong
         state, states = self._state(params)
+        if isinstance(state.home, VaultHome):
+            tokens.append(vault.of_the_state(state.home.settings))
         report = examine(checks(fields, systems, self._uses(params, settings, vault, eso_field, state)), sources)
         drift = [entry.message for entry in resolve(fields, bundle.found, providers).drift]
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))

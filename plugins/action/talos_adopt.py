@@ -46,6 +46,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     made,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import fetch_kubeconfig, kubeconfig_serves
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
@@ -167,7 +168,7 @@ def _compared(node: Node, found: Found, wanted: bytes) -> dict[str, t.Any]:
         "name": node.name,
         "address": node.address,
         "answers": ours,
-        "differences": differences(found.persistent, wanted) if ours else [],
+        "differences": differences(found.persistent, keep_login(found.persistent, wanted)) if ours else [],
     }
 
 

@@ -91,7 +91,7 @@ options:
     type: str
     default: tazlab-k8s/static
   renew_tokens:
-    description: Renew the bootstrap token and the ESO reader's token, each with itself.
+    description: Renew the bootstrap token, the ESO reader's, and that of a state in Vault, each with itself.
     type: bool
     default: false
   json_file:

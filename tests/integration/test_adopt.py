@@ -127,7 +127,12 @@ def talos(living: Living) -> None:
     )
     for name, number in NODES.items():
         kind = "worker" if "worker" in name else "controlplane"
-        patches = [{"machine": {"network": {"hostname": name}}}]
+        # create.sh mints a key for each node, with which its extension joins the tailnet once.
+        login = {"apiVersion": "v1alpha1", "kind": "ExtensionServiceConfig", "name": "tailscale"}
+        patches: list[dict[str, Any]] = [
+            {"machine": {"network": {"hostname": name}}},
+            {**login, "environment": ["TS_AUTHKEY=tskey-auth-canary"]},
+        ]
         if kind == "controlplane":
             patches.append({"cluster": {"coreDNS": {"disabled": True}}})
         living.talosctl(

@@ -111,8 +111,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         private = {**private_environment(operator), **made.environment(), "VAULT_TOKEN": made.token}
         subprocess.run(["sh", "-c", command], env=private, check=True)
         assert (lab.anchor / "talos-secrets.yaml").read_text() == made.stored()["secrets.yaml"]
-        healthy = made.play(made.home("first"), "health.yml")
+        healthy = made.play(made.home("first"), "health.yml", tazlab_renew=True)
         assert healthy.returncode == 0, healthy.output
+        assert "state token (environment TAZLAB_STATE_TOKEN): renewed; periodic" in healthy.output
         yield made
 
 

@@ -47,7 +47,7 @@ _CLOSED: t.Final = {"sealed": "Vault is sealed", "not_initialised": "Vault is no
 
 @dataclass(frozen=True)
 class VaultTokens:
-    """The two tokens that Vault issues: the bootstrap token and the ESO reader's."""
+    """The tokens that Vault issues: the bootstrap token, the ESO reader's, and that of a state in Vault."""
 
     settings: VaultSettings | NoVault
     outcome: Outcome  # of reading the bundle
@@ -68,6 +68,10 @@ class VaultTokens:
         if eso:
             states.append(self._state(f"ESO reader's token ({eso_field})", eso.value))
         return states
+
+    def of_the_state(self, settings: VaultSettings) -> TokenState:
+        """The same for the token with which the cluster's state is read and written, which C(settings) have."""
+        return self._state(f"state token ({settings.token_source})", settings.token)
 
     def _state(self, name: str, token: str, is_bootstrap: bool = False) -> TokenState:
         def work(vault: VaultAdmin) -> TokenState:

@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     differences,
     main_document,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
     Nodes,
@@ -249,7 +250,7 @@ def born_with(generator: Generator, seen: Mapping[Node, Found]) -> str:
     for contract in tried:
         cluster = replace(generator.cluster, contract=f"v{'.'.join(map(str, contract))}")
         config = replace(generator, cluster=cluster).machine_config(node)
-        distances[contract] = len(differences(found.persistent, config))
+        distances[contract] = len(differences(found.persistent, keep_login(found.persistent, config)))
     nearest = min(distances.values())
     best = max(contract for contract, distance in distances.items() if distance == nearest)
     later = [contract for contract in CONTRACTS if contract > best]

@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.probe import asks_for_certificate
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
     CALL_SECONDS,
@@ -258,6 +259,7 @@ def _settle(nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool) 
         if not check:
             nodes.call(node, "apply-config", "--file", Private(wanted), insecure=True)
         return Change(node, APPLIED, changed=True)
+    wanted = keep_login(found.persistent, wanted)
     paths = tuple(differences(found.persistent, wanted))
     if not paths:
         waits = differences(found.active, found.persistent)
