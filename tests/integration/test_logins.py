@@ -219,7 +219,7 @@ def test_a_login_in_a_server_that_hangs_ends_with_the_timeout(door: Door, world:
 
 def test_the_health_report_tries_the_login(door: Door, world: World) -> None:
     health = {
-        "tazlab.bootstrap.bootstrap_health": {"timeout": 5},
+        "tazlab.bootstrap.bootstrap_health": {"timeout": 5, "state_dir": "~/.config/tazlab/lab"},
         "register": "health",
         "ignore_errors": True,
     }
