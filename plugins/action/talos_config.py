@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import typing as t
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.tailnet import TAILNET, tailnet_client
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Etcd, Note, Verdict
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
@@ -21,6 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     cluster_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import with_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
     DEFERRED,
@@ -47,6 +51,7 @@ class ActionModule(TalosAction):
         "only": {"type": "list", "elements": "str"},
         "wait_for_workers": {"type": "bool", "default": False},
         "etcd_lost": {"type": "str", "default": ""},
+        "tailnet": TAILNET,
         **WAITING,
     }
 
@@ -83,6 +88,7 @@ class ActionModule(TalosAction):
                 permit=permit,
                 wait_for_workers=params["wait_for_workers"],
                 check=self.check_mode,
+                join=self._joining(params, state),
             )
         return self._result(changes)
 
@@ -109,6 +115,24 @@ class ActionModule(TalosAction):
             verdict = etcd.decide(_standings(seen))
         etcd.begin(verdict)
         return seen
+
+    def _joining(self, params: dict[str, t.Any], state: State) -> t.Callable[[Node, bytes], bytes]:
+        """Gives a machine that gets its first configuration a key of its own, with which it joins its tailnet."""
+        client = tailnet_client(params["tailnet"])
+        if client is None:
+            return lambda _node, config: config
+        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._tailnet.api import Tailnet
+
+        one_by_one = threading.Lock()
+
+        def join(node: Node, config: bytes) -> bytes:
+            with one_by_one, Tailnet(client) as tailnet:
+                # Noted before it is used: a run that is killed in between leaves a key, and no device that is unknown.
+                change_facts(state, lambda facts: facts.with_key(node.name, time.time()))
+                key = tailnet.mint(params["tailnet"]["tags"], f"{params['cluster']} {node.name}")
+            return with_login(config, key)
+
+        return join
 
     def _tell(self, line: str) -> None:
         self.progress(f"{line} (check mode: nothing is done)" if self.check_mode else line)

@@ -20,10 +20,13 @@ description:
   - A node that was configured with other secrets is an error. So is another version of Talos or Kubernetes, or another
     schematic, than a configured node runs, since these move node by node, by C(talosctl upgrade) and
     C(talosctl upgrade-k8s); the message has the commands.
+  - With O(tailnet), each machine that gets its first configuration gets a fresh key, which serves once within an hour,
+    for the extension C(tailscale). The key is no difference later.
   - A birth is noted in the state directory (C(birth)) before the first node is configured. It is refused beside
     machines that an older etcd knows. Nothing is changed before all nodes were looked at.
 extends_documentation_fragment:
   - tazlab.bootstrap.state
+  - tazlab.bootstrap.tailnet
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
   - tazlab.bootstrap.talos.living

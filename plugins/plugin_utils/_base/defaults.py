@@ -14,4 +14,5 @@ FACTORY_URL: t.Final = "https://factory.talos.dev"
 BRIDGE: t.Final = "vmbr0"
 TOKEN_PERIOD: t.Final = 32 * 24 * 3600  # seconds
 GIT_USERNAME: t.Final = "git"
+TAILNET_URL: t.Final = "https://api.tailscale.com"
 TAILSCALE_TOKEN_URL: t.Final = "https://api.tailscale.com/api/v2/oauth/token"  # noqa: S105

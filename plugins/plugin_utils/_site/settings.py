@@ -76,6 +76,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tazlab_talos_patches": ("all", "control_plane", "worker"),
         "tazlab_adopt": ("from", "talosconfig"),
         "tazlab_state": ("backend", "path", "token_field", "anchor"),
+        "tazlab_tailnet": ("tags", "client_id_field", "client_secret_field", "url", "ca_cert"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
     }
 )

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import FACTS, State
@@ -49,12 +49,38 @@ class Rebirth:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """A node's device in its tailnet: the id, empty until it was seen, and when its key was minted, as a time stamp."""
+
+    device: str
+    minted: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """C(contract), like v1.12: the form of the machine configurations that the cluster was born with."""
 
     contract: str = ""
     births: tuple[Birth, ...] = ()
     rebirth: Rebirth | None = None
+    joined: Mapping[str, Joined] = field(default_factory=dict)  # by the node's name
+    left: tuple[str, ...] = ()  # ids of other devices of this cluster: former nodes', and those of its own operator
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The ids of every device that is known to be this cluster's."""
+        return tuple(dict.fromkeys((*(each.device for each in self.joined.values() if each.device), *self.left)))
+
+    def with_key(self, node: str, minted: float) -> Facts:
+        """That a key was minted for a node. The device that it was before is still this cluster's."""
+        former = self.joined.get(node)
+        left = (*self.left, former.device) if former and former.device else self.left
+        return replace(self, joined={**self.joined, node: Joined("", minted)}, left=tuple(dict.fromkeys(left)))
+
+    def without(self, devices: Collection[str]) -> Facts:
+        """The same, when these devices are gone."""
+        joined = {node: each for node, each in self.joined.items() if each.device not in devices}
+        return replace(self, joined=joined, left=tuple(each for each in self.left if each not in devices))
 
     def with_birth(self, birth: Birth) -> Facts:
         return replace(self, births=(*self.births, birth)[-BIRTHS:])
@@ -86,7 +112,12 @@ def parsed(content: bytes) -> Facts | None:
         rebirth = None
         if under_way:
             rebirth = Rebirth(float(under_way["begun"]), str(under_way["run"]), float(under_way["gone"]))
-        return Facts(str(found["contract"]), births, rebirth)
+        joined = {
+            str(node): Joined(str(each["device"]), float(each["minted"]))
+            for node, each in (found.get("joined") or {}).items()
+        }
+        left = tuple(str(each) for each in found.get("left") or ())
+        return Facts(str(found["contract"]), births, rebirth, joined, left)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -102,7 +133,8 @@ def merged(before: bytes, later: bytes) -> bytes:
         return later
     births = {birth.begun: birth for birth in (*old.births, *new.births)}
     kept = tuple(births[begun] for begun in sorted(births))[-BIRTHS:]
-    return serialised(Facts(old.contract or new.contract, kept, new.rebirth))
+    left = tuple(dict.fromkeys((*old.left, *new.left)))
+    return serialised(Facts(old.contract or new.contract, kept, new.rebirth, {**old.joined, **new.joined}, left))
 
 
 def change_facts(state: State, change: Callable[[Facts], Facts]) -> None:

@@ -36,6 +36,12 @@ def keep_login(living: bytes, wanted: bytes) -> bytes:
     return b"---\n".join(dump(each) for each in found)
 
 
+def with_login(wanted: bytes, key: str) -> bytes:
+    """The configuration with a fresh key, with which the machine joins its tailnet."""
+    login = {"apiVersion": "v1alpha1", "kind": KIND, "name": NAME, "environment": [f"{LOGIN}{key}"]}
+    return keep_login(dump(login), wanted)
+
+
 def _document(found: t.Sequence[t.Any]) -> dict[str, t.Any] | None:
     named = [each for each in found if isinstance(each, dict) and each.get("kind") == KIND]
     return next((each for each in named if each.get("name") == NAME), None)

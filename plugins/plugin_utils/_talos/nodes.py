@@ -220,10 +220,13 @@ def configure(
     permit: Callable[[Mapping[Node, Found]], None],
     wait_for_workers: bool,
     check: bool,
+    join: Callable[[Node, bytes], bytes] = lambda _node, config: config,
 ) -> list[Change]:
     """Give each node its configuration, beginning from what was C(seen). Those that do not answer yet are waited for.
 
     C(permit) raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
+
+    C(join) makes the configuration of a machine that is about to get its first one, for what serves only once.
 
     A worker that an interrupted run has configured answers only when the control plane runs, so it may have to be
     deferred: asked again by a later call.
@@ -236,7 +239,7 @@ def configure(
         ready = [node for node, each in found.items() if each.standing is not Standing.SILENT]
 
         def settle(node: Node, found: Mapping[Node, Found] = found) -> Change:
-            change = _settle(nodes, node, found[node], wanted[node], check)
+            change = _settle(nodes, node, found[node], wanted[node], check, join)
             progress(f"{node.name}: {change.state}")
             return change
 
@@ -252,12 +255,14 @@ def configure(
         found = survey(nodes, list(silent))
 
 
-def _settle(nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool) -> Change:
+def _settle(
+    nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool, join: Callable[[Node, bytes], bytes]
+) -> Change:
     if found.standing is Standing.FOREIGN:
         raise refusal([foreign(node, nodes.talosconfig is not None)])
     if found.standing is Standing.MAINTENANCE:
         if not check:
-            nodes.call(node, "apply-config", "--file", Private(wanted), insecure=True)
+            nodes.call(node, "apply-config", "--file", Private(join(node, wanted)), insecure=True)
         return Change(node, APPLIED, changed=True)
     wanted = keep_login(found.persistent, wanted)
     paths = tuple(differences(found.persistent, wanted))
