@@ -53,6 +53,7 @@ class ActionModule(ControllerAction):
             },
         },
         "vms": {"type": "list", "elements": "dict", "default": []},
+        "removed": {"type": "list", "elements": "dict", "default": []},
         "consoles": {"type": "str", "default": ""},
         "talos": {"type": "dict", "default": {}},
         "seeds": {"type": "list", "elements": "dict", "default": []},
@@ -76,7 +77,7 @@ class ActionModule(ControllerAction):
         )
         told = params["secrets"]
         done = changes(
-            vms=params["vms"],
+            vms=[*params["removed"], *params["vms"]],
             nodes=params["talos"].get("nodes", []),
             seeds=params["seeds"],
             flux=params["flux"].get("objects", []),

@@ -52,7 +52,6 @@ class ActionModule(ControllerAction):
             "under_way": facts.rebirth is not None,
             "gone": facts.rebirth is not None and facts.rebirth.gone > 0,
             "text": text,
-            "last": dict(facts.births[-1].seconds) if facts.births else {},
         }
 
     def _note(self, state: State, facts: Facts, *, gone: bool) -> Facts:

@@ -57,6 +57,8 @@ class ActionModule(ControllerAction):
                 previous = self._take_in_vault(vault, params, here, warnings) or previous
             except BootstrapError:
                 local.free(here)
+                with contextlib.suppress(BootstrapError):
+                    self._freed_in_vault(vault, params, here)
                 raise
         if previous is not None:
             self.progress(f"a run that has ended without saying so is followed: {previous.description(here.since)}")

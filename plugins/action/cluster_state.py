@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import (
-    DIRECTORY,
     STATE_OPTIONS,
     VAULT,
     state_of,
@@ -65,7 +64,5 @@ class ActionModule(ControllerAction):
         if params["source_dir"]:
             directory = Path(params["source_dir"])
             return State(directory, Directory(directory))
-        home = {**(params["state_home"] or {}), "backend": VAULT, "path": params["source_path"]}
-        if (params["state_home"] or {}).get("backend", DIRECTORY) == VAULT and not params["source_path"]:
-            raise BootstrapError("source_path: is empty. Give the path of the state in Vault.")
-        return state_of(self, {**params, "state_home": {"cluster": "", **home}})
+        home = {"cluster": "", **(params["state_home"] or {}), "backend": VAULT, "path": params["source_path"]}
+        return state_of(self, {**params, "state_home": home})

@@ -19,7 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.tailnet import TAILNET, tailnet_client
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, require
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import (
     Facts,
     Joined,
@@ -83,25 +83,13 @@ class ActionModule(ControllerAction):
 
     def _recorded(self, params: dict[str, t.Any], state: State, client: Client) -> dict[str, t.Any]:
         """Note which device each node has become that was given a key."""
-        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._tailnet.api import Tailnet
-
         facts = read_facts(state)
-        waited = {node: each.minted for node, each in facts.joined.items() if not each.device}
-        waited = {node: minted for node, minted in waited.items() if node in params["nodes"]}
+        waited = {
+            node: each.minted for node, each in facts.joined.items() if not each.device and node in params["nodes"]
+        }
         found: dict[str, Device] = {}
-        deadline = Deadline(params["timeout"])
-        while waited.keys() - found.keys() and not self.check_mode:
-            with Tailnet(client) as tailnet:
-                devices = [each for each in tailnet.devices() if each.id not in facts.devices]
-            for node, minted in waited.items():
-                device = joined(devices, node, params["tailnet"]["tags"], minted)
-                if device is not None and node not in found:
-                    found[node] = device
-                    self.progress(f"{node} is {device.label} in the tailnet")
-            if waited.keys() <= found.keys() or not deadline.left:
-                break
-            time.sleep(min(PAUSE, deadline.left))
-        if found:
+        if waited and not self.check_mode:
+            found = self._awaited(waited, facts.devices, params, client)
             ids = {node: Joined(device.id, waited[node]) for node, device in found.items()}
             change_facts(state, lambda before: replace(before, joined={**before.joined, **ids}))
         missing = sorted(waited.keys() - found.keys()) if not self.check_mode else []
@@ -115,6 +103,26 @@ class ActionModule(ControllerAction):
             "taken": [],
             "warnings": [late] if missing else [],
         }
+
+    def _awaited(
+        self, waited: Mapping[str, float], known: Collection[str], params: Mapping[str, t.Any], client: Client
+    ) -> dict[str, Device]:
+        """The devices that nodes become, as far as they do in time. C(waited): when each one's key was minted."""
+        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._tailnet.api import SECONDS, Tailnet
+
+        found: dict[str, Device] = {}
+        deadline = Deadline(params["timeout"])
+        with Tailnet(client, params["timeout"] + SECONDS) as tailnet:
+            while True:
+                devices = [each for each in tailnet.devices() if each.id not in known]
+                for node in waited.keys() - found.keys():
+                    device = joined(devices, node, params["tailnet"]["tags"], waited[node])
+                    if device is not None:
+                        found[node] = device
+                        self.progress(f"{node} is {device.label} in the tailnet")
+                if waited.keys() <= found.keys() or not deadline.left:
+                    return found
+                time.sleep(min(PAUSE, deadline.left))
 
     # --------------------------------------------------------------------------------------------- at the death
 
@@ -140,6 +148,9 @@ class ActionModule(ControllerAction):
             devices = tailnet.devices()
             wanted = [device for device in devices if device.id in {*facts.devices, *params["remove"]}]
             gone, warnings = self._remove(tailnet, wanted, params["vault_url"])
+            unknown = [each for each in params["remove"] if each not in {device.id for device in devices}]
+            if unknown:
+                warnings.append(f"tazlab_tailnet_remove: the tailnet has no device with the id {', '.join(unknown)}.")
             left = [device for device in devices if device not in gone]
         if not self.check_mode:
             present = {device.id for device in left}
@@ -190,8 +201,9 @@ def _operators(kubeconfig: str) -> list[str]:
         return []
     with Api(kubeconfig) as api:
         answer = api.get(f"/api/v1/namespaces/{OPERATOR}/secrets", seconds=API_SECONDS)
+        require(answer, api.server, f"the Secrets of namespace {OPERATOR}")
     found = []
-    for item in answer.body.get("items") or [] if answer.ok else []:
+    for item in answer.body.get("items") or []:
         encoded = (item.get("data") or {}).get("device_id")
         if encoded:
             found.append(base64.b64decode(encoded).decode(errors="replace").strip())

@@ -15,7 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, TALOSCONFIG, State
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import REKEY, VaultHome
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -87,9 +87,13 @@ class ActionModule(TalosAction):
 
     @staticmethod
     def _waiting(state: State) -> list[str]:
-        """What only the owner of the anchor can do: keep a copy of secrets that are in Vault alone."""
+        """What only the cluster's owner can do after new secrets: a copy in the anchor, keys that lie elsewhere."""
         home = state.home
-        if not isinstance(home, VaultHome) or home.away or home.copy().content is not None:
+        if not isinstance(home, VaultHome):
+            return []
+        if home.away:  # nobody saw whether there were secrets before
+            return [f"The cluster was born with new secrets: {each}" for each in REKEY]
+        if home.copy().content is not None:
             return []
         return [
             f"The anchor has no copy of secrets.yaml, which is read while Vault is away. To take it:\n{home.filling()}"

@@ -54,6 +54,11 @@ options:
     type: list
     elements: dict
     default: []
+  removed:
+    description: The same of the machines that this run has removed before, in a rebirth.
+    type: list
+    elements: dict
+    default: []
   consoles:
     description: Where a person looks at the console of a machine, for a run that ended while Talos came up.
     type: str

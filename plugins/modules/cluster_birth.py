@@ -68,8 +68,4 @@ text:
   returned: success
   type: str
   sample: "reborn in 9 min 12 s (last: 11 min 40 s); longest: talos"
-last:
-  description: The seconds of each phase of the last birth; empty where none is known.
-  returned: success
-  type: dict
 """

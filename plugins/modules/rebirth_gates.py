@@ -36,7 +36,7 @@ options:
     elements: list
     default: []
   despite:
-    description: The names whose no is known and accepted.
+    description: The names whose no is known and accepted. A text is taken apart at its commas.
     type: list
     elements: str
     default: []

@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,9 @@ from lab import gitops
 from lab.factory import PLAIN_SCHEMATIC
 from lab.kubeclient import Client, KubeError
 from lab.leaks import Canaries
-from lab.playbook import Run, run_playbook
 from lab.process import wait_until
 from lab.supervisor import CLUSTER_VARS, Lab
-from tests.integration.test_existing import by_hand
+from tests.integration.test_existing import World, by_hand
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "tazlab-k8s"  # what create.sh called it
@@ -36,36 +34,13 @@ CONTRACT = "v1.8"
 NODES = {"cp-1": 11, "worker-1": 21}
 
 
-@dataclass
-class Living:
+class Living(World):
     """A lab with a cluster as create.sh and Terraform made it, and an inventory for it."""
-
-    lab: Lab
-    home: Path
-    inventory: dict[str, Any]
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.inventory["all"]["vars"]
-        return found
 
     @property
     def theirs(self) -> Path:
         """The files of whoever made it."""
         return self.home / ".talos"
-
-    def play(self, playbook: str, *arguments: str, **variables: Any) -> Run:
-        path = self.home / "inventory.yml"
-        path.write_text(yaml.safe_dump(self.inventory))
-        return run_playbook(
-            ROOT / "playbooks" / playbook,
-            home=self.home,
-            inventory=path,
-            arguments=arguments,
-            variables=variables,
-            environment={"PATH": self.lab.environment()["PATH"]},
-            timeout=600,
-        )
 
     def talosctl(self, *words: str) -> bytes:
         program = str(self.lab.tools / "talosctl")

@@ -47,7 +47,7 @@ class World:
         found: dict[str, Any] = self.inventory["all"]["children"][group]["hosts"][name]
         return found
 
-    def play(self, *arguments: str, playbook: str = "site.yml") -> Run:
+    def play(self, playbook: str, *arguments: str, **variables: Any) -> Run:
         path = self.home / "inventory.yml"
         path.write_text(yaml.safe_dump(self.inventory))
         return run_playbook(
@@ -55,6 +55,7 @@ class World:
             home=self.home,
             inventory=path,
             arguments=arguments,
+            variables=variables,
             environment={"PATH": self.lab.environment()["PATH"]},
             timeout=600,
         )
@@ -106,7 +107,7 @@ def test_a_cluster_is_born_on_machines_that_nobody_here_makes(machines: World) -
     lab = machines.lab
 
     # A disk is never guessed.
-    run = machines.play()
+    run = machines.play("site.yml")
     assert run.returncode != 0
     assert "worker-1: it is not known on which disk Talos is to be installed: it has /dev/sda" in run.output
     assert "/dev/sdb" in run.output
@@ -117,10 +118,10 @@ def test_a_cluster_is_born_on_machines_that_nobody_here_makes(machines: World) -
 
     # It is born on the disk that is named, and on the only one.
     machines.host("worker-1")["install_disk"] = "/dev/sdb"
-    check = machines.play("--check")
+    check = machines.play("site.yml", "--check")
     assert check.returncode == 0, check.output
     assert written(machines) == {""}
-    run = machines.play()
+    run = machines.play("site.yml")
     assert run.returncode == 0, run.output
     assert "Every phase holds: secrets, vms, talos, seed, flux." in run.stdout
     installed = {name: lab.nodes.machine(name).config["machine"]["install"] for name in ("cp-1", "worker-1")}
@@ -128,18 +129,18 @@ def test_a_cluster_is_born_on_machines_that_nobody_here_makes(machines: World) -
     assert all("/metal-installer/" in it["image"] for it in installed.values())
 
     # The second run changes nothing, although no machine tells its disks to strangers any more.
-    again = machines.play()
+    again = machines.play("site.yml")
     assert again.returncode == 0, again.output
     assert again.stats()["changed"] == 0
 
     # The health report tries no provider.
-    health = machines.play(playbook="health.yml")
+    health = machines.play("health.yml")
     assert "Git" in health.output
     assert "Proxmox" not in health.output
 
     # To remove them is left to whoever made them.
     state = {path.name: path.read_bytes() for path in lab.state.iterdir()}
-    refused = machines.play("-e", "tazlab_destroy=lab", playbook="destroy.yml")
+    refused = machines.play("destroy.yml", "-e", "tazlab_destroy=lab")
     assert refused.returncode != 0
     assert "Nothing was changed." in refused.output
     assert f"--endpoints {lab.address(21)} --nodes {lab.address(21)}" in refused.output
@@ -186,24 +187,24 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.mark.kube
 def test_flux_follows_on_a_cluster_that_nobody_here_made(given: World) -> None:
     # It is not made again, and one that is not there is told.
-    run = given.play()
+    run = given.play("site.yml")
     assert run.returncode != 0
     assert "it names a cluster that is there already, and vms and talos would make one." in run.output
     assert "Run --tags seed,flux for that cluster" in run.output
-    run = given.play("--tags", "seed,flux", "-e", "tazlab_kubeconfig=/nowhere/kubeconfig")
+    run = given.play("site.yml", "--tags", "seed,flux", "-e", "tazlab_kubeconfig=/nowhere/kubeconfig")
     assert run.returncode != 0
     assert "tazlab_kubeconfig: /nowhere/kubeconfig is not there. Correct its path." in run.output
     assert not given.lab.state.exists()
 
     # It is seeded, and follows the repository; CoreDNS is its own.
-    run = given.play("--tags", "seed,flux")
+    run = given.play("site.yml", "--tags", "seed,flux")
     assert run.returncode == 0, run.output
     assert "Every phase holds: secrets, seed, flux." in run.stdout
     client = Client(Path(given.variables["tazlab_kubeconfig"]))
     assert client.get("v1", "Secret", "tailscale-operator-oauth", "tailscale")["data"]
     assert client.find("apps/v1", "Deployment", "coredns", "kube-system") is None
 
-    again = given.play("--tags", "seed,flux")
+    again = given.play("site.yml", "--tags", "seed,flux")
     assert again.returncode == 0, again.output
     assert again.stats()["changed"] == 0
     assert given.lab.proxmox.pve.requests == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -162,6 +163,13 @@ def test_nothing_is_destroyed_before_everybody_has_said_yes(world: World, tmp_pa
         f"{waits}: NO, it has not ended within 1 s",
     ):
         assert words in refused.output
+    # What is printed overrides them, each by its name; without a confirmation it is the plan again.
+    overridden = world.play(
+        home, "rebirth.yml", *override(refused), tazlab_rebirth_gates=gates, tazlab_rebirth_gate_seconds=1
+    )
+    assert overridden.returncode != 0
+    assert f"{waits}: NO, it has not ended within 1 s; overridden by its name" in overridden.output
+    assert "confirm it with the cluster's name:\n-e tazlab_destroy=lab" in overridden.output
     # What the birth needs is not there: the repository, the image's storage. Who overrides the health report with the
     # names of what said NO is still kept from destroying what could not be born.
     world.lab.git.stop()
@@ -173,7 +181,7 @@ def test_nothing_is_destroyed_before_everybody_has_said_yes(world: World, tmp_pa
         world.lab.git.start()
     assert unwell.returncode != 0
     assert "\n  vault: NO, GITHUB_TOKEN did not serve" in unwell.output
-    assert "-e tazlab_rebirth_despite=vault,anchor" in unwell.output
+    assert override(unwell) == ["-e", '{"tazlab_rebirth_despite": ["vault", "anchor"]}']
     assert lacking.returncode != 0
     assert re.search(r"vault: NO, .*GITHUB_TOKEN did not serve; overridden by its name", lacking.output)
     assert "Preflight found" in lacking.output
@@ -181,6 +189,13 @@ def test_nothing_is_destroyed_before_everybody_has_said_yes(world: World, tmp_pa
     assert "Git" in lacking.output or "git" in lacking.output
     assert world.born() == before
     assert json.loads(world.stored()["facts.json"])["rebirth"] is None
+
+
+def override(refused: Run) -> list[str]:
+    """The arguments that a refusal prints for whoever knows better."""
+    printed = re.search(r"name it: (-e '.*')$", refused.output, re.MULTILINE)
+    assert printed is not None, refused.output
+    return shlex.split(printed[1])
 
 
 def without_images(world: World) -> dict[str, Any]:
@@ -197,6 +212,7 @@ def test_the_plan_tells_the_whole_rebirth(world: World) -> None:
     assert "With their disks are removed:\n  cp-1 (vmid 1011)" in plan.output.replace("\\n", "\n")
     would = plan.stdout.partition("What would be done")[2]
     assert "  create  VM cp-1\n  create  VM worker-1\n" in would
+    assert "  remove  VM cp-1\n  remove  VM worker-1\n" in would
     assert "Check mode: nothing was changed." in would
     assert world.born() == before
     assert not (world.home("planner") / "state" / "kubeconfig").exists()
@@ -338,12 +354,10 @@ def test_a_rebirth_while_vault_is_down_ends_with_what_waits_for_it_and_is_finish
     lab.vault.stop()
     try:
         refused = world.play(home, "rebirth.yml", **CONFIRMED)
-        despite = {"tazlab_rebirth_despite": "vault,state"}
-        run = world.play(home, "rebirth.yml", **CONFIRMED, **despite)
+        run = world.play(home, "rebirth.yml", *override(refused), **CONFIRMED)
     finally:
         lab.vault.start()
     assert refused.returncode == 2
-    assert "-e tazlab_rebirth_despite=vault,state" in refused.output
     assert run.returncode == 4, run.stdout[-6000:]
     assert "the lock on cluster lab holds on this machine alone" in run.output
     told = run.stdout.partition("\nWaiting for Vault\n")[2]
@@ -369,7 +383,7 @@ def test_a_rebirth_while_vault_is_down_ends_with_what_waits_for_it_and_is_finish
 
 def test_the_environment_of_a_gate_has_no_secret(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    gate.write_text('#!/bin/sh\nenv | grep -c "canary" > "$HOME/count"\ntrue\n')
+    gate.write_text('#!/bin/sh\nenv | grep canary > "$HOME/seen"\n')
     gate.chmod(0o700)
     home = tmp_path / "home"
     home.mkdir()
@@ -380,8 +394,7 @@ def test_the_environment_of_a_gate_has_no_secret(tmp_path: Path) -> None:
             "tasks": [{"tazlab.bootstrap.rebirth_gates": {"gates": [[str(gate)]]}}],
         }
     ]
-    secrets = {"VAULT_TOKEN": "canary", "GITHUB_TOKEN": "canary", "TAZLAB_STATE_TOKEN": "canary"}
-    run = run_playbook(play, home=home, environment=secrets)
+    secrets = dict.fromkeys(("VAULT_TOKEN", "GITHUB_TOKEN", "TAZLAB_STATE_TOKEN"), "canary")
+    run = run_playbook(play, home=home, environment={**secrets, "BACKUPS": "canary, which is none of them"})
     assert run.returncode == 0, run.output
-    assert (home / "count").read_text().strip() == "0"
-    assert private_environment(home)["HOME"] == str(home)
+    assert (home / "seen").read_text() == "BACKUPS=canary, which is none of them\n"

@@ -200,6 +200,35 @@ def test_without_vault_and_without_a_copy_nothing_is_made_unless_told(
     assert home(settings, tmp_path).read(SECRETS) == CONTENT
 
 
+def test_a_password_store_is_asked_for_the_copy_once(settings: VaultSettings, tmp_path: Path, site: Site) -> None:
+    asked = tmp_path / "asked"
+    store = [{"type": "command", "argv": ["sh", "-c", f"echo {{file}} >> {asked}; exit 1"]}]
+    providers = declared_providers(store, fields=(), anchor=str(tmp_path), environ=dict(os.environ), home=tmp_path)
+    site.vault.stop()
+    problem = State(tmp_path, home(settings, tmp_path, anchor=providers)).problem()
+    assert problem is not None
+    assert asked.read_text() == "talos-secrets\n"
+
+
+def test_a_lock_is_not_kept_by_a_run_that_may_not_go_on(site: Site) -> None:
+    """Secrets that were made while Vault was away, and others in Vault: found when the lock is taken."""
+    path = "tazlab-k8s/state/home"
+    site.vault.client.secrets.kv.v2.create_or_update_secret(path, {SECRETS: "others"}, mount_point="secret")
+    directory = site.home / "conflicting"
+    (directory / "unstored").mkdir(parents=True)
+    for each in (directory, directory / "unstored"):
+        each.chmod(0o700)
+    (directory / "unstored" / SECRETS).write_bytes(CONTENT)
+    options = {"cluster": "home", "state_dir": str(directory), "state_home": {"backend": "vault", "cluster": "home"}}
+    run = site.task("cluster_lock", **options)
+    assert run.returncode != 0
+    assert "are different secrets" in run.output
+    lock = site.vault.client.read(f"secret/data/{path}/lock")
+    assert lock is not None
+    assert lock["data"]["data"] == {}, "nobody holds it"
+    site.vault.client.secrets.kv.v2.delete_metadata_and_all_versions(path, mount_point="secret")
+
+
 def test_who_may_write_and_not_read_is_told_before_anything_is_written(
     settings: VaultSettings, tmp_path: Path, site: Site
 ) -> None:
@@ -254,7 +283,7 @@ def test_facts_that_somebody_has_edited_are_told(settings: VaultSettings, tmp_pa
         change_facts(state, lambda facts, number=number: facts.with_birth(Birth(number, {"vms": 1.5, "talos": 4})))
     births = read_facts(State(tmp_path, home(settings, tmp_path))).births
     assert [birth.begun for birth in births] == list(range(2, 12))
-    assert (births[0].all_seconds, births[0].longest) == (5.5, "talos")
+    assert births[0].all_seconds == 5.5
     state.replace("facts.json", b"{}")
     with pytest.raises(BootstrapError, match="does not hold what a run writes there"):
         read_facts(State(tmp_path, home(settings, tmp_path)))
@@ -388,6 +417,17 @@ def test_the_state_is_moved_and_no_copy_is_removed(site: Site) -> None:
     other = site.run("move_state.yml", tazlab_state_dir=str(site.home / "back"))
     assert other.returncode != 0
     assert "are different secrets. Nothing was copied." in other.output
+    # Its token may come as a field of the bundle, here from the anchor.
+    token = site.home / ".config/tazlab/state-token"
+    (site.anchor / "state-token").write_text(token.read_text())
+    aside = token.rename(token.with_name("aside"))
+    none = site.run("move_state.yml", **arguments)
+    arguments |= {"tazlab_state": {**IN_VAULT, "token_field": "STATE_TOKEN"}, "tazlab_fields": {"STATE_TOKEN": {}}}
+    run = site.run("move_state.yml", **arguments)
+    aside.rename(token)
+    assert none.returncode != 0
+    assert "No token for the cluster's state in Vault. Tried the field" in none.output
+    ok(run, changed=0)
 
 
 def whole() -> bytes:

@@ -125,7 +125,7 @@ def test_nodes_join_once_and_their_devices_go_with_the_cluster(world: World) -> 
     assert [key.used for key in tailnet.keys] == [True, True], "one for each node, which served"
     assert not any(key.key in born.output for key in tailnet.keys)
     assert PAIR["NODES_CLIENT_SECRET"] not in born.output
-    nodes = {device.hostname: device.id for device in tailnet.devices if TAG in device.tags and device != stranger}
+    nodes = {device.hostname: device.node_id for device in tailnet.devices if TAG in device.tags and device != stranger}
     assert {name: each["device"] for name, each in world.facts()["joined"].items()} == nodes
     again = world.play("site.yml")
     assert again.stats()["changed"] == 0, again.output[-4000:]
@@ -134,7 +134,7 @@ def test_nodes_join_once_and_their_devices_go_with_the_cluster(world: World) -> 
     # The cluster's own operator has made a device, and notes it in its Secret.
     proxy = tailnet.add("grafana", [TAG])
     (cluster,) = world.lab.nodes.clusters()
-    note = base64.b64encode(proxy.id.encode()).decode()
+    note = base64.b64encode(proxy.node_id.encode()).decode()
     metadata = {"name": "ts-grafana-0", "namespace": "tailscale"}
     cluster.client().create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"device_id": note}})
     # The machine of Vault is in the tailnet as well: here that is this machine.
@@ -143,18 +143,30 @@ def test_nodes_join_once_and_their_devices_go_with_the_cluster(world: World) -> 
     plan = world.play("destroy.yml", "--check")
     assert plan.returncode == 0, plan.output
     assert tailnet.removed == []
-    gone = world.play("destroy.yml", "-e", f"tazlab_tailnet_remove={vault.id}", tazlab_destroy="lab")
+    # An answer that is not the tailnet's does not make a device forgotten; the same command goes on.
+    api.portal = True
+    unheard = world.play("destroy.yml", tazlab_destroy="lab")
+    api.portal = False
+    assert unheard.returncode != 0
+    assert "answered without a list of devices. Run this again" in unheard.output
+    assert {name: each["device"] for name, each in world.facts()["joined"].items()} == nodes
+    gone = world.play("destroy.yml", "-e", f"tazlab_tailnet_remove={vault.node_id}", tazlab_destroy="lab")
     assert gone.returncode == 0, gone.output[-4000:]
-    assert set(tailnet.removed) == {*nodes.values(), proxy.id}
+    assert set(tailnet.removed) == {*nodes.values(), proxy.node_id}
     assert world.names() == sorted(device.name for device in (laptop, stranger, vault))
-    assert f"vault.tail1234.ts.net (id {vault.id}) is not removed from the tailnet: it is this machine." in gone.output
-    assert f"the name cp-1 is still taken by cp-1.tail1234.ts.net (id {laptop.id})" in gone.output
-    assert f"other-node.tail1234.ts.net (id {stranger.id}) carries the tags and is left alone" in gone.output
+    assert (
+        f"vault.tail1234.ts.net (id {vault.node_id}) is not removed from the tailnet: it is this machine."
+        in gone.output
+    )
+    assert f"the name cp-1 is still taken by cp-1.tail1234.ts.net (id {laptop.node_id})" in gone.output
+    assert f"other-node.tail1234.ts.net (id {stranger.node_id}) carries the tags and is left alone" in gone.output
     assert world.facts()["joined"] == {}
     # What somebody names by its id goes, too.
-    named = world.play("destroy.yml", "-e", f"tazlab_tailnet_remove={stranger.id}", tazlab_destroy="lab")
+    both = f"tazlab_tailnet_remove={stranger.node_id},n4711CNTRL"
+    named = world.play("destroy.yml", "-e", both, tazlab_destroy="lab")
     assert named.returncode == 0, named.output
-    assert stranger.id in tailnet.removed
+    assert stranger.node_id in tailnet.removed
+    assert "tazlab_tailnet_remove: the tailnet has no device with the id n4711CNTRL." in named.output
     assert laptop in tailnet.devices
 
 

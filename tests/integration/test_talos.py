@@ -43,6 +43,20 @@ def test_a_cluster_is_born_and_a_second_run_changes_nothing(world: TalosWorld) -
     assert world.problems() == []
 
 
+def test_what_new_secrets_replace_elsewhere_is_listed(world: TalosWorld) -> None:
+    """Vault is away, there is no copy, and somebody has said that no machine of the cluster is left."""
+    home = {"backend": "vault", "cluster": "home", "token": world.canary}
+    away = {"tazlab_vault_url": "http://127.0.0.1:9", "pending": True}
+    world.options["state_home"] = home
+    refused = world.run("talos_secrets", **away)
+    assert refused.returncode != 0
+    assert "-e tazlab_new_secrets=home" in refused.output
+    world.options["state_home"] = {**home, "new_secrets": "home"}
+    waiting = world.results("talos_secrets", **away)["talos_secrets"]["waiting"]
+    assert any("jwt_validation_pubkeys" in each for each in waiting)
+    assert sorted(path.name for path in (world.state / "unstored").iterdir()) == ["facts.json", "secrets.yaml"]
+
+
 def test_a_node_without_a_disk_gets_the_only_one_and_keeps_it_once_it_is_installed(world: TalosWorld) -> None:
     given = [{**node, "install_disk": ""} for node in world.nodes]
     found = world.results("talos_disks", nodes=given)["talos_disks"]

@@ -27,17 +27,22 @@ ZONE = "tail1234.ts.net"
 class TailnetDevice:
     """A machine in the tailnet."""
 
-    id: str
+    id: str  # the legacy number; the API takes it and the stable one
     hostname: str
     name: str
     addresses: list[str]
     tags: list[str]
     created: str
 
+    @property
+    def node_id(self) -> str:
+        """The stable one, which the machine itself knows."""
+        return f"n{self.id}CNTRL"
+
     def row(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "nodeId": f"n{self.id}CNTRL",
+            "nodeId": self.node_id,
             "hostname": self.hostname,
             "name": f"{self.name}.{ZONE}",
             "addresses": self.addresses,
@@ -97,6 +102,7 @@ class TailnetApi(TailscaleOAuth):
         self.owns = {"tag:k8s"}
         self.tailnet = Tailnet()
         self.tokens: set[str] = set()
+        self.portal = False  # a network that answers for every host by its own page
 
     def answer(self, request: Request) -> Response:
         if request.path == OAUTH:
@@ -104,6 +110,8 @@ class TailnetApi(TailscaleOAuth):
             if given.status == 200:
                 self.tokens.add(json.loads(given.body)["access_token"])
             return given
+        if self.portal:
+            return Response(200, b"<html>Please log in</html>")
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return json_response(401, {"message": "API token invalid"})
         scopes = self.scope.split()
@@ -130,11 +138,11 @@ class TailnetApi(TailscaleOAuth):
         return json_response(200, {"id": secrets.token_hex(6), "key": key, "capabilities": body["capabilities"]})
 
     def _remove(self, device: str) -> Response:
-        found = [each for each in self.tailnet.devices if each.id == device]
+        found = [each for each in self.tailnet.devices if device in (each.id, each.node_id)]
         if not found:
             return json_response(404, {"message": "no such device"})
         self.tailnet.devices.remove(found[0])
-        self.tailnet.removed.append(device)
+        self.tailnet.removed.append(found[0].node_id)
         return json_response(200, {})
 
 

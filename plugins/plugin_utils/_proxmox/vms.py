@@ -145,12 +145,12 @@ class VmLayer:
         plans = list(plans)
         failed: dict[int, BootstrapError] = {}
         for action, step in steps.items():
-            todo = [number for number, plan in enumerate(plans) if action in plan.actions and number not in failed]
+            due = [number for number, plan in enumerate(plans) if action in plan.actions and number not in failed]
 
             def done(number: int, action: str = action, step: Callable[[Plan], Plan | None] = step) -> Plan:
                 return self._done(plans[number], action, step)
 
-            for number, ended in zip(todo, attempted(done, todo, VMS_AT_ONCE), strict=True):
+            for number, ended in zip(due, attempted(done, due, VMS_AT_ONCE), strict=True):
                 if isinstance(ended, BootstrapError):  # the others are finished all the same
                     failed[number] = ended
                 else:

@@ -72,6 +72,8 @@ def _vms(vms: Iterable[Mapping[str, t.Any]]) -> Iterator[Row]:
 
 def _nodes(nodes: Iterable[Mapping[str, t.Any]]) -> Iterator[Row]:
     for node in nodes:
+        if not node.get("answers"):
+            yield Row("node", str(node["name"]), "does not answer, so it was not compared", "unknown")
         grouped: dict[str, list[str]] = {}
         for path in node.get("differences") or []:
             grouped.setdefault(_effect(path), []).append(path)

@@ -87,6 +87,7 @@ OWN: t.Final = frozenset(
         "tazlab_kube",
         "tazlab_lock",
         "tazlab_made",
+        "tazlab_removed",
         "tazlab_logins",
         "tazlab_moved",
         "tazlab_machines",

@@ -8,6 +8,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import json
 import shlex
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,10 +54,12 @@ def standing(objections: Iterable[Objection], despite: Sequence[str]) -> list[Ob
 def refusal(objections: Sequence[Objection], given: Sequence[str]) -> str:
     """What to say where something said NO."""
     told = "".join(f"\n  {each.name}: NO, {each.why}" for each in objections)
-    names = ",".join(dict.fromkeys([*given, *(each.name for each in objections)]))
+    # As JSON: a name may have blanks or commas, and -e takes NAME=VALUE apart at blanks.
+    names = list(dict.fromkeys([*given, *(each.name for each in objections)]))
+    despite = json.dumps({"tazlab_rebirth_despite": names}, ensure_ascii=False)
     return (
         f"The rebirth is not permitted, and nothing was changed.{told}\nMend that; or, where it is known and accepted, "
-        f"name it: -e {shlex.quote(f'tazlab_rebirth_despite={names}')}"
+        f"name it: -e {shlex.quote(despite)}"
     )
 
 

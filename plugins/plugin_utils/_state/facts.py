@@ -30,11 +30,6 @@ class Birth:
     def all_seconds(self) -> float:
         return sum(self.seconds.values())
 
-    @property
-    def longest(self) -> str:
-        """The phase that took the longest."""
-        return max(self.seconds, key=lambda phase: self.seconds[phase], default="")
-
 
 @dataclass(frozen=True)
 class Rebirth:

@@ -55,7 +55,7 @@ AWAY: t.Final = frozenset(
 ATTEMPTS: t.Final = 3
 LAG: t.Final = (0.1, 0.3, 1.0, 2.0)  # seconds for which a standby may not show yet what was written
 
-# What the keys of a cluster that is born with new secrets replace, in places that nobody here can reach.
+# What is to be renewed after a birth with new secrets, in places that nobody here can reach.
 REKEY: t.Final = (
     "kubeconfigs and talosconfigs that people or a CI hold are void: give out new ones",
     "auth mounts in Vault that trust the service accounts' key (jwt_validation_pubkeys) need the new one",
@@ -74,10 +74,11 @@ class Ask(t.Protocol):
 
 @dataclass(frozen=True)
 class Copy:
-    """What the anchor has of secrets.yaml; without a place, nothing."""
+    """What the anchor has of secrets.yaml; without a place, nothing. C(tried): where it was looked for."""
 
     content: bytes | None = field(default=None, repr=False)
     place: str = ""
+    tried: tuple[str, ...] = ()
 
 
 @dataclass
@@ -92,6 +93,7 @@ class VaultHome:
     new_allowed: bool = False
     _stored: StoredBundle | None = field(default=None, repr=False)
     _away: BootstrapError | None = field(default=None, repr=False)
+    _copy: Copy | None = field(default=None, repr=False)
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -112,7 +114,13 @@ class VaultHome:
         return self.copy().content if name == SECRETS else None
 
     def copy(self) -> Copy:
-        """What the anchor has of secrets.yaml."""
+        """What the anchor has of secrets.yaml, asked once: a password store may ask its owner each time."""
+        if self._copy is None:
+            self._copy = self._found()
+        return self._copy
+
+    def _found(self) -> Copy:
+        tried = []
         for provider in self.anchor:
             for attempt in provider.attempts(COPY):
                 if attempt.problem:
@@ -121,7 +129,8 @@ class VaultHome:
                     )
                 if attempt.raw is not None and attempt.raw.strip():
                     return Copy(attempt.raw.encode(), attempt.provenance.place)
-        return Copy()
+                tried.append(attempt.provenance.place or attempt.provenance.label)
+        return Copy(tried=tuple(tried))
 
     def filling(self) -> str:
         """The command with which the anchor's owner takes the copy, which is never written here."""
@@ -280,11 +289,7 @@ class VaultHome:
         )
 
     def _unknown(self, away: BootstrapError) -> Problem:
-        tried = ", ".join(
-            attempt.provenance.place or attempt.provenance.label
-            for provider in self.anchor
-            for attempt in provider.attempts(COPY)
-        )
+        tried = ", ".join(self.copy().tried)
         renewed = "".join(f"\n    - {each}" for each in REKEY)
         return Problem(
             "state_unknown",

@@ -30,6 +30,7 @@ DEVICES: t.Final = "api/v2/tailnet/-/devices"
 DEVICE: t.Final = "api/v2/device/"
 # What an OAuth client needs for what.
 SCOPES: t.Final = {KEYS: "auth_keys", DEVICES: "devices:core:read", DEVICE: "devices:core"}
+AGAIN: t.Final = "Run this again; if that lasts, look at the tailnet's status page."
 TAG: t.Final = re.compile(r"tag:[a-z][a-z0-9-]*")
 
 
@@ -67,7 +68,7 @@ class Tailnet:
         self._scopes = frozenset(str(answer.get("scope") or "").split())
         self._token = str(answer.get("access_token") or "")
         if not self._token:
-            raise BootstrapError(f"{self._client.host} gave no token to the OAuth client.")
+            raise BootstrapError(f"{self._client.host} gave no token to the OAuth client. {AGAIN}")
         register([self._token])
         return self
 
@@ -95,14 +96,16 @@ class Tailnet:
         }
         key = str(self._ask("POST", KEYS, {"json": body}).get("key") or "")
         if not key:
-            raise BootstrapError(f"{self._client.host} minted a key and did not tell it.")
+            raise BootstrapError(f"{self._client.host} minted a key and did not tell it. {AGAIN}")
         register([key])
         return key
 
     def devices(self) -> list[Device]:
-        """Every device that the client may see."""
-        rows = self._ask("GET", DEVICES, {}).get("devices") or []
-        return [Device.read(row) for row in rows if isinstance(row, Mapping)]
+        """Every device that the client may see. Raises for any other answer: what is not listed counts as gone."""
+        rows = self._ask("GET", DEVICES, {}).get("devices")
+        if not isinstance(rows, list):
+            raise BootstrapError(f"{self._client.host} answered without a list of devices. {AGAIN}")
+        return [Device.read(row) for row in rows]
 
     def remove(self, device: str) -> bool:
         """Remove a device by its id. False where there is none (any more)."""
@@ -124,12 +127,10 @@ class Tailnet:
             return _ABSENT
         if 200 <= answer.status_code < 300:
             try:
-                found = answer.json() if answer.content else {}
-            except ValueError:
+                found = answer.json()
+            except ValueError:  # a removal is answered with nothing
                 found = None
-            if isinstance(found, Mapping):
-                return found
-            return {}
+            return found if isinstance(found, Mapping) else {}
         raise self._refused(path, answer.status_code)
 
     def _refused(self, path: str, status: int) -> BootstrapError:
@@ -156,7 +157,7 @@ class Tailnet:
                 code="forbidden",
                 status=status,
             )
-        return BootstrapError(f"{host} answered with HTTP {status}, asked for {path}.", status=status)
+        return BootstrapError(f"{host} answered with HTTP {status}, asked for {path}. {AGAIN}", status=status)
 
 
 _ABSENT: t.Final[Mapping[str, t.Any]] = {"absent": True}

@@ -22,7 +22,7 @@ CLOCKS: t.Final = 120.0  # seconds
 class Device:
     """A machine in a tailnet, as its API tells it."""
 
-    id: str
+    id: str  # the stable one (nodeId), which the Tailscale operator notes, too
     name: str  # in the tailnet's zone, like cp-1.tail1234.ts.net
     hostname: str
     addresses: tuple[str, ...]
@@ -32,7 +32,7 @@ class Device:
     @classmethod
     def read(cls, row: Mapping[str, t.Any]) -> Device:
         return cls(
-            id=str(row.get("id") or ""),
+            id=str(row.get("nodeId") or row.get("id") or ""),
             name=str(row.get("name") or "").rstrip(".").lower(),
             hostname=str(row.get("hostname") or "").lower(),
             addresses=tuple(str(address) for address in row.get("addresses") or ()),

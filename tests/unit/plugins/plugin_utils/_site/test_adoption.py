@@ -22,13 +22,19 @@ def test_a_path_says_what_its_change_restarts() -> None:
         "~ machine.sysctls.x",
         "- cluster.etcd.image",
     ]
-    effects = {row.what: row.effect for row in found(nodes=[{"name": "cp-1", "differences": paths}])}
+    effects = {row.what: row.effect for row in found(nodes=[{"name": "cp-1", "answers": True, "differences": paths}])}
     assert effects == {
         "~ machine.kubelet.image": "the kubelet starts anew",
         "+ cluster.apiServer.extraArgs.v": "kube-apiserver starts anew",
         "~ machine.sysctls.x": "restarts nothing",
         "- cluster.etcd.image": "at its next reboot",
     }
+
+
+def test_a_node_that_was_not_compared_is_named() -> None:
+    (row,) = found(nodes=[{"name": "worker-1", "answers": False, "differences": []}])
+    assert (row.name, row.what) == ("worker-1", "does not answer, so it was not compared")
+    assert not found(nodes=[{"name": "worker-1", "answers": True, "differences": []}])
 
 
 def test_objects_that_are_not_there_are_one_row() -> None:
