@@ -13,6 +13,7 @@ from dataclasses import replace
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import run_root
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS, state_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.phases import COMPLETE, PHASES, PREFLIGHT, timings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.rebirth import told
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import (
@@ -34,6 +35,7 @@ class ActionModule(ControllerAction):
         **STATE_OPTIONS,
         "stage": {"type": "str", "choices": ["look", "destroying", "bearing", "complete"], "required": True},
         "born": {"type": "bool", "default": False},
+        "expected": {"type": "str"},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -42,13 +44,24 @@ class ActionModule(ControllerAction):
         text = ""
         if params["stage"] == "look" and facts.rebirth is not None:
             since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts.rebirth.begun))
-            done = "its machines were removed" if facts.rebirth.gone else "not all of its machines were removed"
-            self.progress(f"the rebirth that began on {since} goes on: {done}")
+            if facts.rebirth.gone:
+                self.progress(
+                    f"the rebirth that began on {since} goes on: its machines were removed, and none is removed again "
+                    "before a whole run of site.yml has ended it"
+                )
+            else:
+                self.progress(f"the rebirth that began on {since} was broken off before all its machines were removed")
         if params["stage"] == "complete":
             text = self._complete(state, facts, task_vars, born=params["born"])
         elif params["stage"] != "look" and not self.check_mode:
+            if params["expected"] not in (None, _mark(facts)):
+                raise BootstrapError(
+                    "Another run has destroyed or borne this cluster since this one looked at it. Nothing was removed "
+                    "by this one. Run it again, if that is still wanted."
+                )
             facts = self._note(state, facts, gone=params["stage"] == "bearing")
         return {
+            "mark": _mark(facts),
             "under_way": facts.rebirth is not None,
             "gone": facts.rebirth is not None and facts.rebirth.gone > 0,
             "text": text,
@@ -83,6 +96,12 @@ class ActionModule(ControllerAction):
         if not whole:
             return "reborn, after it had been broken off; its time is not compared"
         return told("reborn" if rebirth else "born", seconds, last[-1].all_seconds if last else None)
+
+
+def _mark(facts: Facts) -> str:
+    """What tells how often the cluster was born, and how far a rebirth is, from before and after."""
+    last = facts.births[-1].begun if facts.births else 0.0
+    return f"{last} {facts.rebirth.begun if facts.rebirth else 0.0} {facts.rebirth.gone if facts.rebirth else 0.0}"
 
 
 def _run() -> str:

@@ -49,7 +49,15 @@ class ActionModule(ControllerAction):
                 "born are the cluster's; remove the others, where you are sure."
             )
         found = {name: source.read(name) for name in KEPT}
-        copied = {name: text for name, text in found.items() if text is not None and target.read(name) != text}
+        copied: dict[str, bytes] = {}
+        for name, text in found.items():
+            there_already = target.read(name)
+            if text is None or there_already == text:
+                continue
+            if there_already is None:
+                copied[name] = text
+            else:  # runs have written there since: an older copy must not undo what they noted
+                self.progress(f"{name}: {target.place(name)} has another one, which stays")
         if not self.check_mode:
             if target.home is None:
                 target.tighten()

@@ -160,10 +160,10 @@ class ActionModule(ControllerAction):
             self.progress(f"{device.label} carries the tags and is left alone: it is not known as this cluster's")
         names = taken(left, params["nodes"])
         for device in names:
-            self.progress(f"the name {device.short_name} is still taken by {device.label}: the next birth gets another")
-        if strangers or names:
-            known = ",".join(dict.fromkeys(device.id for device in (*names, *strangers)))
-            self.progress(f"to remove them, where you are sure: -e tazlab_tailnet_remove={known}")
+            self.progress(
+                f"the name {device.short_name} is still taken by {device.label}: the next birth gets another. "
+                "Where you are sure that it is of no use, remove that device in the tailnet's admin console"
+            )
         return {
             "changed": bool(gone),
             "devices": [_row(each) for each in gone],
@@ -198,7 +198,7 @@ def _absent(facts: Facts, present: Collection[str]) -> set[str]:
 def _operators(kubeconfig: str) -> list[str]:
     """The ids that the Tailscale operator notes in the Secrets of its devices, its own among them."""
     if not Path(kubeconfig).expanduser().is_file():
-        return []
+        raise BootstrapError(f"{kubeconfig} is not there.")
     with Api(kubeconfig) as api:
         answer = api.get(f"/api/v1/namespaces/{OPERATOR}/secrets", seconds=API_SECONDS)
         require(answer, api.server, f"the Secrets of namespace {OPERATOR}")

@@ -40,7 +40,7 @@ options:
       token:
         description:
           - The token that reads and writes it. Without it, the variable E(TAZLAB_STATE_TOKEN) of the environment, the
-            file C(~/.config/tazlab/state-token), and C(state-token.txt) in the anchor.
+            file C(~/.config/tazlab/state-token-NAME), and C(state-token.txt) in the anchor.
         type: str
       anchor:
         description:

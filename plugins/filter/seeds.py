@@ -18,6 +18,7 @@ def as_dictionary(table: Sequence[Mapping[str, t.Any]], values: Mapping[str, t.A
         "objects": found.objects,
         "namespaces": found.namespaces,
         "create_only": found.create_only,
+        "held_fields": found.held_fields,
         "skipped": found.skipped,
         "problems": [problem.as_dict() for problem in found.problems],
         "lacking": [problem.as_dict() for problem in found.lacking],

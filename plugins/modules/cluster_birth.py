@@ -42,6 +42,9 @@ options:
     description: Whether this run has made machines, for O(stage=complete).
     type: bool
     default: false
+  expected:
+    description: The RV(mark) of an earlier look. Where it is another one by now, O(stage=destroying) is refused.
+    type: str
 seealso:
   - module: tazlab.bootstrap.bootstrap_phase
 """
@@ -63,6 +66,11 @@ gone:
   description: Whether its machines were removed already.
   returned: success
   type: bool
+mark:
+  description: Tells the cluster as it is now from how it was before a birth or a rebirth by another run.
+  returned: success
+  type: str
+  sample: "1795714211.5 0.0 0.0"
 text:
   description: How long the birth took, for O(stage=complete). Empty where nothing was born.
   returned: success

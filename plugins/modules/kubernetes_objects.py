@@ -40,8 +40,8 @@ options:
     required: true
   keep_existing:
     description:
-      - The objects, as V(NAMESPACE/NAME), that are left alone where they are there already, and only made when they are
-        missing.
+      - The objects, as V(KIND/NAMESPACE/NAME), that are left alone where they are there already, and only made when
+        they are missing.
     type: list
     elements: str
     default: []

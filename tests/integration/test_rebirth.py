@@ -101,7 +101,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             environment={**made.environment(), "VAULT_TOKEN": lab.vault.operator_token()},
         )
         assert run.returncode == 0, run.output
-        made.token = (operator / ".config/tazlab/state-token").read_text().strip()
+        made.token = (operator / ".config/tazlab/state-token-lab").read_text().strip()
         first = made.play(made.home("first"), "site.yml")
         assert first.returncode == 0, first.output[-8000:]
         assert re.search(r"Born in \d+ s; longest: \w+\.", " ".join(first.stdout.split()))
@@ -122,7 +122,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_the_state_lives_in_vault_and_another_machine_goes_on_with_it(world: World) -> None:
     first, other = world.home("first"), world.home("other")
     names = {path.name for path in (first / "state").iterdir()}
-    assert names == {"talosconfig", "kubeconfig", "run.lock"}, "what can be made anew, and nothing else"
+    assert names == {"talosconfig", "kubeconfig", "run.lock", "seen"}, "what can be made anew, and nothing else"
+    assert {path.name for path in (first / "state" / "seen").iterdir()} == {"facts.json", "birth", "version"}
     stored = world.stored()
     assert set(stored) == {"secrets.yaml", "facts.json"}
     assert yaml.safe_load(stored["secrets.yaml"])["certs"]["os"]["key"]

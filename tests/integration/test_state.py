@@ -23,11 +23,20 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.state import state_health
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state import keeper, vault_lock
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import Birth, change_facts, read_facts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import (
+    Birth,
+    Facts,
+    Rebirth,
+    change_facts,
+    read_facts,
+    serialised,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.run_record import RunRecord, this_run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import BIRTH, SECRETS, Directory, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_lock import VaultLock, lock_settings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth as BirthNote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings, vault_settings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
 from lab.process import wait_until
@@ -70,14 +79,15 @@ def home(settings: VaultSettings, tmp_path: Path, **more: object) -> VaultHome:
     anchor = tmp_path / "anchor"
     anchor.mkdir(exist_ok=True)
     providers = declared_providers([{"type": "file"}], fields=(), anchor=str(anchor), environ={}, home=tmp_path)
-    made = VaultHome("home", settings, partial(bounded, settings, 5.0), Directory(tmp_path / "unstored"), providers)
+    waiting, seen = Directory(tmp_path / "unstored"), Directory(tmp_path / "seen")
+    made = VaultHome("home", settings, partial(bounded, settings, 5.0), waiting, seen, providers)
     for name, value in more.items():
         setattr(made, name, value)
     return made
 
 
 def test_the_token_of_the_state_opens_the_state_and_its_lock_alone(site: Site) -> None:
-    token = (site.home / ".config/tazlab/state-token").read_text().strip()
+    token = (site.home / ".config/tazlab/state-token-home").read_text().strip()
     client = site.client(token)
     facts = client.auth.token.lookup_self()["data"]
     assert (facts["policies"], facts["orphan"], facts["period"]) == (["tazlab-state-home"], True, 2764800)
@@ -151,7 +161,7 @@ def test_while_vault_is_away_the_copy_is_read_and_what_is_written_waits(
     state = State(tmp_path, away)
     assert state.problem() is None
     away.replace(BIRTH, b"begun\n")
-    assert read_facts(state).births == (), "they are in Vault"
+    assert [birth.begun for birth in read_facts(state).births] == [1.0], "as Vault had them last"
     change_facts(state, lambda facts: facts.with_birth(Birth(2.0, {"vms": 2.0})))
     assert away.catch_up() == []
     assert home(settings, tmp_path).read(BIRTH) == b"begun\n", "another task of the run reads it"
@@ -198,6 +208,50 @@ def test_without_vault_and_without_a_copy_nothing_is_made_unless_told(
         back.catch_up()
     (tmp_path / "unstored" / SECRETS).unlink()
     assert home(settings, tmp_path).read(SECRETS) == CONTENT
+
+
+def test_what_vault_had_last_is_known_while_it_is_away(settings: VaultSettings, tmp_path: Path, site: Site) -> None:
+    state = State(tmp_path / "mine", home(settings, tmp_path))
+    change_facts(state, lambda facts: replace(facts, contract="v1.8", rebirth=Rebirth(7.0, "a run", gone=8.0)))
+    Note(state).write(BirthNote.BEGUN)
+    (tmp_path / "other").mkdir()
+    site.vault.stop()
+    knows = State(tmp_path / "mine", home(settings, tmp_path))
+    facts = read_facts(knows)
+    assert (facts.contract, facts.rebirth) == ("v1.8", Rebirth(7.0, "a run", gone=8.0))
+    assert Note(knows).read() is BirthNote.BEGUN
+    change_facts(knows, lambda facts: facts.with_key("cp-1", 9.0))
+    # Who has never seen them, does not take them for gone: neither now, nor when Vault is back.
+    stranger = State(tmp_path / "other", home(settings, tmp_path / "other"))
+    Note(stranger).write(BirthNote.NONE)
+    change_facts(stranger, lambda facts: facts.with_key("cp-2", 10.0))
+    site.vault.start()
+    for directory in ("other", ""):
+        home(settings, tmp_path / directory).catch_up()
+    back = State(tmp_path / "third", home(settings, tmp_path / "other"))
+    assert read_facts(back).rebirth == Rebirth(7.0, "a run", gone=8.0)
+    assert sorted(read_facts(back).joined) == ["cp-1", "cp-2"]
+    assert Note(back).read() is BirthNote.BEGUN
+
+
+def test_what_waited_too_long_does_not_come_back(settings: VaultSettings, tmp_path: Path, site: Site) -> None:
+    """Another machine has ended meanwhile what was begun here while Vault was away."""
+    home(settings, tmp_path).catch_up()
+    site.vault.stop()
+    here = State(tmp_path / "mine", home(settings, tmp_path))
+    Note(here).write(BirthNote.BEGUN)
+    change_facts(here, lambda facts: replace(facts, rebirth=Rebirth(7.0, "a run")))
+    site.vault.start()
+    (tmp_path / "other").mkdir()
+    there = State(tmp_path / "there", home(settings, tmp_path / "other"))
+    Note(there).write(BirthNote.ASKED)
+    change_facts(there, lambda facts: facts.with_birth(Birth(20.0, {"vms": 1.0})))
+    Note(there).write(BirthNote.NONE)
+    home(settings, tmp_path).catch_up()
+    back = State(tmp_path / "third", home(settings, tmp_path / "other"))
+    assert Note(back).read() is BirthNote.NONE
+    assert read_facts(back).rebirth is None
+    assert [birth.begun for birth in read_facts(back).births] == [20.0]
 
 
 def test_a_password_store_is_asked_for_the_copy_once(settings: VaultSettings, tmp_path: Path, site: Site) -> None:
@@ -341,6 +395,18 @@ def test_a_run_of_this_machine_that_is_gone_is_followed(settings: VaultSettings)
     assert followed == gone
 
 
+def test_a_clone_of_this_machine_does_not_pass_for_it_after_a_reboot(
+    settings: VaultSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = this_run(os.getpid(), "ansible-playbook site.yml")
+    clone = replace(here, machine="m" * 16, boot=f"another {here.boot}")
+    lock(settings, lambda it: it.take(clone))
+    with pytest.raises(BootstrapError, match="Wait until it has ended"):
+        lock(settings, lambda it: it.take(replace(here, machine="m" * 16)))
+    monkeypatch.setattr(vault_lock, "STALE", 0.0)
+    assert lock(settings, lambda it: it.take(replace(here, machine="m" * 16))) == clone, "it was a reboot"
+
+
 def test_the_keeper_shows_that_the_run_lives_and_ends_with_it(
     settings: VaultSettings, site: Site, tmp_path: Path
 ) -> None:
@@ -409,6 +475,15 @@ def test_the_state_is_moved_and_no_copy_is_removed(site: Site) -> None:
     assert found is not None
     assert found["data"]["data"][SECRETS] == content.decode()
     ok(site.run("move_state.yml", **arguments), changed=0)
+    # Runs have noted something since, and an older copy does not undo it.
+    (directory / "facts.json").write_bytes(serialised(Facts(contract="v1.8")))
+    (directory / "facts.json").chmod(0o600)
+    site.vault.client.secrets.kv.v2.patch(
+        PATH, {"facts.json": serialised(Facts("v1.12")).decode()}, mount_point="secret"
+    )
+    again = ok(site.run("move_state.yml", **arguments), changed=0)
+    assert "facts.json: facts.json in secret/tazlab-k8s/state/home at Vault" in again.output
+    assert "has another one, which stays" in again.output
     back = ok(site.run("move_state.yml", tazlab_state_dir=str(site.home / "back")), changed=1)
     assert "stays; remove it yourself" in back.output
     assert (site.home / "back" / SECRETS).read_bytes() == content
@@ -418,7 +493,7 @@ def test_the_state_is_moved_and_no_copy_is_removed(site: Site) -> None:
     assert other.returncode != 0
     assert "are different secrets. Nothing was copied." in other.output
     # Its token may come as a field of the bundle, here from the anchor.
-    token = site.home / ".config/tazlab/state-token"
+    token = site.home / ".config/tazlab/state-token-home"
     (site.anchor / "state-token").write_text(token.read_text())
     aside = token.rename(token.with_name("aside"))
     none = site.run("move_state.yml", **arguments)
@@ -442,7 +517,7 @@ def test_a_lock_in_vault_keeps_a_run_of_another_machine_out(site: Site) -> None:
     settings = vault_settings(
         {
             "url": site.vault.url,
-            "token": (site.home / ".config/tazlab/state-token").read_text(),
+            "token": (site.home / ".config/tazlab/state-token-home").read_text(),
             "ca_cert": str(site.vault.ca_file),
             "path": PATH,
         },

@@ -31,11 +31,12 @@ DIRECTORY: t.Final = "directory"
 VAULT: t.Final = "vault"
 BACKENDS: t.Final = (DIRECTORY, VAULT)
 DEFAULT_PATH: t.Final = "tazlab-k8s/state/{cluster}"
-TOKEN_FILE: t.Final = ".config/tazlab/state-token"  # noqa: S105
+TOKEN_FILE: t.Final = ".config/tazlab/state-token-{cluster}"  # noqa: S105
 TOKEN_IN_ANCHOR: t.Final = "state-token.txt"  # noqa: S105
 TOKEN_VARIABLE: t.Final = "TAZLAB_STATE_TOKEN"  # noqa: S105  # a name
 SECONDS: t.Final = 10.0  # for all that is asked of Vault at once, where the inventory says nothing
 UNSTORED: t.Final = "unstored"  # below the state directory: what waits for Vault
+SEEN: t.Final = "seen"  # there, too: what Vault had last, but for the secrets
 
 STATE_HOME: t.Final[dict[str, t.Any]] = {
     "type": "dict",
@@ -82,6 +83,7 @@ class InVault:
             settings=self.settings,
             ask=self.ask,
             unstored=Directory(directory / UNSTORED),
+            seen=Directory(directory / SEEN),
             anchor=self.providers,
             new_allowed=bool(self.cluster) and self.new_secrets == self.cluster,
         )
@@ -126,11 +128,12 @@ def state_of(action: ControllerAction, params: Mapping[str, t.Any]) -> State:
 
 
 def _token_place(home: Mapping[str, t.Any], own: Path, anchor: Path) -> TokenPlace:
-    file, kept = own / TOKEN_FILE, anchor / TOKEN_IN_ANCHOR
+    name = TOKEN_FILE.format(cluster=home.get("cluster") or "default")
+    file, kept = own / name, anchor / TOKEN_IN_ANCHOR
     for place in (
         TokenPlace("the bundle's field", raw=home.get("token") or None),
         TokenPlace(f"environment {TOKEN_VARIABLE}", raw=os.environ.get(TOKEN_VARIABLE), variable=TOKEN_VARIABLE),
-        TokenPlace(f"file ~/{TOKEN_FILE}", file, read_text(file)),
+        TokenPlace(f"file ~/{name}", file, read_text(file)),
         TokenPlace(f"file {kept}", kept, read_text(kept, within=anchor)),
     ):
         if place.problem:
@@ -139,7 +142,7 @@ def _token_place(home: Mapping[str, t.Any], own: Path, anchor: Path) -> TokenPla
             return place
     raise BootstrapError(
         "No token for the cluster's state in Vault. Tried the field that tazlab_state.token_field names, the variable "
-        f"{TOKEN_VARIABLE}, ~/{TOKEN_FILE} and {kept}. Have one made: ansible-playbook -i INVENTORY "
+        f"{TOKEN_VARIABLE}, ~/{name} and {kept}. Have one made: ansible-playbook -i INVENTORY "
         "tazlab.bootstrap.publish --tags access",
         code="no_token",
     )

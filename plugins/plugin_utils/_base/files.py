@@ -36,7 +36,7 @@ def exposed(path: Path, content: Content) -> str | None:
     return f"{path} can be read by everybody (mode {content.mode:04o}): chmod 600 {shlex.quote(str(path))}"
 
 
-def read_text(path: Path, within: Path | None = None) -> Content:
+def read_text(path: Path, within: Path | None = None, limit: int = LIMIT) -> Content:
     """Read a regular file of UTF-8 text, byte for byte. With C(within), no link may lead out of that directory."""
     try:
         is_link = stat.S_ISLNK(path.lstat().st_mode)
@@ -55,7 +55,7 @@ def read_text(path: Path, within: Path | None = None) -> Content:
         return _failed(OSError(errno.ELOOP, ""))
     if not stat.S_ISREG(kind):
         return Content(problem=f"is {_name(kind)}, not a regular file")
-    return _read(real)
+    return _read(real, limit)
 
 
 def holds_nothing(directory: Path) -> bool:
@@ -67,7 +67,7 @@ def holds_nothing(directory: Path) -> bool:
         os.close(descriptor)
 
 
-def _read(real: Path) -> Content:
+def _read(real: Path, limit: int) -> Content:
     try:
         descriptor = _open(real)
     except OSError as error:
@@ -77,14 +77,14 @@ def _read(real: Path) -> Content:
         if not stat.S_ISREG(status.st_mode):
             return Content(problem=f"is {_name(status.st_mode)}, not a regular file")
         data = b""
-        while len(data) <= LIMIT and (chunk := os.read(descriptor, LIMIT + 1 - len(data))):
+        while len(data) <= limit and (chunk := os.read(descriptor, limit + 1 - len(data))):
             data += chunk
     except OSError as error:
         return _failed(error)
     finally:
         os.close(descriptor)
-    if len(data) > LIMIT:
-        return Content(problem=f"is larger than {LIMIT // 1024} KiB, which no secret is")
+    if len(data) > limit:
+        return Content(problem=f"is larger than {limit // 1024} KiB, which no secret is")
     age = max(0, int(time.time() - status.st_mtime))
     try:
         return Content(text=data.decode("utf-8"), age=age, mode=stat.S_IMODE(status.st_mode))

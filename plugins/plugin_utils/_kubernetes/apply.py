@@ -60,7 +60,7 @@ class Rules:
     """How objects are applied."""
 
     manager: str
-    keep_existing: tuple[str, ...] = ()  # these objects, NAMESPACE/NAME, are left alone where they are there already
+    keep_existing: tuple[str, ...] = ()  # these, KIND/NAMESPACE/NAME, are left alone where they are there already
     marks_only: bool = False  # an object that is there already gets the labels and annotations that it lacks
     exact_data: tuple[str, ...] = ()  # of these objects, NAMESPACE/NAME, what the definition lacks is taken away
     dry_run: bool = False
@@ -171,7 +171,7 @@ def apply(api: Api, definition: Mapping[str, t.Any], rules: Rules, seconds: floa
     ending = _ending(definition, before)
     if ending:
         return _applied(definition, FAILED, ending)
-    if before is not None and _name(definition) in rules.keep_existing:
+    if before is not None and f"{definition['kind']}/{_name(definition)}" in rules.keep_existing:
         return _applied(definition, UNCHANGED)
     if before is not None and rules.marks_only:
         return _mark(api, path, definition, before, rules, seconds)

@@ -35,13 +35,14 @@ class Seeds:
     """What the table asks for: objects, entries that are left out and why, and what is wrong with it.
 
     C(namespaces) are those that the objects need and those of the table itself, with their labels; C(create_only), as
-    NAMESPACE/NAME, the objects that are left alone once they are there. C(lacking) tells which entries no source has a
-    value for; C(needed) and C(optional) are the fields that it names.
+    KIND/NAMESPACE/NAME, the objects that are left alone once they are there, and C(held_fields) the fields in them.
+    C(lacking) tells which entries no source has a value for; C(needed) and C(optional) are the fields that it names.
     """
 
     objects: list[dict[str, t.Any]] = field(default_factory=list)
     namespaces: list[dict[str, t.Any]] = field(default_factory=list)
     create_only: list[str] = field(default_factory=list)
+    held_fields: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lacking: list[Problem] = field(default_factory=list)
@@ -100,7 +101,8 @@ def _read(
             result.problems.extend(Problem("malformed", each, f"{error}.", step) for each in labels.values())
             return []
         if entry.get("create_only"):
-            result.create_only.extend(f"{namespace}/{entry['name']}" for namespace in labels)
+            result.create_only.extend(f"{entry['kind']}/{namespace}/{entry['name']}" for namespace in labels)
+            result.held_fields.extend(names)
         return [_object(entry, namespace, content) for namespace in labels]
     if entry.get("optional"):
         why = f"it is optional, and {_and(missing)} {_has(missing)} no value"

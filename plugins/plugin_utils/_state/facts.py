@@ -121,15 +121,33 @@ def serialised(facts: Facts) -> bytes:
     return f"{json.dumps(asdict(facts), indent=2)}\n".encode()
 
 
-def merged(before: bytes, later: bytes) -> bytes:
-    """What was noted without seeing what was there before, added to it."""
+def merged(before: bytes, later: bytes, base: bytes | None = None) -> bytes:
+    """What was noted while C(before) could not be seen, added to it. C(base): what was seen of it last, if ever."""
     old, new = parsed(before), parsed(later)
     if old is None or new is None:
         return later
     births = {birth.begun: birth for birth in (*old.births, *new.births)}
     kept = tuple(births[begun] for begun in sorted(births))[-BIRTHS:]
     left = tuple(dict.fromkeys((*old.left, *new.left)))
-    return serialised(Facts(old.contract or new.contract, kept, new.rebirth, {**old.joined, **new.joined}, left))
+    joined = dict(old.joined)
+    for node, each in new.joined.items():
+        former = joined.get(node)
+        if former is None or each.minted >= former.minted:
+            joined[node] = each
+    known = None if base is None else parsed(base) or Facts()
+    return serialised(Facts(old.contract or new.contract, kept, _rebirth(old, new, known), joined, left))
+
+
+def _rebirth(old: Facts, new: Facts, base: Facts | None) -> Rebirth | None:
+    """How far a rebirth is: as noted last by who knew of it. One that a later birth has ended does not come back."""
+    if base is None:
+        found = new.rebirth or old.rebirth
+    elif old.rebirth != base.rebirth:
+        found = old.rebirth  # others have gone on since
+    else:
+        found = new.rebirth
+    ended = found is not None and any(birth.begun > found.begun for birth in old.births)
+    return None if ended else found
 
 
 def change_facts(state: State, change: Callable[[Facts], Facts]) -> None:

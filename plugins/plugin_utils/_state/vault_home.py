@@ -21,6 +21,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.keepers 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Provider
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import merged
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import (
+    BIRTH,
     FACTS,
     KEPT,
     SECRETS,
@@ -52,6 +53,8 @@ AWAY: t.Final = frozenset(
         *("sealed", "not_initialised", "unavailable"),
     )
 )
+SEEN: t.Final = (FACTS, BIRTH)
+VERSION: t.Final = "version"  # of the secret in which they were seen
 ATTEMPTS: t.Final = 3
 LAG: t.Final = (0.1, 0.3, 1.0, 2.0)  # seconds for which a standby may not show yet what was written
 
@@ -83,12 +86,17 @@ class Copy:
 
 @dataclass
 class VaultHome:
-    """The home of one cluster's state. C(new_allowed): a birth with new secrets while no copy can be read is meant."""
+    """The home of one cluster's state. C(new_allowed): a birth with new secrets while no copy can be read is meant.
+
+    C(unstored) holds what waits for Vault, C(seen) what Vault had last of all but the secrets. That is read while Vault
+    is away, since what is only not seen must not pass for what is not there.
+    """
 
     cluster: str
     settings: VaultSettings
     ask: Ask = field(repr=False)
     unstored: Directory
+    seen: Directory
     anchor: Sequence[Provider] = field(default=(), repr=False)
     new_allowed: bool = False
     _stored: StoredBundle | None = field(default=None, repr=False)
@@ -111,7 +119,7 @@ class VaultHome:
         if stored is not None:
             value = stored.data.get(name)
             return str(value).encode() if value else None
-        return self.copy().content if name == SECRETS else None
+        return self.copy().content if name == SECRETS else self.seen.read(name) or None
 
     def copy(self) -> Copy:
         """What the anchor has of secrets.yaml, asked once: a password store may ask its owner each time."""
@@ -182,28 +190,51 @@ class VaultHome:
 
     def remove(self, name: str) -> None:
         if self.away is not None:
-            self.replace(name, b"")  # an empty file says that it is gone
+            if self.read(name) is not None:  # what was never seen is not known to be gone
+                self.replace(name, b"")  # an empty file says that it is gone
         elif self.read(name) is not None:
             self._store(name, None)
 
     def catch_up(self) -> list[str]:
         """Store what could not be stored before, and return its names. Nothing is lost where Vault is still away."""
         names = [name for name in KEPT if self.unstored.read(name) is not None]
-        if not names or self.away is not None:
+        if self.away is not None:
             return []
         conflict = self._conflict()
         if conflict:
             raise BootstrapError(conflict.text, code=conflict.code)
-        for name in names:
-            self._store(name, self._caught_up(name, self.unstored.read(name) or b""))
+        kept = {name: self._caught_up(name, self.unstored.read(name) or b"") for name in names}
+        for name, content in kept.items():
+            self._store(name, content)
             self.unstored.remove(name)
+        self._note_seen()
         return names
 
+    def _note_seen(self) -> None:
+        """Keep what Vault has, unless something waits that was noted on the ground of what was kept before."""
+        stored = self._look()
+        if stored is None or any(self.unstored.read(name) is not None for name in SEEN):
+            return
+        had = {name: str(stored.data.get(name) or "").encode() for name in SEEN} | {VERSION: b"%d" % stored.version}
+        for name, content in had.items():
+            if self.seen.read(name) != content:
+                self.seen.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.seen.replace(name, content)
+
     def _caught_up(self, name: str, waiting: bytes) -> bytes | None:
-        """What is to be kept of what waits. Facts that were noted without seeing those before are added to them."""
-        stored = self._look() if name == FACTS and waiting else None
-        before = str(stored.data.get(name) or "").encode() if stored else b""
-        return merged(before, waiting) if before else waiting or None
+        """What is to be kept of what waits, when Vault has something else by now."""
+        stored = self._look()
+        if stored is None or name == SECRETS:
+            return waiting or None
+        before = str(stored.data.get(name) or "").encode()
+        if name == FACTS:
+            return merged(before, waiting, self.seen.read(name)) if before and waiting else waiting or before or None
+        seen = self.seen.read(VERSION)
+        if seen is None:
+            later = (stored.created or 0.0) > (self.unstored.path / name).stat().st_mtime
+        else:
+            later = seen != b"%d" % stored.version
+        return (before if later else waiting) or None
 
     def _store(self, name: str, content: bytes | None, *, only_new: bool = False) -> bool:
         """Write one value beside the others; whether that was done. What was written is read back."""
@@ -227,6 +258,7 @@ class VaultHome:
 
         stored = self.ask(work)
         self._stored = stored or None
+        self._note_seen()
         return stored is not None
 
     def _read_back(self, vault: VaultAdmin, version: int, values: t.Mapping[str, t.Any], doing: str) -> StoredBundle:

@@ -121,7 +121,9 @@ class VaultLock:
         if held.record is None:
             return ""
         found = standing(held.record, here, process_start)
-        if found in (Standing.OURS, Standing.GONE):
+        # Machines that are clones of one look like the same one after a reboot: there only the time tells.
+        seen_gone = found is Standing.GONE and (held.record.boot == here.boot or held.age >= STALE)
+        if found is Standing.OURS or seen_gone:
             return ""
         who = f"cluster {self.cluster}: another run is at work on it: {held.record.description(time.time())}"
         if found is Standing.LIVES or held.age < STALE:

@@ -19,11 +19,10 @@ from urllib.parse import quote, urlsplit
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._tailnet.devices import Device
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._tailnet.devices import KEY_SECONDS, Device
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.transport import bounded_session, tls_context
 
 SECONDS: t.Final = 30.0  # for everything that is asked of it by one caller
-KEY_SECONDS: t.Final = 3600  # in which a key must be used
 OAUTH: t.Final = "api/v2/oauth/token"
 KEYS: t.Final = "api/v2/tailnet/-/keys"
 DEVICES: t.Final = "api/v2/tailnet/-/devices"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 # How far the clocks of the tailnet and of this machine may differ.
 CLOCKS: t.Final = 120.0  # seconds
+KEY_SECONDS: t.Final = 3600  # in which the key must be used with which a node joins
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,16 @@ class Device:
 
 
 def joined(devices: Iterable[Device], node: str, tags: Collection[str], minted: float) -> Device | None:
-    """The device that a node has become with the key that was minted for it then; the newest of several."""
+    """The device that a node has become with the key that was minted for it then; the newest of several.
+
+    A device that is younger than the key could be used for is somebody else's.
+    """
     found = [
         device
         for device in devices
-        if device.hostname == node.lower() and set(tags) <= device.tags and device.created >= minted - CLOCKS
+        if device.hostname == node.lower()
+        and set(tags) <= device.tags
+        and minted - CLOCKS <= device.created <= minted + KEY_SECONDS + CLOCKS
     ]
     return max(found, key=lambda device: device.created, default=None)
 

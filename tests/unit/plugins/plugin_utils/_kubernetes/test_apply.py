@@ -74,7 +74,9 @@ def test_only_what_matters_counts_as_a_change() -> None:
 
 def test_an_object_that_exists_can_be_kept() -> None:
     api = FakeApi(Answer(200, thing()))
-    assert apply(api, thing(), Rules("Terraform", keep_existing=("here/it",)), 5).change == "unchanged"  # type: ignore[arg-type]
+    assert (
+        apply(api, thing(), Rules("Terraform", keep_existing=(f"{thing()['kind']}/here/it",)), 5).change == "unchanged"
+    )  # type: ignore[arg-type]
     assert [method for method, _query, _body in api.asked] == ["GET"]
 
 

@@ -82,7 +82,7 @@ def test_one_entry_may_be_several_objects() -> None:
     assert [each["metadata"] for each in found.objects] == [
         {"namespace": name, "name": "it", "labels": {"x": "y"}, "annotations": {"n": "1"}} for name in ("a", "b")
     ]
-    assert found.create_only == ["a/it", "b/it"]
+    assert found.create_only == ["Secret/a/it", "Secret/b/it"]
     lacking = seeds(table, {})
     assert [problem.subject for problem in lacking.lacking] == ["Secret a/it", "Secret b/it"]
     twice = seeds([*table, entry(namespace="b")], {"FIELD": "x"})
