@@ -27,7 +27,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.adopt import (
     Candidate,
     Proven,
-    born_with,
     from_file,
     from_machines,
     names,
@@ -45,8 +44,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     differences,
     made,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import born_with
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import fetch_kubeconfig, kubeconfig_serves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import install_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
@@ -74,6 +75,8 @@ class ActionModule(TalosAction):
         cluster = cluster_of(params, read_facts(state).contract)
         talosctl = self.talosctl(cluster.version)
         proven = prove(talosctl, cluster, self._candidates(params, state, talosctl, cluster))
+        proven = _on_their_disks(proven)
+        cluster = replace(cluster, nodes=tuple(proven.seen))
         found = names(proven.seen)
         if found != [cluster.name]:
             raise refusal([_other_name(found, cluster)])
@@ -180,3 +183,14 @@ def _other_name(found: t.Sequence[str], cluster: Cluster) -> Problem:
     theirs = " and ".join(found)
     what = f"the machines are configured as cluster {theirs}, and this is {cluster.name}. Nothing was changed."
     return Problem("other_cluster", "tazlab_talos.cluster_name", what, step)
+
+
+def _on_their_disks(proven: Proven) -> Proven:
+    """The nodes with the disks on which their machines were installed, where the inventory names none."""
+    return replace(
+        proven,
+        seen={
+            replace(node, install_disk=node.install_disk or install_disk(found.persistent)): found
+            for node, found in proven.seen.items()
+        },
+    )

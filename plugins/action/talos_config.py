@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.tailnet import TAILNET, tailnet_client
@@ -24,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     cluster_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import with_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
@@ -57,7 +59,8 @@ class ActionModule(TalosAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
-        cluster = cluster_of(params, read_facts(state).contract)
+        noted = read_facts(state).contract
+        cluster = cluster_of(params, noted)
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None and not self.check_mode:
@@ -79,6 +82,13 @@ class ActionModule(TalosAction):
                     raise refusal(problems)
 
             seen = self._permitted(nodes, cluster, permit, deadline, etcd)
+            contract = contract_of(noted, generator, _standings(seen), seen)
+            if contract != cluster.contract:
+                generator = replace(generator, cluster=replace(cluster, contract=contract))
+                wanted = made(list(wanted), generator)
+            if contract != noted and not self.check_mode:
+                self._tell(f"the machine configurations have the form of contract {contract}")
+                change_facts(state, lambda facts: replace(facts, contract=contract))
             changes = configure(
                 nodes,
                 wanted,

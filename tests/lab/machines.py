@@ -28,8 +28,10 @@ SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
 class Machines:
     """Machines that boot Talos, each with an address of its own on loopback. STAND-IN: only their API is there."""
 
-    def __init__(self, directory: Path) -> None:
-        self.process = Process([binary("talos-nodes")], log=directory / "nodes.log", piped=True)
+    def __init__(self, directory: Path, version: str = VERSION) -> None:
+        self.version = version
+        self.suffix = "-1.14" if version >= "v1.13" else ""  # of the programs that are of this version
+        self.process = Process([binary(f"talos-nodes{self.suffix}")], log=directory / "nodes.log", piped=True)
         self.disks: dict[str, str] = {}
         self.images: dict[str, tuple[str, str]] = {}  # what an upgrade has installed: version and schematic
         self.bootstraps: list[str] = []
@@ -60,7 +62,7 @@ class Machines:
         address = self.address(number)
         self.up.pop(address, None)
         config = self.disks.get(address, "")
-        version, schematic = self.images.get(address, (VERSION, SCHEMATIC))
+        version, schematic = self.images.get(address, (self.version, SCHEMATIC))
         self.order(
             *("boot", number),
             name="auto",
@@ -120,7 +122,7 @@ class TalosWorld:
         self.options: dict[str, Any] = {}
         tools = directory / "tools"
         tools.mkdir()
-        (tools / "talosctl").symlink_to(binary("talosctl"))
+        (tools / "talosctl").symlink_to(binary(f"talosctl{machines.suffix}"))
         self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
 
     def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:
@@ -139,7 +141,7 @@ class TalosWorld:
     def tasks(self, *names: str) -> list[dict[str, Any]]:
         cluster = {
             "cluster": "home",
-            "version": VERSION,
+            "version": self.machines.version,
             "kubernetes_version": "1.35.4",
             "schematic": SCHEMATIC,
             "platform": "nocloud",

@@ -109,7 +109,7 @@ class Lab:
         return self
 
     def _start(self) -> None:
-        for name in PROGRAMS:
+        for name in (name for name, program in PROGRAMS.items() if not program.modfile):
             binary(name)
         self.nodes = Nodes(self.directory / "nodes", self.proxmox)
         self._say("Vault: the real OpenBao")

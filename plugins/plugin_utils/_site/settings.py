@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider, provider_problems
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import talos_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import pair_problem, talos_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Provider
 
@@ -110,4 +110,14 @@ def setting_problems(settings: Mapping[str, t.Any], phases: Sequence[str]) -> li
             problems.append(Problem("malformed", setting.variable, what, f"It is {setting.hint}."))
         elif setting.check and (problem := setting.check(str(value), setting.variable)):
             problems.append(problem)
-    return problems
+    return problems + _pair_problem(settings.get("tazlab_talos"), phases)
+
+
+def _pair_problem(talos: t.Any, phases: Sequence[str]) -> list[Problem]:
+    """Versions of Talos and Kubernetes that do not go together."""
+    keys = ("version", "kubernetes_version")
+    given = [str(talos.get(key) or "") for key in keys] if isinstance(talos, Mapping) else []
+    if "talos" not in phases or not given or not all(map(VERSION.fullmatch, given)) or talos_problem(given[0], ""):
+        return []
+    problem = pair_problem(given[0], given[1], "tazlab_talos.kubernetes_version")
+    return [problem] if problem else []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -22,11 +22,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
     Generator,
-    cluster_name,
-    differences,
-    main_document,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import cluster_name, main_document
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
     Nodes,
@@ -34,15 +31,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     survey,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import read
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
     Private,
     Talosctl,
     TalosctlError,
 )
 
-# The contracts at which the form of a control plane's configuration changed. Those between are like the one before.
-CONTRACTS: t.Final = ((1, 3), (1, 5), (1, 6), (1, 7), (1, 8), (1, 12))
+# A Terraform state holds configurations and charts, too.
+STATE_LIMIT: t.Final = 64 * 1024 * 1024  # bytes
 
 # How Terraform's provider for Talos names the parts of its resource talos_machine_secrets, and talosctl its secrets.
 _OF_TERRAFORM: t.Final = {
@@ -84,7 +80,7 @@ class Proven:
 
 def from_file(talosctl: Talosctl, path: Path) -> list[Candidate]:
     """The secrets of a control plane's machine configuration, or of each resource of a Terraform state."""
-    content = read_text(path)
+    content = read_text(path, limit=STATE_LIMIT)
     if content.text is None:
         raise BootstrapError(f"{path} {content.problem or 'does not exist'}. Correct tazlab_adopt.from.")
     text = content.text.encode()
@@ -235,24 +231,3 @@ def names(seen: Mapping[Node, Found]) -> list[str]:
     return list(
         dict.fromkeys(cluster_name(found.persistent) for found in seen.values() if found.standing is Standing.OURS)
     )
-
-
-def born_with(generator: Generator, seen: Mapping[Node, Found]) -> str:
-    """The contract whose configuration is the nearest to the living one, like v1.8; of several the newest."""
-    node, found = next(
-        (node, found)
-        for node, found in seen.items()
-        if node.is_control_plane and found.standing is Standing.OURS and found.look.version
-    )
-    newest = min(numbers(found.look.version or "")[:2], numbers(generator.cluster.version)[:2])
-    tried = [contract for contract in CONTRACTS if contract <= newest]
-    distances = {}
-    for contract in tried:
-        cluster = replace(generator.cluster, contract=f"v{'.'.join(map(str, contract))}")
-        config = replace(generator, cluster=cluster).machine_config(node)
-        distances[contract] = len(differences(found.persistent, keep_login(found.persistent, config)))
-    nearest = min(distances.values())
-    best = max(contract for contract, distance in distances.items() if distance == nearest)
-    later = [contract for contract in CONTRACTS if contract > best]
-    # The contracts up to the next change are alike: where there is none yet, it is that of the machine's own version.
-    return f"v{'.'.join(map(str, best if later else newest))}"

@@ -20,7 +20,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds import decoded_length
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers, talos_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import (
+    minor,
+    named,
+    pair_problem,
+    talos_problem,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC, VERSION
 
 SECRETBOX_BYTES = 32
@@ -128,20 +133,27 @@ def cluster_of(params: Mapping[str, t.Any], contract: str = "") -> Cluster:
         installer=installer_image(params["factory_url"], params["platform"], params["schematic"], params["version"]),
         platform=params["platform"],
         coredns=params["coredns"],
-        contract=contract or f"v{'.'.join(map(str, numbers(params['version'])[:2]))}",
+        contract=contract or f"v{named(minor(params['version']))}",
     )
 
 
 def form_problems(params: Mapping[str, t.Any]) -> Iterator[Problem]:
     """Versions and ids that have not the form of one, or are not supported, each with the next step."""
+    malformed = False
     for name, pattern, hint in (
         ("version", VERSION, "Talos' version, e.g. v1.12.6"),
         ("kubernetes_version", VERSION, "Kubernetes' version, e.g. 1.35.4"),
         ("schematic", SCHEMATIC, "the Image Factory's id: 64 hexadecimal digits"),
     ):
         if not pattern.fullmatch(params[name]):
+            malformed = True
             yield Problem("malformed", name, f"{params[name]!r} does not fit.", f"It is {hint}.")
         elif name == "version" and (problem := talos_problem(params[name], name)):
+            malformed = True
+            yield problem
+    if not malformed:
+        problem = pair_problem(params["version"], params["kubernetes_version"], "kubernetes_version")
+        if problem:
             yield problem
 
 
@@ -212,7 +224,7 @@ def installer_image(factory_url: str, platform: str, schematic: str, version: st
 
 def client_problem(client: str, wanted: str) -> Problem | None:
     """What is wrong with a talosctl of this version for a cluster of that version."""
-    if numbers(client)[:2] >= numbers(wanted)[:2]:
+    if minor(client) >= minor(wanted):
         return None
     return Problem(
         "client_too_old",

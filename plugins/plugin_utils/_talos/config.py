@@ -20,8 +20,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths impor
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import attempted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, InvalidConfig, Node, Patch
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import (
+    has_documents,
+    hostname_patch,
+    moved,
+    scheduling_advice,
+    without_coredns,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
     Failure,
     Private,
@@ -32,9 +38,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl i
 # How Talos' own checks call the platforms. Every other one is a cloud, whose images need no installation.
 MODES = {"metal": "metal"}
 
-
-# From this contract on the hostname is a document of its own, and refused elsewhere; before it, the other way round.
-HOSTNAME_DOCUMENT = (1, 12)
 
 NO_DISK = (
     "it is not known on which disk Talos is to be installed. Name it as install_disk; tazlab.bootstrap.talos_disks "
@@ -123,10 +126,24 @@ class Generator:
                 self._validated(node, node.patches[:count])
             except TalosctlError as again:
                 if count:
-                    place = node.patches[count - 1].place
-                    return f"with {place} the configuration is not valid: {reason(again.said)} Correct that patch."
+                    patch = node.patches[count - 1]
+                    why = self._conflict(again.said, patch) or reason(again.said)
+                    return f"with {patch.place} the configuration is not valid: {why} Correct that patch."
                 return f"talosctl makes no valid configuration even without patches: {reason(again.said)}"
         return f"the configuration is not valid: {reason(error.said)}"
+
+    def _conflict(self, said: str, patch: Patch) -> str | None:
+        """What a patch says in a place that the cluster's contract has given up, where Talos refuses it for that."""
+        if not has_documents(self.cluster.contract) or "v1alpha1 config" not in said:
+            return None
+        found = "; ".join(f"{path} is now in {kind}" for path, kind in moved(patch.content))
+        if not found:
+            return None
+        own = f" (for scheduling: {scheduling_advice(self.cluster.contract)})" if "allowScheduling" in found else ""
+        return (
+            f"it is of the form before Talos v1.14. This cluster's contract is {self.cluster.contract}, whose "
+            f"configuration has documents for that, and Talos refuses both: {found}. Write these documents{own}."
+        )
 
 
 def made(nodes: Sequence[Node], generator: Generator) -> dict[Node, bytes]:
@@ -145,12 +162,9 @@ _FLAG = {"controlplane": "-control-plane", "worker": "-worker", "talosconfig": "
 
 def own_patches(cluster: Cluster, node: Node) -> Iterator[Patch]:
     """What this collection decides. It stands before the user's patches, which may change it."""
-    hostname: dict[str, t.Any] = {"machine": {"network": {"hostname": node.name}}}
-    if numbers(cluster.contract) >= HOSTNAME_DOCUMENT:
-        hostname = {"apiVersion": "v1alpha1", "kind": "HostnameConfig", "auto": "off", "hostname": node.name}
-    yield Patch("hostname", json.dumps(hostname).encode())
+    yield Patch("hostname", json.dumps(hostname_patch(cluster.contract, node.name)).encode())
     if node.is_control_plane and not cluster.coredns:
-        yield Patch("coredns", json.dumps({"cluster": {"coreDNS": {"disabled": True}}}).encode())
+        yield Patch("coredns", json.dumps(without_coredns(cluster.contract)).encode())
 
 
 # What Talos says of a configuration -> our words. Its own text quotes values, so only constants and keys are taken.
@@ -203,16 +217,6 @@ def _identity(document: Mapping[str, t.Any]) -> str:
     return "/".join(str(document[key]) for key in ("kind", "name") if document.get(key))
 
 
-def main_document(config: bytes) -> Mapping[str, t.Any]:
-    """The document of a configuration that says what the machine is."""
-    return next((each for each in documents(config) if isinstance(each, Mapping) and "machine" in each), {})
-
-
-def cluster_name(config: bytes) -> str:
-    """The name of the cluster that a configuration makes the machine part of."""
-    return str((main_document(config).get("cluster") or {}).get("clusterName") or "")
-
-
 def with_hostname(config: bytes, old: str, new: str) -> bytes | None:
     """The configuration with another hostname; None where it has not the old one alone, as after a patch."""
     found = [document for document in documents(config) if isinstance(document, dict)]
@@ -224,20 +228,6 @@ def with_hostname(config: bytes, old: str, new: str) -> bytes | None:
                 named += 1 if place["hostname"] == old else 2
                 place["hostname"] = new
     return b"---\n".join(dump(document) for document in found) if named == 1 else None
-
-
-def install_disk(config: bytes) -> str:
-    """The disk on which a configured machine was installed."""
-    return str(((main_document(config).get("machine") or {}).get("install") or {}).get("disk") or "")
-
-
-def allows_scheduling(config: bytes) -> bool:
-    """Whether a control plane with this configuration runs ordinary pods."""
-    return any(
-        document.get("cluster", {}).get("allowSchedulingOnControlPlanes") is True
-        for document in documents(config)
-        if isinstance(document, dict) and isinstance(document.get("cluster", {}), dict)
-    )
 
 
 def credentials_problem(talosconfig: bytes, cluster: Cluster, authority: str, now: datetime.datetime) -> str | None:

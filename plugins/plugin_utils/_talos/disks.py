@@ -16,7 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import install_disk
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import install_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 

@@ -32,11 +32,15 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
     Generator,
-    allows_scheduling,
-    cluster_name,
     credentials_problem,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import Disks, find
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import (
+    allows_scheduling,
+    cluster_name,
+    scheduling_advice,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
     Nodes,
@@ -69,18 +73,22 @@ def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, l
     found = [*given, *_key_problem(params), *kept]
     if given or any(form_problems(params)):
         return found
-    cluster = cluster_of(params, contract)
+    cluster = cluster_of(params, contract if look else "")  # where nothing lives, a birth has its version's own
     talosconfig = state.path(TALOSCONFIG) if stored and state.read(TALOSCONFIG) is not None else None
     cluster, disks = _with_disks(Nodes(talosctl, talosconfig), cluster, look=look and not kept)
     found += disks
     generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
+    nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
+    seen = survey(nodes, cluster.nodes, LOOK_SECONDS) if look and not kept else {}
+    standings = _standings(params, seen)
+    if seen:
+        right = contract_of(contract, generator, standings, seen)
+        generator = replace(generator, cluster=replace(cluster, contract=right))
     configs, invalid = _configs(generator)
     found += invalid
-    if look and not kept:
-        nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
-        seen = survey(nodes, cluster.nodes, LOOK_SECONDS)
+    if seen:
         found += living_problems(nodes, cluster, configs, seen, state)
-        found += _etcd_problem(params, cluster, seen, state)
+        found += _etcd_problem(params, cluster, standings, state)
     return found
 
 
@@ -122,16 +130,20 @@ def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Prob
             )
 
 
-def _etcd_problem(
-    params: Mapping[str, t.Any], cluster: Cluster, seen: Mapping[Node, Found], state: State
-) -> list[Problem]:
-    """A new etcd that would be made beside a living cluster. A machine that has still to be made is a new one."""
-    standings = {
+def _standings(params: Mapping[str, t.Any], seen: Mapping[Node, Found]) -> dict[Node, Standing]:
+    """How the nodes stand. A machine that has still to be made is a new one."""
+    return {
         node: Standing.MAINTENANCE
         if node.name in params["unmade"] and found.standing is Standing.SILENT
         else found.standing
         for node, found in seen.items()
     }
+
+
+def _etcd_problem(
+    params: Mapping[str, t.Any], cluster: Cluster, standings: Mapping[Node, Standing], state: State
+) -> list[Problem]:
+    """A new etcd that would be made beside a living cluster."""
     try:
         Etcd(cluster.name, Note(state), params["etcd_lost"]).decide(standings)
     except BootstrapError as error:
@@ -197,7 +209,7 @@ def _configs(generator: Generator) -> tuple[dict[Node, bytes], list[Problem]]:
                 "The cluster has no worker, and its control planes take no ordinary pods: nothing would ever run on "
                 "it.",
                 "Add a host to the group talos_workers, or a patch for the control planes: "
-                "cluster: {allowSchedulingOnControlPlanes: true}.",
+                f"{scheduling_advice(generator.cluster.contract)}",
             )
         )
     return configs, problems

@@ -9,28 +9,15 @@ node. New images in a configuration would move all nodes at once. Private: other
 
 from __future__ import annotations
 
-import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import main_document
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import installer, kubernetes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing, by_hand
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
-
-# Where a configuration names the images of Kubernetes, whose tags carry its version.
-KUBERNETES_IMAGES = (
-    ("machine", "kubelet"),
-    ("cluster", "apiServer"),
-    ("cluster", "controllerManager"),
-    ("cluster", "scheduler"),
-    ("cluster", "proxy"),
-)
-INSTALLER = ("machine", "install")
-
 
 # The schematic without any extension. An image of it may tell none.
 VANILLA = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
@@ -65,15 +52,14 @@ def living(found: Mapping[Node, Found], wanted: Mapping[Node, bytes]) -> list[Li
         each = found.get(node)
         if each is None or each.standing is not Standing.OURS:
             continue
-        then = main_document(config)
         nodes.append(
             Living(
                 node,
                 talos=each.look.version or "",
                 schematic=each.schematic,
-                kubernetes=_tags(main_document(each.persistent)),
-                wanted_kubernetes=_tags(then),
-                installer=_image(then, INSTALLER),
+                kubernetes=kubernetes(each.persistent),
+                wanted_kubernetes=kubernetes(config),
+                installer=installer(config),
             )
         )
     return nodes
@@ -199,15 +185,3 @@ def _runs(found: Mapping[str, str]) -> str:
 
 def _lines(commands: list[str]) -> str:
     return "".join(f"\n    {command}" for command in commands)
-
-
-def _image(document: Mapping[str, t.Any], path: tuple[str, str]) -> str:
-    outer, inner = path
-    found = (document.get(outer) or {}).get(inner) or {}
-    return str(found.get("image") or "") if isinstance(found, Mapping) else ""
-
-
-def _tags(document: Mapping[str, t.Any]) -> frozenset[str]:
-    """The versions that the images' tags carry. A digest behind the tag pins it; another tag carries none."""
-    images = [_image(document, path).partition("@")[0] for path in KUBERNETES_IMAGES]
-    return frozenset(tag for image in images if VERSION.fullmatch(tag := image.rpartition(":")[2]))

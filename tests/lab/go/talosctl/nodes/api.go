@@ -25,7 +25,6 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/siderolabs/talos/pkg/kubeconfig"
 	"github.com/siderolabs/talos/pkg/machinery/api/common"
 	"github.com/siderolabs/talos/pkg/machinery/api/machine"
 	"github.com/siderolabs/talos/pkg/machinery/config"
@@ -209,7 +208,7 @@ func (n *Node) Kubeconfig(_ *emptypb.Empty, stream grpc.ServerStreamingServer[co
 
 	var text, packed bytes.Buffer
 
-	if err := kubeconfig.GenerateAdmin(n.active().Cluster(), &text); err != nil {
+	if err := generateAdmin(n.active(), &text); err != nil {
 		return err
 	}
 

@@ -31,8 +31,12 @@ type maintenance struct {
 	node *Node
 }
 
-// Version is refused to whoever cannot show who he is, which nobody can here.
-func (m *maintenance) Version(context.Context, *emptypb.Empty) (*machine.VersionResponse, error) {
+// Version is refused to whoever cannot show who he is, which nobody can here. From Talos 1.13 on it is told to all.
+func (m *maintenance) Version(ctx context.Context, in *emptypb.Empty) (*machine.VersionResponse, error) {
+	if tellsVersion {
+		return m.node.Version(ctx, in)
+	}
+
 	return nil, status.Error(codes.Unimplemented, "API is not implemented in maintenance mode")
 }
 

@@ -69,6 +69,7 @@ def test_the_endpoint_is_the_given_one_or_the_first_control_plane(given: Any, ad
         ({"version": "1.12"}, "version: '1.12' does not fit"),
         ({"version": "v1.11.9"}, "is too old"),
         ({"kubernetes_version": ""}, "kubernetes_version: '' does not fit"),
+        ({"kubernetes_version": "1.36.1"}, "1.36.1 does not run on Talos v1.12.6, which runs Kubernetes 1.30 to 1.35"),
         ({"schematic": SCHEMATIC[:-1]}, "schematic:"),
         ({"schematic": SCHEMATIC.upper()}, "schematic:"),
         ({"endpoint": "http://192.0.2.1:6443"}, "endpoint:"),

@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
-    allows_scheduling,
     differences,
     reason,
 )
@@ -78,16 +77,3 @@ def test_a_configuration_that_is_not_yaml_is_told_by_its_line() -> None:
 def test_what_talosctl_says_is_told_without_any_value(said: str, told: str) -> None:
     assert told in reason(said)
     assert "canary" not in reason(said)
-
-
-@pytest.mark.parametrize(
-    ("config", "allowed"),
-    [
-        (b"cluster: {allowSchedulingOnControlPlanes: true}", True),
-        (b"cluster: {allowSchedulingOnControlPlanes: false}", False),
-        (b"kind: X\ncluster: text\n---\ncluster: {allowSchedulingOnControlPlanes: true}", True),
-        (b"machine: {}", False),
-    ],
-)
-def test_it_is_known_whether_control_planes_take_ordinary_pods(config: bytes, allowed: bool) -> None:
-    assert allows_scheduling(config) is allowed
