@@ -283,6 +283,23 @@ def test_a_lock_is_not_kept_by_a_run_that_may_not_go_on(site: Site) -> None:
     site.vault.client.secrets.kv.v2.delete_metadata_and_all_versions(path, mount_point="secret")
 
 
+def test_a_rebirth_that_was_planned_before_another_one_removes_nothing(site: Site) -> None:
+    """Both have looked while none was under way; the lock is then given to one after the other."""
+    options = {"state_dir": str(site.home / "planned"), "stage": "destroying", "expected": "0.0 0.0 0.0"}
+    (site.home / "planned").mkdir(mode=0o700)
+    ok(site.task("cluster_birth", **options))
+    second = site.task("cluster_birth", **options)
+    assert second.returncode != 0
+    assert "Another run has destroyed or borne this cluster since this one looked at it" in second.output
+
+
+def test_a_rebirth_that_would_not_bear_all_of_it_destroys_nothing(site: Site) -> None:
+    run = site.run("rebirth.yml", "--skip-tags", "vms", tazlab_destroy="home", tazlab_state=IN_VAULT)
+    assert run.returncode != 0
+    assert "a rebirth makes anew all that it destroys. Nothing was removed." in " ".join(run.output.split())
+    assert run.stats()["ok"] == 0, "nothing came before it"
+
+
 def test_who_may_write_and_not_read_is_told_before_anything_is_written(
     settings: VaultSettings, tmp_path: Path, site: Site
 ) -> None:
