@@ -23,6 +23,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported 
 VANILLA = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
 
 
+# Another way, for who upgrades so.
+REBIRTH = (
+    "\n    Or let the cluster be destroyed and born again with what the inventory has: ansible-playbook -i INVENTORY "
+    "tazlab.bootstrap.rebirth --check"
+)
+
+
 @dataclass(frozen=True)
 class Living:
     """A configured node: what it runs, what it is to run, and the image that would bring it there."""
@@ -67,12 +74,14 @@ def living(found: Mapping[Node, Found], wanted: Mapping[Node, bytes]) -> list[Li
 
 def change_problems(nodes: list[Living], wanted: Wanted) -> Iterator[Problem]:
     """Every change of a living cluster's versions or schematic, each with the procedure that makes it."""
-    for problem in (
+    found = [
         *_talos_problems(nodes, wanted),
         *_schematic_problems(nodes, wanted),
         *_kubernetes_problems(nodes, wanted),
-    ):
-        yield problem if wanted.usable else replace(problem, step=f"{problem.step}{_renew(wanted)}")
+    ]
+    for problem in found:
+        step = problem.step if wanted.usable else f"{problem.step}{_renew(wanted)}"
+        yield replace(problem, step=f"{step}{REBIRTH}" if problem is found[-1] else step)
 
 
 def _renew(wanted: Wanted) -> str:
