@@ -25,9 +25,9 @@ OLDEST, NEWEST = version("talosctl"), version("talosctl-1.14")
 TAKES_PODS = {"apiVersion": "v1alpha1", "kind": "KubeNodeConfig", "taints": {"$patch": "delete"}}
 
 
-def _world(directory: Path, talos: str) -> Iterator[TalosWorld]:
+def _world(directory: Path, talos: str, client: str = "") -> Iterator[TalosWorld]:
     with Machines(directory, talos) as machines:
-        world = TalosWorld(directory, machines)
+        world = TalosWorld(directory, machines, client)
         for number in (1, 2):
             machines.boot(number)
         yield world
@@ -41,6 +41,11 @@ def either(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TalosWorl
 @pytest.fixture
 def newest(tmp_path: Path) -> Iterator[TalosWorld]:
     yield from _world(tmp_path, NEWEST)
+
+
+@pytest.fixture
+def newer_client(tmp_path: Path) -> Iterator[TalosWorld]:
+    yield from _world(tmp_path, OLDEST, "talosctl-1.14")
 
 
 def by_kind(world: TalosWorld, number: int) -> dict[str, dict[str, Any]]:
@@ -68,6 +73,17 @@ def test_a_cluster_is_born_and_a_second_run_changes_nothing(either: TalosWorld) 
     assert not any(each["changed"] for each in again.values())
     assert [node["configuration"] for node in again["talos_config"]["nodes"]] == ["unchanged", "unchanged"]
     assert either.problems() == []
+
+
+def test_a_newer_talosctl_serves_older_machines(newer_client: TalosWorld) -> None:
+    newer_client.nodes[0]["patches"] = [TAKES_PODS]
+    (told,) = newer_client.problems()
+    assert f"patch 1 has KubeNodeConfig, which Talos {OLDEST} does not know yet" in told
+    newer_client.nodes[0]["patches"] = []
+    newer_client.born()
+    assert contract(newer_client) == "v1.12"
+    assert newer_client.machines.config(1)[0]["cluster"]["coreDNS"] == {"disabled": True}
+    assert not any(each["changed"] for each in newer_client.results(*ALL).values())
 
 
 def test_a_change_of_version_is_refused_in_both_forms(either: TalosWorld) -> None:

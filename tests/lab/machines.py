@@ -111,7 +111,7 @@ class Machines:
 class TalosWorld:
     """A cluster that is to be born: its machines, its state directory and the plays that make it."""
 
-    def __init__(self, directory: Path, machines: Machines) -> None:
+    def __init__(self, directory: Path, machines: Machines, client: str = "") -> None:
         self.directory = directory
         self.machines = machines
         self.home = directory / "home"
@@ -122,7 +122,7 @@ class TalosWorld:
         self.options: dict[str, Any] = {}
         tools = directory / "tools"
         tools.mkdir()
-        (tools / "talosctl").symlink_to(binary(f"talosctl{machines.suffix}"))
+        (tools / "talosctl").symlink_to(binary(client or f"talosctl{machines.suffix}"))
         self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
 
     def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:

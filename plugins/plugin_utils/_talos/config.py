@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms impo
     hostname_patch,
     moved,
     scheduling_advice,
+    too_new,
     without_coredns,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
@@ -58,6 +59,11 @@ class Generator:
         try:
             if not node.install_disk:
                 raise InvalidConfig(node.name, NO_DISK)
+            for patch in node.patches:
+                kinds = too_new(patch.content, self.cluster.version)
+                if kinds:
+                    why = f"{patch.place} has {', '.join(kinds)}, which Talos {self.cluster.version} does not know yet."
+                    raise InvalidConfig(node.name, f"{why} Write it as part of machine or cluster.")
             return self._validated(node, node.patches)
         except TalosctlError as error:
             if error.failure is Failure.MISSING:

@@ -58,6 +58,14 @@ MOVED: Mapping[str, str] = {
     "machine.nodeTaints": "KubeNodeConfig",
 }
 
+# Of these documents Talos before v1.14 knows none, though a newer talosctl takes them.
+_NEW_KINDS = frozenset(
+    kind
+    for kinds in MOVED.values()
+    for kind in kinds.split(" and ")
+    if kind not in ("ResolverConfig", "KubeSpanConfig")
+)
+
 # Where a configuration names the images of Kubernetes, whose tags carry its version.
 _KUBERNETES = (
     ("machine", "kubelet"),
@@ -108,6 +116,13 @@ def moved(patch: bytes) -> Iterator[tuple[str, str]]:
     for path, kind in MOVED.items():
         if _at(main, *path.split(".")) is not None:
             yield path, kind
+
+
+def too_new(patch: bytes, talos: str) -> list[str]:
+    """The kinds of a patch's documents that this version of Talos does not know."""
+    if numbers(talos)[:2] >= DOCUMENTS:
+        return []
+    return [str(each["kind"]) for each in _mappings(patch) if each.get("kind") in _NEW_KINDS]
 
 
 def main_document(config: bytes) -> Mapping[str, t.Any]:

@@ -14,6 +14,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms impo
     installer,
     kubernetes,
     moved,
+    too_new,
 )
 
 OLD = b"""
@@ -81,3 +82,9 @@ def test_what_a_patch_says_in_the_older_form_is_named_with_its_document() -> Non
     patch = b"machine: {kubelet: {extraArgs: {v: 2}}, certSANs: [a]}\ncluster: {coreDNS: {disabled: true}}"
     assert dict(moved(patch)) == {"machine.kubelet": "KubeletConfig", "cluster.coreDNS": "KubeCoreDNSConfig"}
     assert dict(moved(b"kind: KubeNodeConfig\ntaints: {}")) == {}
+
+
+def test_documents_that_an_older_talos_does_not_know_are_named() -> None:
+    patch = b"kind: KubeNodeConfig\ntaints: {}\n---\nkind: HostnameConfig\n---\nmachine: {}"
+    assert too_new(patch, "v1.13.8") == ["KubeNodeConfig"]
+    assert too_new(patch, "v1.14.0") == []
