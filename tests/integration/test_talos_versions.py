@@ -80,6 +80,10 @@ def test_a_newer_talosctl_serves_older_machines(newer_client: TalosWorld) -> Non
     (told,) = newer_client.problems()
     assert f"patch 1 has KubeNodeConfig, which Talos {OLDEST} does not know yet" in told
     newer_client.nodes[0]["patches"] = []
+    lacking = [{**node, "install_disk": ""} for node in newer_client.nodes]
+    refused = newer_client.run("talos_disks", nodes=lacking)
+    assert refused.returncode != 0
+    assert "Set install_disk for each host" in refused.output
     newer_client.born()
     assert contract(newer_client) == "v1.12"
     assert newer_client.machines.config(1)[0]["cluster"]["coreDNS"] == {"disabled": True}

@@ -18,10 +18,19 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import install_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Failure, TalosctlError
 
 GIB: t.Final = 1024**3
 _UNFIT: t.Final = ("readonly", "cdrom", "secondary_disks")
+
+
+_NEWER = Problem(
+    "client_too_new",
+    "",
+    "The disks cannot be asked for: this talosctl wants the machine's version first, which a Talos before 1.13 does "
+    "not tell without a configuration.",
+    "Set install_disk for each host (on Proxmox /dev/sda), or use a talosctl of the machines' minor version.",
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ def reported(nodes: Nodes, node: Node) -> list[Mapping[str, t.Any]]:
     except (NotYaml, KeyError, TypeError):
         return []
     except TalosctlError as error:
-        raise refusal([error.problem]) from None
+        raise refusal([_NEWER if error.failure is Failure.NOT_HERE else error.problem]) from None
 
 
 def usable(reported: Sequence[Mapping[str, t.Any]]) -> list[Disk]:
