@@ -9,6 +9,7 @@ import threading
 import time
 import typing as t
 from dataclasses import replace
+from functools import cache, partial
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.tailnet import TAILNET, tailnet_client
@@ -60,42 +61,47 @@ class ActionModule(TalosAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
         noted = read_facts(state).contract
-        cluster = cluster_of(params, noted)
+        cluster = cluster_of(params, "" if params["pending"] else noted)
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None and not self.check_mode:
             raise BootstrapError(f"{state.place(SECRETS)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         generator = Generator(talosctl, cluster, stored or generate(talosctl, cluster.contract, NO_KEY))
         only = params["only"]
-        wanted = made([node for node in cluster.nodes if only is None or node.name in only], generator)
+        chosen = [node for node in cluster.nodes if only is None or node.name in only]
         if params["pending"]:
-            changes = [Change(node, APPLIED, changed=True) for node in wanted]
-            self._tell(f"{', '.join(node.name for node in wanted)}: {APPLIED}")
+            changes = [Change(node, APPLIED, changed=True) for node in made(chosen, generator)]
+            self._tell(f"{', '.join(node.name for node in chosen)}: {APPLIED}")
         else:
             nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
             deadline = Deadline(params["timeout"])
             etcd = Etcd(cluster.name, Note(state), params["etcd_lost"])
 
-            def permit(found: t.Mapping[Node, Found]) -> None:
-                problems = living_problems(nodes, cluster, wanted, found, state)
+            @cache
+            def wanted(contract: str) -> dict[Node, bytes]:
+                return made(chosen, replace(generator, cluster=replace(cluster, contract=contract)))
+
+            def permit(found: t.Mapping[Node, Found], contract: str = "") -> None:
+                # Where no node is configured, its contract may not be known yet, and there is nothing to compare.
+                living = Standing.OURS in _standings(found).values()
+                form = contract or contract_of(noted, generator, _standings(found), found)
+                problems = living_problems(nodes, cluster, wanted(form) if living else {}, found, state)
                 if problems:
                     raise refusal(problems)
 
             seen = self._permitted(nodes, cluster, permit, deadline, etcd)
             contract = contract_of(noted, generator, _standings(seen), seen)
-            if contract != cluster.contract:
-                generator = replace(generator, cluster=replace(cluster, contract=contract))
-                wanted = made(list(wanted), generator)
+            configs = wanted(contract)
             if contract != noted and not self.check_mode:
                 self._tell(f"the machine configurations have the form of contract {contract}")
                 change_facts(state, lambda facts: replace(facts, contract=contract))
             changes = configure(
                 nodes,
-                wanted,
+                configs,
                 seen,
                 deadline,
                 self._tell,
-                permit=permit,
+                permit=partial(permit, contract=contract),
                 wait_for_workers=params["wait_for_workers"],
                 check=self.check_mode,
                 join=self._joining(params, state),

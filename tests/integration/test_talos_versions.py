@@ -118,6 +118,9 @@ def test_a_birth_on_new_machines_has_the_form_of_its_version(newest: TalosWorld)
     facts.write_text(facts.read_text().replace('"v1.14"', '"v1.12"'))
     for number in (1, 2):
         newest.machines.lose(number)
+    newest.nodes[0]["patches"] = [{"apiVersion": "v1alpha1", "kind": "KubeFlannelCNIConfig", "$patch": "delete"}]
+    assert newest.problems() == [], "it is written for what is to be"
+    assert newest.results("talos_config", pending=True, arguments=["--check"])["talos_config"]["changed"]
     newest.results(*ALL)
     assert contract(newest) == "v1.14"
     assert "KubeCoreDNSConfig" in by_kind(newest, 1)
