@@ -115,7 +115,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             "talosctl",
             f"{_TALOS}/cmd/talosctl",
             _TALOS,
-            200,
+            300,
             without=_AROUND,
             lean="talosctl",
             modfile=_NEWEST,
