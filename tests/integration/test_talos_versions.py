@@ -128,6 +128,8 @@ def test_a_birth_on_new_machines_has_the_form_of_its_version(newest: TalosWorld)
 
 def test_a_living_cluster_keeps_its_form_also_where_the_state_does_not_know_it(newest: TalosWorld) -> None:
     newest.born()
+    for node in newest.nodes:  # written for that form; with contract v1.14 no configuration can be made of it
+        node["patches"] = [{"machine": {"nodeLabels": {"room": "cellar"}}}]
     older = _of_contract(newest, "v1.12")
     facts = newest.state / "facts.json"
     facts.write_text(facts.read_text().replace('"v1.14"', '""'))

@@ -13,11 +13,11 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import InvalidConfig, Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, differences
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor, named, numbers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor, named
 
 # The contracts at which the form of a control plane's configuration changed. Those between are like the one before.
 CONTRACTS: t.Final = ((1, 3), (1, 5), (1, 6), (1, 7), (1, 8), (1, 12), (1, 14))
@@ -37,21 +37,30 @@ def contract_of(
 
 
 def born_with(generator: Generator, seen: Mapping[Node, Found]) -> str:
-    """The contract whose configuration is the nearest to the living one, like v1.8; of several the newest."""
+    """The contract whose configuration is the nearest to the living one, like v1.8; of several the newest.
+
+    The inventory's patches have the form of one contract, and with others no configuration can be made of them.
+    """
     node, found = next(
         (node, found)
         for node, found in seen.items()
         if node.is_control_plane and found.standing is Standing.OURS and found.look.version
     )
-    newest = min(numbers(found.look.version or "")[:2], numbers(generator.cluster.version)[:2])
+    newest = min(minor(found.look.version or ""), minor(generator.cluster.version))
     tried = [contract for contract in CONTRACTS if contract <= newest]
-    distances = {}
+    distances, invalid = {}, None
     for contract in tried:
-        cluster = replace(generator.cluster, contract=f"v{'.'.join(map(str, contract))}")
-        config = replace(generator, cluster=cluster).machine_config(node)
+        cluster = replace(generator.cluster, contract=f"v{named(contract)}")
+        try:
+            config = replace(generator, cluster=cluster).machine_config(node)
+        except InvalidConfig as error:
+            invalid = error
+            continue
         distances[contract] = len(differences(found.persistent, keep_login(found.persistent, config)))
+    if invalid and not distances:
+        raise invalid
     nearest = min(distances.values())
     best = max(contract for contract, distance in distances.items() if distance == nearest)
     later = [contract for contract in CONTRACTS if contract > best]
     # The contracts up to the next change are alike: where there is none yet, it is that of the machine's own version.
-    return f"v{'.'.join(map(str, best if later else newest))}"
+    return f"v{named(best if later else newest)}"
