@@ -27,9 +27,9 @@ _UNFIT: t.Final = ("readonly", "cdrom", "secondary_disks")
 _NEWER = Problem(
     "client_too_new",
     "",
-    "The disks cannot be asked for: this talosctl wants the machine's version first, which a Talos before 1.13 does "
-    "not tell without a configuration.",
-    "Set install_disk for each host (on Proxmox /dev/sda), or use a talosctl of the machines' minor version.",
+    "The disks cannot be asked for: a newer client asks for the machine's version first, which a Talos before 1.13 "
+    "does not tell without a configuration.",
+    "Set install_disk for each host (on Proxmox /dev/sda), or install the talosctl of the machines' minor version.",
 )
 
 
