@@ -29,7 +29,7 @@ _NEWER = Problem(
     "",
     "The disks cannot be asked for: a newer client asks for the machine's version first, which a Talos before 1.13 "
     "does not tell without a configuration.",
-    "Set install_disk for each host (on Proxmox /dev/sda), or install the talosctl of the machines' minor version.",
+    "Set install_disk for each host, or install the talosctl of the machines' minor version.",
 )
 
 
