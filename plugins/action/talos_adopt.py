@@ -51,7 +51,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import Wanted, change_problems, living
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import change_problems, living
 
 FETCH_SECONDS: t.Final = 30
 
@@ -91,8 +91,7 @@ class ActionModule(TalosAction):
         written += credentials
         for place in written:
             self.progress(f"{'would write' if self.check_mode else 'wrote'} {place}")
-        versions = Wanted(cluster.version, cluster.schematic, state.path(TALOSCONFIG))
-        problems = list(change_problems(living(proven.seen, wanted), versions))
+        problems = list(change_problems(living(proven.seen, wanted), cluster))
         if params["secretbox_key"]:
             key = difference(proven.candidate.content, state.place(SECRETS), params["secretbox_key"])
             problems += [replace(key, subject="secretbox key")] if key else []

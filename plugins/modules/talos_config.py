@@ -18,8 +18,7 @@ description:
   - Of a node that is configured already, the configuration is compared, key by key. A difference is applied without a
     reboot; what needs one is left for the node's next reboot, and a warning says so. No node is ever rebooted.
   - A node that was configured with other secrets is an error. So is another version of Talos or Kubernetes, or another
-    schematic, than a configured node runs, since these move node by node, by C(talosctl upgrade) and
-    C(talosctl upgrade-k8s); the message has the commands.
+    schematic, than a configured node runs, since these move node by node, as M(tazlab.bootstrap.talos_upgrade) does it.
   - With O(tailnet), each machine that gets its first configuration gets a fresh key, which serves once within an hour,
     for the extension C(tailscale). The key is no difference later.
   - A birth is noted in the state directory (C(birth)) before the first node is configured. It is refused beside

@@ -166,49 +166,12 @@ def test_what_a_living_cluster_runs_is_not_changed_by_a_configuration(world: Tal
     world.nodes.append(world.node("worker-3", 3))  # a new node moves the others as little
     for setting, value, words in (
         ("cluster", "office", "cp-1, worker-1: configured as cluster home, and this is office"),
-        ("version", "v1.12.7", "upgrade --image factory.talos.dev/nocloud-installer"),
+        ("version", "v1.12.7", "tazlab.bootstrap.upgrade --check"),
         ("schematic", OTHER, f"cp-1, worker-1 run {SCHEMATIC[:12]}"),
         ("kubernetes_version", "1.35.9", "cp-1, worker-1 run v1.35.4"),
     ):
         world.options = {setting: value}
         refused(world, words)
-
-
-def commands(text: str) -> list[list[str]]:
-    return [shlex.split(line) for line in text.splitlines() if line.strip().startswith("talosctl ")]
-
-
-@pytest.mark.sweep
-@pytest.mark.parametrize(("setting", "value"), [("version", "v1.12.7"), ("schematic", OTHER)])
-def test_the_upgrade_that_is_printed_makes_the_cluster_what_was_wanted(
-    world: TalosWorld, setting: str, value: str
-) -> None:
-    world.born()
-    world.options[setting] = value
-    printed = commands("\n".join(world.problems()))
-    snapshot, *printed = printed
-    assert snapshot[-3:-1] == ["etcd", "snapshot"]
-    assert [words[-3] for words in printed] == ["upgrade"] * 2
-    world.machines.order("halt", 2)
-    for number, words in enumerate(printed, 1):
-        # The stand-in's nodes tell no events, for which the command would wait.
-        done = subprocess.run([*words, "--wait=false"], env={"PATH": world.path}, capture_output=True, timeout=60)
-        if number == 2:
-            assert done.returncode != 0, "the machine is switched off"
-            assert world.machines.address(2) not in world.machines.images
-            world.machines.boot(2)
-            subprocess.run([*words, "--wait=false"], env={"PATH": world.path}, check=True, timeout=60)
-    wait_until(lambda: len(world.machines.images) == 2, "both are upgraded", 20)
-    wanted = (world.options.get("version", VERSION), world.options.get("schematic", SCHEMATIC))
-    assert set(world.machines.images.values()) == {wanted}
-
-    def settled() -> bool:
-        return world.problems() == []
-
-    wait_until(settled, "both run what is wanted", 60)
-    found = world.results(*ALL)["talos_config"]
-    assert [node["differences"] for node in found["nodes"]] == [["~ machine.install.image"]] * 2
-    assert not any(each["changed"] for each in world.results(*ALL).values())
 
 
 def test_the_reboot_that_is_printed_can_be_run_as_it_stands(world: TalosWorld) -> None:

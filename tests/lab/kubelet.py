@@ -41,6 +41,7 @@ class _Node:
     kubelet: str
     system: str
     ready: bool
+    boot: str
 
 
 @dataclass
@@ -126,6 +127,7 @@ class KubeletStandIn:
         kubelet: str = "v1.35.4",
         system: str = "Talos (v1.12.6)",
         ready: bool = True,
+        boot: str = "",
     ) -> None:
         """Register a node as Talos does: role C(control_plane) gets its label, and its taint unless C(schedulable)."""
         labels = {
@@ -144,7 +146,7 @@ class KubeletStandIn:
         with self._lock:
             if self._client.find("v1", "Node", name) is None:
                 self._client.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
-            self._nodes[name] = _Node(name, address, kubelet, system, ready)
+            self._nodes[name] = _Node(name, address, kubelet, system, ready, boot)
             self._renew(name)
             self._report_node(self._nodes[name])
 
@@ -212,7 +214,7 @@ class KubeletStandIn:
             "conditions": [{**condition, "lastHeartbeatTime": now} for condition in conditions],
             "nodeInfo": {
                 "architecture": "amd64",
-                "bootID": "",
+                "bootID": node.boot,
                 "containerRuntimeVersion": "containerd://2.1.6",
                 "kernelVersion": "6.18.0-talos",
                 "kubeProxyVersion": "",

@@ -10,16 +10,21 @@ import json
 import os
 import random
 import secrets
+import subprocess
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lab.binaries import binary
-from lab.playbook import Run, run_playbook
+from lab.playbook import Run, run_playbook, started_playbook
 from lab.process import Process, wait_until
+from lab.proxmox import Vm
 
 VERSION = "v1.12.6"
 SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
@@ -36,8 +41,7 @@ class Machines:
         self.images: dict[str, tuple[str, str]] = {}  # what an upgrade has installed: version and schematic
         self.bootstraps: list[str] = []
         self.up: dict[str, str] = {}
-        # The labs' machines have theirs from 127.64 to 127.126.
-        self.network = f"127.{random.randint(128, 250)}.{random.randint(1, 250)}"  # noqa: S311
+        self.network = _network()
 
     def __enter__(self) -> Machines:
         self.process.start()
@@ -104,14 +108,52 @@ class Machines:
             elif what == "bootstrap":
                 self.bootstraps.append(address)
                 self.members(int(address.rpartition(".")[2]), address)
+            elif what == "down":
+                self.up.pop(address, None)
             else:
                 self.up[address] = what
+
+
+class Metal:
+    """Machines that stand there, switched on, each with one disk: what lab.nodes takes where no Proxmox makes them."""
+
+    def __init__(self, count: int, version: str = VERSION) -> None:
+        self.version = version
+        self.suffix = "-1.14"  # of the programs, which serve older machines as well
+        self.network = _network()
+        self._vms = {number: self._vm(number) for number in range(1, count + 1)}
+
+    def address(self, number: int) -> str:
+        return f"{self.network}.{number}"
+
+    def vms(self) -> list[Vm]:
+        return list(self._vms.values())
+
+    def power(self, number: int, *, on: bool) -> None:
+        self._vms[number] = replace(self._vms[number], running=on)
+
+    def _vm(self, number: int) -> Vm:
+        return Vm(
+            vmid=1000 + number,
+            name=f"machine-{number}",
+            node="",
+            running=True,
+            address=self.address(number),
+            image=(SCHEMATIC, self.version),
+            started_at=time.time(),
+            config={"smbios1": f"uuid={number}", "scsi0": "disk"},
+        )
+
+
+def _network() -> str:
+    """Of addresses on loopback. The labs' machines have theirs from 127.64 to 127.126."""
+    return f"127.{random.randint(128, 250)}.{random.randint(1, 250)}"  # noqa: S311
 
 
 class TalosWorld:
     """A cluster that is to be born: its machines, its state directory and the plays that make it."""
 
-    def __init__(self, directory: Path, machines: Machines, client: str = "") -> None:
+    def __init__(self, directory: Path, machines: Machines | Metal, client: str = "") -> None:
         self.directory = directory
         self.machines = machines
         self.home = directory / "home"
@@ -120,6 +162,8 @@ class TalosWorld:
         self.canary = f"canary{secrets.token_hex(12)}"
         self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
         self.options: dict[str, Any] = {}
+        self.upgrade: dict[str, Any] = {}
+        self.environment: dict[str, str] = {}
         tools = directory / "tools"
         tools.mkdir()
         (tools / "talosctl").symlink_to(binary(client or f"talosctl{machines.suffix}"))
@@ -158,6 +202,7 @@ class TalosWorld:
             "talos_secrets": {**cluster, **key, **waiting},
             "talos_config": {**cluster, **waiting, **lost},
             "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
+            "talos_upgrade": {**cluster, "kubeconfig": str(self.state / "kubeconfig"), "timeout": 60, **self.upgrade},
             "late": {**cluster, **waiting, "wait_for_workers": True},
         }
         tasks: list[dict[str, Any]] = []
@@ -174,10 +219,30 @@ class TalosWorld:
 
     def run(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> Run:
         """Run these modules one after the other; C(results) are then those of this run."""
+        (self.directory / "result.json").unlink(missing_ok=True)
+        return run_playbook(
+            [self._play(*names)],
+            home=self.home,
+            variables={"nodes": self.nodes, "key": self.key, **variables},
+            arguments=arguments,
+            environment={"PATH": self.path, **self.environment},
+            timeout=300,
+        )
+
+    def started(self, *names: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """The same, as a run that goes on while the block does."""
+        return started_playbook(
+            [self._play(*names)],
+            home=self.home,
+            variables={"nodes": self.nodes, "key": self.key},
+            environment={"PATH": self.path, **self.environment},
+        )
+
+    def _play(self, *names: str) -> dict[str, Any]:
         tasks = [
             {**task, "check_mode": False} if "ansible.builtin.copy" in task else task for task in self.tasks(*names)
         ]
-        play = {
+        return {
             "hosts": "localhost",
             "gather_facts": False,
             "vars": {
@@ -187,15 +252,6 @@ class TalosWorld:
             },
             "tasks": tasks,
         }
-        (self.directory / "result.json").unlink(missing_ok=True)
-        return run_playbook(
-            [play],
-            home=self.home,
-            variables={"nodes": self.nodes, "key": self.key, **variables},
-            arguments=arguments,
-            environment={"PATH": self.path},
-            timeout=120,
-        )
 
     def results(self, *names: str, arguments: Sequence[str] = (), **variables: Any) -> dict[str, Any]:
         run = self.run(*names, arguments=arguments, **variables)

@@ -19,11 +19,12 @@ import shutil
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -34,15 +35,25 @@ from lab.kube import ControlPlane
 from lab.kubeclient import KubeError
 from lab.kubelet import KubeletStandIn
 from lab.process import LabError, Process, wait_until
-from lab.proxmox import ProxmoxServer, Vm
+from lab.proxmox import Vm
 
 INTERVAL = 0.1
 RETRY = 5.0
+KUBELET_DELAY = 2.0  # after a reboot the Node says for a while what it said before
+
+
+class Hypervisor(Protocol):
+    """Whatever has machines that boot Talos."""
+
+    def vms(self) -> list[Vm]: ...
 
 
 @dataclass
 class Machine:
-    """A machine and its disk. C(identity) is the VM's: another VM with the same vmid is another machine."""
+    """A machine and its disk. C(identity) is the VM's: another VM with the same vmid is another machine.
+
+    C(version) and C(schematic) lie on its disk, C(runs) is the version that was booted.
+    """
 
     identity: str
     vmid: int
@@ -52,6 +63,9 @@ class Machine:
     schematic: str
     on: bool = False
     stage: str = "off"
+    runs: str = ""
+    boot: str = ""
+    not_before: float = 0.0  # when its kubelet is there
     config_text: str = field(default="", repr=False)
     bootstrapped: bool = False
 
@@ -100,7 +114,7 @@ class _Cluster:
             authority=(_text(authority["crt"]), _text(authority["key"])),
         )
         self.kubelet: KubeletStandIn | None = None
-        self.nodes: dict[str, bool] = {}
+        self.nodes: dict[str, str] = {}  # the boot in which it was registered; empty where it is lost
         self.not_before = 0.0
 
     def start(self) -> None:
@@ -119,7 +133,7 @@ class _Cluster:
     def register(self, machine: Machine) -> None:
         """Let the machine's kubelet appear, Ready as soon as there is a network between pods."""
         assert self.kubelet is not None
-        if self.nodes.get(machine.hostname):
+        if self.nodes.get(machine.hostname) == machine.boot or time.monotonic() < machine.not_before:
             return
         cluster = machine.config["cluster"]
         network = cluster.get("network", {}).get("cni", {}).get("name", "flannel") != "none"
@@ -130,33 +144,34 @@ class _Cluster:
             "control_plane" if machine.control_plane else "worker",
             schedulable=bool(cluster.get("allowSchedulingOnControlPlanes")),
             kubelet=image.rpartition(":")[2] or "v1.35.4",
-            system=f"Talos ({machine.version})",
+            system=f"Talos ({machine.runs})",
+            boot=machine.boot,
             ready=network or bool(cluster.get("inlineManifests") or cluster.get("externalManifests")),
         )
-        self.nodes[machine.hostname] = True
+        self.nodes[machine.hostname] = machine.boot
 
     def lose(self, names: Iterable[str]) -> None:
         """Nodes whose machine is off or gone are not Ready any more."""
         assert self.kubelet is not None
         for name in names:
             self.kubelet.set_node_ready(name, False)
-            self.nodes[name] = False
+            self.nodes[name] = ""
 
 
 class Nodes:
     """Every Talos machine of the lab. C(problems) are the errors of the stand-in itself: there should be none."""
 
-    def __init__(self, directory: Path, proxmox: ProxmoxServer) -> None:
+    def __init__(self, directory: Path, hypervisor: Hypervisor, program: str = "talos-nodes") -> None:
         self.directory = directory
         self.problems: list[str] = []
-        self._proxmox = proxmox
+        self._hypervisor = hypervisor
         self._machines: dict[str, Machine] = {}
         self._clusters: dict[str, _Cluster] = {}
         self._made = 0
         self._events: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self._told: dict[str, object] = {}
         self._stopping = threading.Event()
-        self._process = Process([binary("talos-nodes")], log=directory / "talos-nodes.log", piped=True)
+        self._process = Process([binary(program)], log=directory / "talos-nodes.log", piped=True)
         self._threads: list[threading.Thread] = []
 
     # ------------------------------------------------------------------------------------------------ life
@@ -216,6 +231,10 @@ class Nodes:
         wait_until(lambda: self.machine(name).stage == stage, f"{name} is in stage {stage}", timeout)
         return self.machine(name)
 
+    def tell_members(self, machine: Machine, members: list[dict[str, str]]) -> None:
+        """Let the etcd of a control plane know other members than there are, until those that there are change."""
+        self._order("etcd", machine, members=members)
+
     # ------------------------------------------------------------------------------------------------ work
 
     def _order(self, do: str, machine: Machine, **values: object) -> None:
@@ -247,7 +266,7 @@ class Nodes:
         """The VMs that boot a Talos image, by what identifies their disk."""
         return {
             str(vm.config.get("smbios1")): vm
-            for vm in self._proxmox.vms()
+            for vm in self._hypervisor.vms()
             if vm.config.get("smbios1") and vm.image and vm.address
         }
 
@@ -271,6 +290,7 @@ class Nodes:
             identity, Machine(identity, vm.vmid, vm.name, vm.address, version, schematic)
         )
         machine.on, machine.stage, machine.address = True, "booting", vm.address
+        machine.runs, machine.boot = machine.version, str(uuid.uuid4())
         self._told.pop(identity, None)
         self._order(
             "boot",
@@ -291,6 +311,10 @@ class Nodes:
                         machine.stage = "maintenance"
                     case "listening":
                         machine.stage = "configured"
+                    case "down":
+                        machine.not_before = time.monotonic() + KUBELET_DELAY if machine.stage == "configured" else 0.0
+                        machine.stage = "booting"
+                        machine.runs, machine.boot = machine.version, str(uuid.uuid4())
                     case "config":
                         machine.config_text = event["config"]
                     case "bootstrap":
@@ -299,7 +323,7 @@ class Nodes:
                         machine.version, machine.schematic = event["version"], event.get("schematic", "")
 
     def _run_clusters(self) -> None:
-        """Each cluster runs as long as a control plane that has etcd's data does, and exists as long as one exists."""
+        """Each cluster runs while most of the control planes with etcd's data do, and exists as long as one exists."""
         stored: dict[str, list[Machine]] = {}
         for machine in self._machines.values():
             if machine.bootstrapped:
@@ -314,7 +338,7 @@ class Nodes:
                 self._made += 1
                 self._clusters[key] = _Cluster(self.directory / f"cluster-{self._made}", up[0])
             if key in self._clusters:
-                self._run_cluster(key, self._clusters[key], bool(up))
+                self._run_cluster(key, self._clusters[key], 2 * len(up) > len(machines))
 
     def _run_cluster(self, key: str, cluster: _Cluster, up: bool) -> None:
         if not up:
@@ -329,17 +353,25 @@ class Nodes:
         configured = [
             machine for machine in self._machines.values() if machine.stage == "configured" and machine.cluster == key
         ]
-        self._tell_members([machine for machine in configured if machine.control_plane])
+        self._tell_members(
+            [
+                machine
+                for machine in self._machines.values()
+                if machine.cluster == key
+                and machine.control_plane
+                and (machine.bootstrapped or machine.stage == "configured")
+            ]
+        )
         for machine in configured:
             cluster.register(machine)
         running = {machine.hostname for machine in self._machines.values() if machine.on and machine.cluster == key}
-        cluster.lose([name for name, ready in cluster.nodes.items() if ready and name not in running])
+        cluster.lose([name for name, boot in cluster.nodes.items() if boot and name not in running])
 
     def _tell_members(self, control_planes: list[Machine]) -> None:
-        """Every control plane joins etcd once the first one runs it."""
+        """Every control plane joins etcd once the first one runs it, and is a member also while it is off."""
         members = [{"name": machine.hostname, "address": machine.address} for machine in control_planes]
         for machine in control_planes:
-            if self._told.get(machine.identity) != members:
+            if machine.stage == "configured" and self._told.get(machine.identity) != members:
                 self._told[machine.identity] = members
                 machine.bootstrapped = True
                 self._order("etcd", machine, members=members)

@@ -66,6 +66,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_talos",
         "tazlab_talos_patches",
         "tazlab_token_rotates",
+        "tazlab_upgrade",
         "tazlab_value_rotates",
     )
 )

@@ -50,7 +50,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import Wanted, change_problems, living
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import change_problems, living
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
 
 # A node that does not answer may not have been made yet. It is not waited for.
@@ -107,16 +107,14 @@ def living_problems(
     nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
 ) -> list[Problem]:
     """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
-    file = state.path(TALOSCONFIG)
-    versions = Wanted(cluster.version, cluster.schematic, file, usable=nodes.talosconfig == file)
     return [
         *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
-        *_name_problem(cluster, seen),
-        *change_problems(living(seen, wanted), versions),
+        *name_problems(cluster, seen),
+        *change_problems(living(seen, wanted), cluster),
     ]
 
 
-def _name_problem(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Problem]:
+def name_problems(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Problem]:
     """Machines that are configured as a cluster of another name: the state directory is that cluster's."""
     names = {node: cluster_name(found.persistent) for node, found in seen.items() if found.standing is Standing.OURS}
     for name in dict.fromkeys(names.values()):

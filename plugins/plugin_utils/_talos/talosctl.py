@@ -44,12 +44,17 @@ class Failure(Enum):
     NOT_YET = "it is not ready for that yet"
     REBOOT = "the change needs a reboot"
     REFUSED = "it refuses the configuration"
+    PULL = "it cannot pull the image"
+    INSTALLER = "the installer gave up"
     NOT_HERE = "it is not able to do that in its present state"
     UNKNOWN = "talosctl failed"
 
 
 # What talosctl prints on standard error -> the failure. The first that fits wins, so what is special stands first.
 _SIGNS = (
+    (r"(?s)error pulling upgrade image(?!.*code = (?:Unavailable|DeadlineExceeded|Canceled))", Failure.PULL),
+    (r"error validating installer image", Failure.PULL),
+    (r"upgrade failed with exit code", Failure.INSTALLER),
     (r"tls: certificate required|tls: bad certificate", Failure.CONFIGURED),
     (r"x509: certificate signed by unknown authority", Failure.UNTRUSTED),
     (r"x509: certificate is valid for|x509: cannot validate certificate for", Failure.NAME),

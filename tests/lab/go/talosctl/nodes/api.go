@@ -11,14 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net"
-	"path"
 	goruntime "runtime"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -125,6 +120,10 @@ func (n *Node) ApplyConfiguration(
 
 func (n *Node) validated(ctx context.Context, data []byte) (config.Provider, []string, error) {
 	provider, err := configloader.NewFromBytes(data)
+	if err == nil {
+		err = n.knows(provider)
+	}
+
 	if err != nil {
 		return nil, nil, err
 	}
@@ -231,40 +230,6 @@ func (n *Node) Kubeconfig(_ *emptypb.Empty, stream grpc.ServerStreamingServer[co
 	return stream.Send(&common.Data{Metadata: n.metadata(), Bytes: packed.Bytes()})
 }
 
-// EtcdMemberList tells etcd's members, once it runs.
-func (n *Node) EtcdMemberList(
-	context.Context, *machine.EtcdMemberListRequest,
-) (*machine.EtcdMemberListResponse, error) {
-	if err := n.controlPlaneOnly("member list"); err != nil {
-		return nil, err
-	}
-
-	n.mu.Lock()
-	defer n.mu.Unlock()
-
-	if len(n.members) == 0 {
-		return nil, errors.New("error building etcd client TLS config: " +
-			"open /system/secrets/etcd/admin.crt: no such file or directory")
-	}
-
-	members := make([]*machine.EtcdMember, 0, len(n.members))
-
-	for _, member := range n.members {
-		id := fnv.New64a()
-		id.Write([]byte(member.Address)) //nolint:errcheck
-		members = append(members, &machine.EtcdMember{
-			Id:         id.Sum64(),
-			Hostname:   member.Name,
-			PeerUrls:   []string{"https://" + net.JoinHostPort(member.Address, "2380")},
-			ClientUrls: []string{"https://" + net.JoinHostPort(member.Address, "2379")},
-		})
-	}
-
-	return &machine.EtcdMemberListResponse{
-		Messages: []*machine.EtcdMembers{{Metadata: n.metadata(), Members: members}},
-	}, nil
-}
-
 // ServiceList tells the services that such a node has.
 func (n *Node) ServiceList(context.Context, *emptypb.Empty) (*machine.ServiceListResponse, error) {
 	n.mu.Lock()
@@ -296,41 +261,5 @@ func (n *Node) ServiceList(context.Context, *emptypb.Empty) (*machine.ServiceLis
 
 	return &machine.ServiceListResponse{
 		Messages: []*machine.ServiceList{{Metadata: n.metadata(), Services: services}},
-	}, nil
-}
-
-// Upgrade installs what the image holds and boots it: an image without a schematic brings no extensions.
-func (n *Node) Upgrade(_ context.Context, request *machine.UpgradeRequest) (*machine.UpgradeResponse, error) {
-	place, version, tagged := strings.Cut(path.Base(request.GetImage()), ":")
-	if !tagged {
-		return nil, status.Errorf(codes.InvalidArgument, "error validating installer image %q", request.GetImage())
-	}
-
-	schematic := ""
-	if strings.HasSuffix(path.Dir(request.GetImage()), "-installer") {
-		schematic = place
-	}
-
-	n.mu.Lock()
-	defer n.mu.Unlock()
-
-	n.version, n.schematic = version, schematic
-	tell(Event{What: "upgrade", Address: n.address, Version: version, Schematic: schematic})
-	n.reboot()
-
-	return &machine.UpgradeResponse{
-		Messages: []*machine.Upgrade{{Metadata: n.metadata(), Ack: "Upgrade request received", ActorId: uuid.NewString()}},
-	}, nil
-}
-
-// Reboot boots the node anew, from the configuration that lies on its disk.
-func (n *Node) Reboot(context.Context, *machine.RebootRequest) (*machine.RebootResponse, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-
-	n.reboot()
-
-	return &machine.RebootResponse{
-		Messages: []*machine.Reboot{{Metadata: n.metadata(), ActorId: uuid.NewString()}},
 	}, nil
 }

@@ -26,6 +26,10 @@ func (f *Fleet) boot(order Order) {
 
 	if order.Config != "" {
 		onDisk, err := configloader.NewFromBytes([]byte(order.Config))
+		if err == nil {
+			err = node.knows(onDisk)
+		}
+
 		if err != nil {
 			log.Fatalf("%s: what lies on its disk is no configuration: %s", order.Address, err)
 		}
@@ -59,6 +63,29 @@ func (f *Fleet) etcd(order Order) {
 	if node != nil {
 		node.setMembers(order.Members)
 	}
+}
+
+// running are those of etcd's members that run.
+func (f *Fleet) running(members []Member) []Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	var found []Member
+
+	for _, member := range members {
+		node := f.nodes[member.Address]
+		if node == nil {
+			continue
+		}
+
+		node.mu.Lock()
+		if node.bootable && len(node.members) > 0 {
+			found = append(found, member)
+		}
+		node.mu.Unlock()
+	}
+
+	return found
 }
 
 // issuer stands for trustd: a worker has no CA key, so a control plane of its cluster that runs signs for it. It is nil

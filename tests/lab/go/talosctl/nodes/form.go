@@ -9,12 +9,30 @@ package main
 import (
 	"io"
 
+	"google.golang.org/grpc"
+
 	"github.com/siderolabs/talos/pkg/kubeconfig"
 	"github.com/siderolabs/talos/pkg/machinery/config"
 )
 
-// tellsVersion says whether a node without configuration tells its version.
-const tellsVersion = false
+// isAtLeast is false: this program serves the oldest Talos alone.
+func (n *Node) isAtLeast(string) bool { return false }
+
+// knows says nothing: what the oldest Talos does not know, its own code has refused.
+func (n *Node) knows(config.Provider) error { return nil }
+
+// registerNewer adds what newer Talos serves: nothing.
+func registerNewer(*grpc.Server, *Node) {}
+
+// kubernetesImages are those whose version is Kubernetes'.
+func kubernetesImages(running config.Provider) []string {
+	images := []string{running.Machine().Kubelet().Image()}
+	if running.Machine().Type().IsControlPlane() {
+		images = append(images, running.Cluster().APIServer().Image())
+	}
+
+	return images
+}
 
 // generateAdmin writes an administrator's kubeconfig.
 func generateAdmin(active config.Provider, out io.Writer) error {

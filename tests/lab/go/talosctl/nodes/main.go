@@ -46,7 +46,7 @@ type Member struct {
 
 // Event is what we tell the lab.
 type Event struct {
-	// What is listening, maintenance, config, bootstrap or upgrade.
+	// What is listening, maintenance, down, config, bootstrap or upgrade.
 	What    string `json:"what"`
 	Address string `json:"address"`
 	// Config is the configuration on the node's disk now.

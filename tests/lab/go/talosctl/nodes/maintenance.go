@@ -33,7 +33,7 @@ type maintenance struct {
 
 // Version is refused to whoever cannot show who he is, which nobody can here. From Talos 1.13 on it is told to all.
 func (m *maintenance) Version(ctx context.Context, in *emptypb.Empty) (*machine.VersionResponse, error) {
-	if tellsVersion {
+	if m.node.isAtLeast("v1.13") {
 		return m.node.Version(ctx, in)
 	}
 
@@ -54,6 +54,10 @@ func (m *maintenance) ApplyConfiguration(
 	}
 
 	provider, err := configloader.NewFromBytes(request.Data)
+	if err == nil {
+		err = m.node.knows(provider)
+	}
+
 	if err != nil {
 		return nil, fmt.Errorf("failed to parse config: %w", err)
 	}

@@ -41,9 +41,12 @@ type Node struct {
 	stop    context.CancelFunc
 	ctx     context.Context
 
+	installing sync.Mutex
+
 	mu           sync.Mutex
 	version      string
 	schematic    string
+	installed    image // what the next boot runs, where it was installed since this one
 	disks        []string
 	onDisk       config.Provider // what the next boot uses
 	running      config.Provider // what is used now; nil: maintenance mode
@@ -95,6 +98,10 @@ func (n *Node) run() {
 
 	for n.sleep(delay) {
 		n.mu.Lock()
+		if n.installed.version != "" {
+			n.version, n.schematic = n.installed.version, n.installed.schematic
+		}
+
 		n.running = n.onDisk
 		n.bootable = false
 		n.resources = newResources(n.disks)
@@ -104,6 +111,10 @@ func (n *Node) run() {
 		n.mu.Unlock()
 
 		n.serve(changed)
+
+		if n.ctx.Err() == nil {
+			tell(Event{What: "down", Address: n.address})
+		}
 
 		delay = rebootDelay
 	}
@@ -154,6 +165,7 @@ func (n *Node) serve(changed <-chan struct{}) {
 		machine.RegisterMachineServiceServer(api, &maintenance{node: n})
 	} else {
 		machine.RegisterMachineServiceServer(api, n)
+		registerNewer(api, n)
 	}
 
 	n.mu.Lock()

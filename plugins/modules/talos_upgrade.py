@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: talos_upgrade
+short_description: Move the nodes of a living cluster to another Talos, one after the other
+version_added: 0.1.0
+author:
+  - tazlab.bootstrap contributors (@tazlab)
+description:
+  - Brings each node to O(version) with the extensions of O(schematic), by C(talosctl upgrade) with the installer of
+    O(factory_url), O(platform) and O(schematic). Control planes go first. Minor versions are passed one by one, each in
+    its newest release that the Image Factory lists.
+  - Before a node is touched, every other node is Ready, and etcd well where the node is a control plane. Its pods are
+    evicted, so that disruption budgets hold. The next node follows when this one runs its new Talos, is Ready in a new
+    boot, and etcd is well again.
+  - Refused before anything is changed are a way back, a version or schematic of which there is no image, and nodes that
+    do not answer.
+  - Where Kubernetes has to move before Talos goes on, or is to move at the end, it stops and tells the command.
+  - A run that was broken off is followed by another one at any point. That a node's upgrade began is noted in its
+    Kubernetes node (annotation C(tazlab.bootstrap/upgrade)); a node that was cordoned before stays so.
+extends_documentation_fragment:
+  - tazlab.bootstrap.state
+  - tazlab.bootstrap.talos.nodes
+  - tazlab.bootstrap.talos.cluster
+  - tazlab.bootstrap.talos.action
+attributes:
+  check_mode:
+    description: Tells the plan, node by node, with the pods that would be evicted, and changes nothing.
+    support: full
+  diff_mode:
+    description: The plan says what changes.
+    support: none
+  idempotent:
+    description: A node that runs what is wanted is left alone.
+    support: full
+options:
+  kubeconfig:
+    description: The kubeconfig of an administrator of the cluster.
+    type: path
+    required: true
+  drain:
+    description:
+      - Whether a node's pods are evicted before it is upgraded. Without it they end with the machine, whatever their
+        disruption budgets say.
+      - Nodes that run Talos 1.12 evict by themselves as well, without regard to budgets.
+    type: bool
+    default: true
+  drain_seconds:
+    description: Seconds in which a node's pods have to leave it. A node that is not empty then is not touched.
+    type: int
+    default: 300
+  timeout:
+    description: Seconds for each wait for a node - to be spared, to run its new Talos, and to be Ready again.
+    type: int
+    default: 900
+seealso:
+  - module: tazlab.bootstrap.talos_config
+"""
+
+EXAMPLES = r"""
+- name: Every node runs the wanted Talos
+  tazlab.bootstrap.talos_upgrade:
+    cluster: home
+    nodes: "{{ groups | tazlab.bootstrap.machines(hostvars) }}"
+    version: v1.14.1
+    kubernetes_version: 1.35.4
+    schematic: 376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba
+    state_dir: ~/.config/tazlab/home
+    kubeconfig: ~/.config/tazlab/home/kubeconfig
+"""
+
+RETURN = r"""
+plan:
+  description: What is done to each node, in this order. A node that passes two minor versions is there twice.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: The node's name.
+      type: str
+    from:
+      description: The Talos that it runs then.
+      type: str
+    to:
+      description: The Talos that it gets.
+      type: str
+    image:
+      description: The installer.
+      type: str
+    evicts:
+      description: The pods that are evicted, as C(NAMESPACE/NAME).
+      type: list
+      elements: str
+    lost:
+      description: Those of them that nothing makes again.
+      type: list
+      elements: str
+    seconds:
+      description: How long it may take at most.
+      type: int
+text:
+  description: What was done, or in check mode would be, as one line for a person.
+  returned: success
+  type: str
+nodes:
+  description: The nodes, in their order in O(nodes).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The node's name.
+      type: str
+    from:
+      description: The Talos that it ran.
+      type: str
+    to:
+      description: The Talos that it runs now, or in check mode would.
+      type: str
+    changed:
+      description: Whether it was upgraded.
+      type: bool
+"""

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether etcd can spare a member: every control plane is one that runs, and all know the same leader. Private."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import MEMBERS_SECONDS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import PASSING, Nodes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
+
+
+def unwell(nodes: Nodes, control_planes: Sequence[Node]) -> dict[Node, str]:
+    """The control planes whose etcd is not well, with the reason. Raises for what asking again does not mend."""
+    told = dict(zip(control_planes, together(lambda node: _status(nodes, node), control_planes), strict=True))
+    reasons = {node: reason for node, (reason, _leader) in told.items() if reason}
+    leaders = {leader for reason, leader in told.values() if not reason}
+    if not reasons and len(leaders) > 1:
+        reasons = dict.fromkeys(control_planes, "etcd's members do not agree on a leader")
+    return reasons or dict(_strangers(nodes, control_planes))
+
+
+def _status(nodes: Nodes, node: Node) -> tuple[str, str]:
+    """Why a member is not well, and else the leader that it knows."""
+    try:
+        (row,) = _table(nodes, node, "etcd", "status")
+    except TalosctlError as error:
+        if error.failure not in PASSING:
+            raise
+        return f"its etcd does not answer ({error.failure.value})", ""
+    except ValueError:
+        return "its etcd tells no state", ""
+    leader = row.get("LEADER", "").strip("0")
+    if row.get("ERRORS"):
+        return f"its etcd reports {row['ERRORS']}", ""
+    if not leader:
+        return "its etcd knows no leader", ""
+    if row.get("LEARNER") == "true":
+        return "its etcd is still learning", ""
+    return "", leader
+
+
+def _strangers(nodes: Nodes, control_planes: Sequence[Node]) -> Iterator[tuple[Node, str]]:
+    """A member that is no control plane of the inventory counts for the quorum, and may be dead."""
+    first = control_planes[0]
+    try:
+        rows = _table(nodes, first, "etcd", "members")
+    except TalosctlError as error:
+        if error.failure not in PASSING:
+            raise
+        yield first, f"its etcd does not tell its members ({error.failure.value})"
+        return
+    known = {node.name for node in control_planes}
+    others = sorted({row.get("HOSTNAME", "") for row in rows} - known)
+    if others or len(rows) != len(control_planes):
+        also = f", among them {', '.join(others)}" if others else ""
+        yield first, f"etcd has {len(rows)} members, and the inventory {len(known)} control planes{also}"
+
+
+def _table(nodes: Nodes, node: Node, *words: str) -> list[Mapping[str, str]]:
+    """What talosctl prints as a table, which it has in no other form: columns lie two blanks apart."""
+    lines = nodes.call(node, *words, timeout=MEMBERS_SECONDS).decode(errors="replace").splitlines()
+    header, *rows = [re.split(r"\s{2,}", line.strip()) for line in lines if line.strip()] or [[]]
+    return [dict(zip(header, row, strict=False)) for row in rows]
