@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_fil
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.checks import checks
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Report, Source, TokenState, examine
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.snapshots import snapshot_line
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.state import UNREAD, StateHealth, state_health
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.vault import VaultTokens, ending
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields, logins
@@ -56,6 +57,7 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "tailscale_ca_cert": {"type": "path"},
     "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
     **STATE_OPTIONS,
+    "snapshots": {"type": "path"},
     "renew_tokens": {"type": "bool", "default": False, "no_log": False},
     "json_file": {"type": "path"},
 }
@@ -93,6 +95,8 @@ class ActionModule(SecretAction):
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))
         for line in _lines(tokens, states, outcome.warnings, drift, report):
             self.progress(line)
+        if params["snapshots"]:
+            self.progress(snapshot_line(Path(params["snapshots"]), params["cluster"]))
         answer = {
             **report.as_dict(),
             "tokens": [each.as_dict() for each in tokens],

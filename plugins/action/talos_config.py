@@ -85,7 +85,7 @@ class ActionModule(TalosAction):
                 # Where no node is configured, its contract may not be known yet, and there is nothing to compare.
                 living = Standing.OURS in _standings(found).values()
                 form = contract or contract_of(noted, generator, _standings(found), found)
-                problems = living_problems(nodes, cluster, wanted(form) if living else {}, found, state)
+                problems = living_problems(nodes, cluster, wanted(form) if living else {}, found)
                 if problems:
                     raise refusal(problems)
 

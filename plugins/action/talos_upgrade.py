@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
+from dataclasses import replace
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import SHOWN, Host, Pod, hosts, pods_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
@@ -22,9 +27,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     Node,
     cluster_of,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import kubernetes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import installer, kubernetes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
+    PAUSE_SECONDS,
     Found,
     Nodes,
     Standing,
@@ -34,16 +41,17 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     survey_until,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import (
+    ANY_DISK,
     name_problems,
     usable_talosconfig,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import take
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import ASK_SECONDS, Bounds, Upgrade
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan import (
+    Move,
     Runs,
     Step,
-    image,
-    is_there,
-    moved,
+    moves,
     refusals,
     steps,
 )
@@ -58,35 +66,51 @@ class ActionModule(TalosAction):
         "kubeconfig": {"type": "path", "required": True},
         "drain": {"type": "bool", "default": True},
         "drain_seconds": {"type": "int", "default": 300},
+        "snapshots": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "timeout": {"type": "int", "default": 900},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
-        cluster = cluster_of(params, read_facts(state).contract)
+        noted = read_facts(state).contract
+        cluster = _with_disks(cluster_of(params, noted))
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None:
             raise BootstrapError(f"{state.place(SECRETS)} is not there: there is no cluster of ours to upgrade.")
-        nodes = Nodes(talosctl, usable_talosconfig(state, Generator(talosctl, cluster, stored)))
-        runs = self._runs(nodes, cluster, params["timeout"])
+        generator = Generator(talosctl, cluster, stored)
+        nodes = Nodes(talosctl, usable_talosconfig(state, generator))
+        seen = self._seen(nodes, cluster, params["timeout"])
+        runs = [
+            Runs(node, found.look.version or "", found.schematic, kubernetes(found.persistent))
+            for node, found in seen.items()
+        ]
         problems = list(refusals(runs, cluster))
         if problems:
             raise refusal(problems)
         way = self._way(runs, cluster, params["factory_url"])
+        plan = moves(runs, way, cluster, _installers(generator, noted, seen))
+        self._refuse_missing(params["factory_url"], plan)
         bounds = Bounds(params["timeout"], params["drain_seconds"], params["drain"])
         with Api(params["kubeconfig"]) as api:
             upgrade = Upgrade(nodes, api, cluster, talosctl.version(), bounds, self.progress)
-            plan = self._plan(upgrade, runs, way)
+            hosts_ = self._hosts(api, params["timeout"])
+            first = {move.node for move in plan if move.talos == plan[0].talos}
+            broken = [each.node for each in runs if each.node.name in hosts_ and each.node not in first]
+            broken = [node for node in broken if hosts_[node.name].marked]
+            told = self._tell(upgrade, plan, way, broken, hosts_, params["snapshots"])
             if self.check_mode:
-                changed = bool(plan) or any(step.kubernetes for step in way)
-                return _result(runs, cluster, plan, plan) | {"changed": changed}
-            self._resume(upgrade, runs, cluster)
-            done = self._go(upgrade, runs, way)
-        return _result(runs, cluster, plan, done)
+                return _result(runs, cluster, told, plan, broken) | {"changed": bool(way or broken)}
+            for node in broken:
+                upgrade.settle(node)
+            if plan and params["snapshots"]:
+                self._snapshot(upgrade, params)
+            self._go(upgrade, plan, way)
+        return _result(runs, cluster, told, plan, broken)
 
-    def _runs(self, nodes: Nodes, cluster: Cluster, seconds: int) -> list[Runs]:
-        """What each node runs. All have to answer: one that is upgraded is away for a while."""
+    def _seen(self, nodes: Nodes, cluster: Cluster, seconds: int) -> dict[Node, Found]:
+        """The nodes as they are. All have to answer: one that is upgraded is away for a while."""
         if self.check_mode:
             seen = survey(nodes, cluster.nodes)
         else:
@@ -98,111 +122,113 @@ class ActionModule(TalosAction):
         ]
         if problems:
             raise refusal(problems)
-        return [
-            Runs(node, found.look.version or "", found.schematic, kubernetes(found.persistent))
-            for node, found in seen.items()
-        ]
+        return seen
 
     def _way(self, runs: t.Sequence[Runs], cluster: Cluster, factory_url: str) -> list[Step]:
-        """All steps, with an installer for each that the factory has."""
+        """All steps, each of Talos to a release that the factory lists."""
+        from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.factory import Factory
+
+        return steps(runs, cluster, Factory(factory_url).newest)
+
+    def _refuse_missing(self, factory_url: str, plan: t.Sequence[Move]) -> None:
+        """Raise for an installer that the factory has not, before anything is changed."""
         from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.factory import Factory
 
         factory = Factory(factory_url)
-        way = steps(runs, cluster, factory.newest)
-        for step in way:
-            if step.talos and moved(runs, step, cluster):
-                self._refuse_missing(factory, image(cluster.installer, step.talos))
-        return way
+        for wanted in dict.fromkeys(move.image for move in plan):
+            try:
+                has = factory.has(wanted)
+            except BootstrapError as error:
+                self.progress(f"it was not asked whether there is {wanted}: {error}")
+                continue
+            if has is False:
+                raise BootstrapError(
+                    f"There is no image {wanted}. Correct tazlab_talos.version or tazlab_talos.schematic; nothing was "
+                    "changed.",
+                    code="no_image",
+                    subject="tazlab_talos",
+                )
+            if has is None:
+                self.progress(f"its registry does not tell whether there is {wanted}")
 
-    def _refuse_missing(self, factory: t.Any, wanted: str) -> None:
-        try:
-            has = factory.has(wanted)
-        except BootstrapError as error:
-            self.progress(f"it was not asked whether there is {wanted}: {error}")
-            return
-        if has is False:
-            raise BootstrapError(
-                f"There is no image {wanted}. Correct tazlab_talos.version or tazlab_talos.schematic; nothing was "
-                "changed.",
-                code="no_image",
-                subject="tazlab_talos",
-            )
-        if has is None:
-            self.progress(f"the registry does not tell whether there is {wanted}")
+    def _hosts(self, api: Api, seconds: int) -> dict[str, Host]:
+        """The nodes as Kubernetes knows them, waited for: its API may be on a node that boots."""
+        deadline = Deadline(0 if self.check_mode else seconds)
+        while True:
+            try:
+                return hosts(api, ASK_SECONDS)
+            except Unanswered as error:
+                if deadline.left <= 0:
+                    raise BootstrapError(
+                        f"{error} It was waited for {deadline.seconds:.0f} s; nothing was changed. Does a control "
+                        "plane run, and is that its address in the kubeconfig?"
+                    ) from None
+                self.progress(f"waiting for Kubernetes ({deadline.left:.0f} s left): {error}")
+                time.sleep(min(PAUSE_SECONDS * 5, deadline.left))
 
-    def _plan(self, upgrade: Upgrade, runs: t.Sequence[Runs], way: t.Sequence[Step]) -> list[dict[str, t.Any]]:
-        """What is done to each node, in its order; told line by line."""
-        cluster, bounds = upgrade.cluster, upgrade.bounds
-        try:
-            found = hosts(upgrade.api, ASK_SECONDS)
-        except Unanswered as error:
-            found = {}
-            self.progress(f"what is evicted cannot be told: {error}")
-        plan: list[dict[str, t.Any]] = []
-        at = {each.node: each.talos for each in runs}
+    def _tell(
+        self,
+        upgrade: Upgrade,
+        plan: t.Sequence[Move],
+        way: t.Sequence[Step],
+        broken: t.Sequence[Node],
+        found: t.Mapping[str, Host],
+        snapshots: str | None,
+    ) -> list[dict[str, t.Any]]:
+        """What is done to each node, line by line and as data."""
+        for node in broken:
+            self.progress(f"{node.name}: its upgrade was broken off; it is given back when it is Ready")
+        told = [self._of_node(upgrade, move, found) for move in plan]
         for step in way:
             if step.kubernetes:
-                self.progress(f"then {step.text}, by hand: {_by_hand(upgrade, step)}")
-                continue
-            for each in moved(runs, step, cluster):
-                node, wanted = each.node, image(cluster.installer, step.talos)
-                pods = self._leaving(upgrade.api, found, node.name) if bounds.drain else []
-                entry = {
-                    "node": node.name,
-                    "from": at[node],
-                    "to": step.talos,
-                    "image": wanted,
-                    "evicts": [pod.label for pod in pods],
-                    "lost": [pod.label for pod in pods if not pod.owned],
-                    "seconds": 2 * bounds.node + (bounds.pods if bounds.drain else 0),
-                }
-                at[node] = step.talos
-                plan.append(entry)
-                self._tell(entry, found, drains=bounds.drain)
-        alone = len(cluster.control_planes) == 1
-        if alone and any(entry["node"] == cluster.control_planes[0].name for entry in plan):
+                self.progress(f"{step.text} is moved by hand, when it is its turn: {_by_hand(upgrade, step)}")
+        if plan and not snapshots:
+            self.progress("no snapshot of etcd is made first: tazlab_backup.directory names no folder")
+        only = upgrade.cluster.control_planes[0]
+        if len(upgrade.cluster.control_planes) == 1 and any(move.node == only for move in plan):
+            self.progress(f"Kubernetes' API is away while {only.name}, the only control plane, boots")
+        return told
+
+    def _of_node(self, upgrade: Upgrade, move: Move, found: t.Mapping[str, Host]) -> dict[str, t.Any]:
+        name, bounds = move.node.name, upgrade.bounds
+        pods: list[Pod] = []
+        try:
+            pods = pods_of(upgrade.api, name, ASK_SECONDS) if bounds.drain else []
+        except Unanswered as error:
+            self.progress(f"{name}: what is evicted cannot be told: {error}")
+        evicts = [pod.label for pod in pods if pod.owned]
+        stays = [pod.label for pod in pods if not pod.owned]
+        self.progress(f"{name}: Talos {move.runs} -> {move.talos}, {move.image}, within {round(bounds.all / 60)} min")
+        if evicts:
+            self.progress(f"{name}: {len(evicts)} pods are evicted: {few(evicts, SHOWN)}")
+            if not any(host.takes_pods for host in found.values() if host.name != name):
+                self.progress(f"{name}: no other node takes them. They wait until it is back")
+        if stays:
             self.progress(
-                f"Kubernetes' API is away while {cluster.control_planes[0].name}, the only control plane, boots"
+                f"{name}: nothing makes these pods elsewhere, they end and start with it: {few(stays, SHOWN)}"
             )
-        return plan
+        return {
+            "node": name,
+            "from": move.runs,
+            "to": move.talos,
+            "image": move.image,
+            "evicts": evicts,
+            "stays": stays,
+            "seconds": bounds.all,
+        }
 
-    @staticmethod
-    def _leaving(api: Api, found: t.Mapping[str, Host], node: str) -> list[Pod]:
-        try:
-            return pods_of(api, node, ASK_SECONDS) if found else []
-        except Unanswered:
-            return []
+    def _snapshot(self, upgrade: Upgrade, params: t.Mapping[str, t.Any]) -> None:
+        made = take(
+            upgrade.nodes,
+            upgrade.cluster.control_planes,
+            Path(params["snapshots"]),
+            upgrade.cluster.name,
+            params["anchor"],
+            float(params["timeout"]),
+        )
+        self.progress(f"a snapshot of etcd: {made.path}, {made.size} bytes")
 
-    def _tell(self, entry: t.Mapping[str, t.Any], found: t.Mapping[str, Host], *, drains: bool) -> None:
-        name = entry["node"]
-        minutes = round(entry["seconds"] / 60)
-        self.progress(f"{name}: Talos {entry['from']} -> {entry['to']}, {entry['image']}, within {minutes} min")
-        if not drains or not found:
-            return
-        count = len(entry["evicts"])
-        self.progress(f"{name}: {count} pods are evicted{': ' if count else ''}{', '.join(entry['evicts'][:SHOWN])}")
-        others = [host.name for host in found.values() if host.takes_pods and host.name != name]
-        if count and not others:
-            self.progress(f"{name}: no other node takes them. They wait until it is back")
-        if entry["lost"]:
-            self.progress(f"{name}: nothing makes these pods again: {', '.join(entry['lost'])}")
-
-    def _resume(self, upgrade: Upgrade, runs: t.Sequence[Runs], cluster: Cluster) -> None:
-        """Finish what a run began that did not end: nodes that were booted since, and not given back."""
-        try:
-            found = hosts(upgrade.api, ASK_SECONDS)
-        except Unanswered:
-            return  # before the first node it is waited for
-        for each in runs:
-            host = found.get(each.node.name)
-            if host is None or host.mark is None:
-                continue
-            if is_there(each, cluster) or host.boot != host.mark.boot:
-                self.progress(f"{each.node.name}: a run that did not end has booted it with Talos {each.talos}")
-                upgrade.settle(each.node, each.talos)
-
-    def _go(self, upgrade: Upgrade, runs: t.Sequence[Runs], way: t.Sequence[Step]) -> list[dict[str, t.Any]]:
-        done: list[dict[str, t.Any]] = []
+    def _go(self, upgrade: Upgrade, plan: t.Sequence[Move], way: t.Sequence[Step]) -> None:
         for step in way:
             if step.kubernetes:
                 raise BootstrapError(
@@ -211,12 +237,23 @@ class ActionModule(TalosAction):
                     code="kubernetes_next",
                     subject="Kubernetes",
                 )
-            for each in moved(runs, step, upgrade.cluster):
-                wanted = image(upgrade.cluster.installer, step.talos)
-                upgrade.move(each.node, wanted)
-                self.progress(f"{each.node.name}: runs Talos {step.talos} and is Ready")
-                done.append({"node": each.node.name, "to": step.talos})
-        return done
+            for move in (each for each in plan if each.talos == step.talos):
+                upgrade.move(move.node, move.image)
+                self.progress(f"{move.node.name}: runs Talos {step.talos} and is Ready")
+
+
+def _with_disks(cluster: Cluster) -> Cluster:
+    """The cluster with a disk for each node, which a configuration needs and an upgrade does not."""
+    nodes = tuple(replace(node, install_disk=node.install_disk or ANY_DISK) for node in cluster.nodes)
+    return replace(cluster, nodes=nodes)
+
+
+def _installers(generator: Generator, noted: str, seen: t.Mapping[Node, Found]) -> dict[Node, str]:
+    """The image from which each node installs itself, as the inventory and its patches have it."""
+    standings = {node: found.standing for node, found in seen.items()}
+    cluster = replace(generator.cluster, contract=contract_of(noted, generator, standings, seen))
+    configs = made(cluster.nodes, replace(generator, cluster=cluster))
+    return {node: installer(config) or cluster.installer for node, config in configs.items()}
 
 
 def _not_living(node: Node, found: Found) -> Problem:
@@ -235,25 +272,26 @@ def _by_hand(upgrade: Upgrade, step: Step) -> str:
 def _result(
     runs: t.Sequence[Runs],
     cluster: Cluster,
-    plan: list[dict[str, t.Any]],
-    done: t.Sequence[t.Mapping[str, t.Any]],
+    told: list[dict[str, t.Any]],
+    plan: t.Sequence[Move],
+    broken: t.Sequence[Node],
 ) -> dict[str, t.Any]:
     """Each node with the Talos that it had and has now, or in check mode would have."""
-    last = {entry["node"]: entry["to"] for entry in done}
+    last = {move.node: move.talos for move in plan}
     had = {each.node: each.talos for each in runs}
     nodes = [
         {
             "name": node.name,
             "from": had[node],
-            "to": last.get(node.name, had[node]),
-            "changed": node.name in last,
+            "to": last.get(node, had[node]),
+            "changed": node in last or node in broken,
         }
         for node in cluster.nodes
     ]
-    moves = [f"{node['name']}: Talos {node['from']} -> {node['to']}" for node in nodes if node["changed"]]
+    lines = [f"{node['name']}: Talos {node['from']} -> {node['to']}" for node in nodes if node["changed"]]
     return {
-        "changed": bool(done),
-        "plan": plan,
+        "changed": bool(plan or broken),
+        "plan": told,
         "nodes": nodes,
-        "text": "; ".join(moves) or "Every node runs the Talos of the inventory.",
+        "text": "; ".join(lines) or "Every node runs the Talos of the inventory.",
     }

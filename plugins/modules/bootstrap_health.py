@@ -94,6 +94,9 @@ options:
     description: Renew the bootstrap token, the ESO reader's, and that of a state in Vault, each with itself.
     type: bool
     default: false
+  snapshots:
+    description: The folder of the snapshots of etcd. The newest one's age and size are told; none is needed.
+    type: path
   json_file:
     description: A file that gets the report as JSON (0600), written at once. A place inside the anchor is refused.
     type: path

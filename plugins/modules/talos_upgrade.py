@@ -15,9 +15,10 @@ description:
   - Brings each node to O(version) with the extensions of O(schematic), by C(talosctl upgrade) with the installer of
     O(factory_url), O(platform) and O(schematic). Control planes go first. Minor versions are passed one by one, each in
     its newest release that the Image Factory lists.
-  - Before a node is touched, every other node is Ready, and etcd well where the node is a control plane. Its pods are
-    evicted, so that disruption budgets hold. The next node follows when this one runs its new Talos, is Ready in a new
-    boot, and etcd is well again.
+  - Before a node is touched, and again before it is to install, every other node is Ready and etcd is well. Its pods
+    are evicted, so that disruption budgets hold. The next node follows when this one runs its new Talos, is Ready in
+    that boot, and etcd is well again.
+  - The installer is that of each node's configuration, the inventory's patches included, in the version of the step.
   - Refused before anything is changed are a way back, a version or schematic of which there is no image, and nodes that
     do not answer.
   - Where Kubernetes has to move before Talos goes on, or is to move at the end, it stops and tells the command.
@@ -47,19 +48,30 @@ options:
     description:
       - Whether a node's pods are evicted before it is upgraded. Without it they end with the machine, whatever their
         disruption budgets say.
-      - Nodes that run Talos 1.12 evict by themselves as well, without regard to budgets.
+      - Nodes that run Talos 1.12 evict by themselves as well before they reboot, and ask budgets for some minutes only.
     type: bool
     default: true
   drain_seconds:
     description: Seconds in which a node's pods have to leave it. A node that is not empty then is not touched.
     type: int
     default: 300
+  snapshots:
+    description:
+      - A folder into which a snapshot of etcd is taken before the first node is upgraded, as
+        M(tazlab.bootstrap.talos_snapshot) does it. Without it none is.
+    type: path
+  anchor:
+    description: The recovery anchor, which is never written.
+    type: path
+    default: ~/secrets
   timeout:
-    description: Seconds for each wait for a node - to be spared, to run its new Talos, and to be Ready again.
+    description: >-
+      Seconds for each of the waits for a node - to be spared and hear, to run its new Talos, and to be Ready again.
     type: int
     default: 900
 seealso:
   - module: tazlab.bootstrap.talos_config
+  - module: tazlab.bootstrap.talos_snapshot
 """
 
 EXAMPLES = r"""
@@ -97,8 +109,8 @@ plan:
       description: The pods that are evicted, as C(NAMESPACE/NAME).
       type: list
       elements: str
-    lost:
-      description: Those of them that nothing makes again.
+    stays:
+      description: The pods that nothing makes elsewhere. They are left, and end and start with the machine.
       type: list
       elements: str
     seconds:

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.snapshots import snapshot_line
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import MARK
 from lab.binaries import version
 from lab.factory import ImageFactory
 from lab.kubeclient import MERGE, Client, KubeError
-from lab.machines import SCHEMATIC, Metal, TalosWorld
+from lab.machines import ALL, SCHEMATIC, Metal, TalosWorld
 from lab.nodes import Nodes
 from lab.playbook import Run, run_playbook
 from lab.process import wait_until
@@ -91,16 +92,17 @@ class World(TalosWorld):
             },
             "tazlab_flux": {"url": "https://example.net/cluster", "branch": "main", "path": "./clusters/home"},
             "tazlab_state": {"path": str(self.state)},
+            "tazlab_backup": {"directory": str(self.directory / "backups")},
         }
         children = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
         path = self.directory / "inventory.yml"
         path.write_text(yaml.safe_dump({"all": {"vars": variables, "children": children}}))
         return path
 
-    def play(self, *arguments: str) -> Run:
-        """upgrade.yml with that inventory."""
+    def play(self, *arguments: str, playbook: str = "upgrade.yml") -> Run:
+        """A playbook with that inventory."""
         return run_playbook(
-            ROOT / "playbooks" / "upgrade.yml",
+            ROOT / "playbooks" / playbook,
             home=self.home,
             inventory=self.inventory(),
             arguments=arguments,
@@ -142,12 +144,16 @@ class World(TalosWorld):
                 },
             }
         )
+        self.budget(name, name, budget, replicas)
+
+    def budget(self, name: str, app: str, available: int, replicas: int = 1) -> None:
+        """A disruption budget of an application, which knows its pods."""
         self.client().create(
             {
                 "apiVersion": "policy/v1",
                 "kind": "PodDisruptionBudget",
                 "metadata": {"name": name, "namespace": "default"},
-                "spec": {"minAvailable": budget, "selector": {"matchLabels": labels}},
+                "spec": {"minAvailable": available, "selector": {"matchLabels": {"app": app}}},
             }
         )
 
@@ -155,7 +161,7 @@ class World(TalosWorld):
             found = self.client().find("policy/v1", "PodDisruptionBudget", name, "default")
             return bool(found) and found["status"].get("currentHealthy") == replicas
 
-        wait_until(settled, f"{name} runs and its budget knows it", 60)
+        wait_until(settled, f"{app} runs and its budget knows it", 60)
 
 
 @pytest.fixture
@@ -186,6 +192,7 @@ def test_talos_moves_through_each_minor_version(made: World) -> None:
     made.client().request("PATCH", "/api/v1/nodes/cp-2", {"spec": {"unschedulable": True}}, content_type=MERGE)
     before = made.held()
     check = made.play("--check", "-vvvvv", "--diff")
+    assert not (made.directory / "backups").exists()
     assert check.returncode == 0, check.output
     order = [*((name, OLD, BETWEEN) for name in NAMES), *((name, BETWEEN, NEW) for name in NAMES)]
     assert re.findall(r"(\S+): Talos (\S+) -> (\S+), ", check.output) == order
@@ -198,6 +205,9 @@ def test_talos_moves_through_each_minor_version(made: World) -> None:
     assert re.findall(r"(\S+): runs Talos (\S+) and is Ready", run.output) == [(name, to) for name, _, to in order]
     assert set(made.runs().values()) == {(NEW, SCHEMATIC)}
     assert made.held() == before
+    (snapshot,) = (made.directory / "backups").iterdir()
+    assert snapshot.stat().st_size > 100_000
+    assert (snapshot.stat().st_mode & 0o777, snapshot.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
     again = made.play()
     assert again.returncode == 0, again.output
@@ -222,6 +232,11 @@ def test_pods_leave_by_eviction_and_a_budget_that_blocks_is_named(made: World) -
     (name,) = re.findall(r"(worker-\d): 1 of its pods did not leave", said)
     assert made.runs()[name] == (OLD, SCHEMATIC)
     assert set(made.held().values()) == {(None, None)}
+
+    # A pod of two budgets cannot be evicted at all, which keeps no other one.
+    made.budget("also", "single", 0)
+    said = made.refused("default/single-", "more than one PodDisruptionBudget", "(500)")
+    assert "1 of its pods did not leave" in said
     made.upgrade = {"drain": False}
     assert made.results("talos_upgrade")["talos_upgrade"]["changed"]
     assert set(made.runs().values()) == {(BETWEEN, SCHEMATIC)}
@@ -359,3 +374,89 @@ def test_what_was_installed_and_not_booted_is_no_upgrade_yet(made: World) -> Non
     made.factory.closed_to = "Go-http-client"
     made.refused("it cannot pull the image", "cp-1 runs as before")
     assert set(made.held().values()) == {(None, None)}
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize("made", [(1, 0, BETWEEN)], indirect=True)
+def test_a_snapshot_of_etcd_is_private_and_whole_or_not_there(made: World) -> None:
+    backups = made.directory / "backups"
+    backups.mkdir(mode=0o755)
+    (backups / ".etcd-home-20260101T000000Z.snapshot.unchecked.part").write_text("of a run that was killed")
+    check = made.play("--check", playbook="backup.yml")
+    assert check.returncode == 0, check.output
+    assert "none is there" in check.output
+    run = made.play(playbook="backup.yml")
+    assert run.returncode == 0, run.output
+    (snapshot,) = backups.iterdir()
+    assert re.fullmatch(r"etcd-home-\d{8}T\d{6}Z\.snapshot", snapshot.name)
+    assert snapshot.stat().st_mode & 0o777 == 0o600
+    assert re.search(r"the newest is .*, [\d.]+ MiB, .* old", snapshot_line(backups, "home"))
+    assert snapshot_line(backups, "office") == f"snapshots of etcd: none in {backups}"
+
+    (machine,) = made.talos.machines()
+    made.talos.tell_members(machine, [{"name": "a", "address": "127.0.0.2"}, {"name": "b", "address": "127.0.0.3"}])
+    failed = made.play(playbook="backup.yml")
+    assert failed.returncode != 0
+    assert "No control plane gave a snapshot of etcd" in failed.output
+    assert list(backups.iterdir()) == [snapshot]
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize("made", [(2, 0)], indirect=True)
+def test_two_control_planes_move_and_an_upgrade_that_was_given_up_is_ended(made: World) -> None:
+    """Talos 1.12 itself spares no member of two."""
+    made.options["version"] = BETWEEN
+    with made.started("talos_upgrade") as process:
+        wait_until(lambda: made.held()["cp-1"][1] is not None, "it has begun", 60)
+        os.killpg(process.pid, signal.SIGKILL)
+    made.options["version"] = OLD
+    told = made.results("talos_upgrade", arguments=["--check"])["talos_upgrade"]
+    assert told["changed"]
+    assert made.results("talos_upgrade")["talos_upgrade"]["changed"]
+    assert set(made.held().values()) == {(None, None)}
+    assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
+
+    made.options["version"] = BETWEEN
+    made.results("talos_upgrade")
+    assert set(made.runs().values()) == {(BETWEEN, SCHEMATIC)}
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize("made", [(1, 0, BETWEEN)], indirect=True)
+def test_the_installer_is_the_one_of_the_inventorys_patches(made: World) -> None:
+    host = made.factory.url.partition("://")[2]
+    patch = {"machine": {"install": {"image": f"{host}/nocloud-installer/{'ab' * 32}:v1.0.0"}}}
+    made.nodes[0]["patches"] = [patch]
+    made.options["version"] = NEW
+    made.refused("There is no image", f"{'ab' * 32}:{NEW}")
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize("made", [(1, 1, NEW)], indirect=True)
+def test_what_only_kubernetes_had_comes_back_from_a_snapshot(made: World) -> None:
+    note = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "note", "namespace": "default"},
+        "stringData": {"text": "kept"},
+    }
+    made.client().create(note)
+    assert made.play(playbook="backup.yml").returncode == 0
+    (snapshot,) = (made.directory / "backups").iterdir()
+    made.recover_from = snapshot
+    refused = made.run("talos_bootstrap")
+    assert refused.returncode != 0
+    assert "etcd has 1 members" in refused.output
+    assert "is not restored over what lives" in refused.output
+
+    made.metal.replace(1)
+    made.talos.wait("machine-1", "maintenance")
+    made.options["timeout"] = 90
+    run = made.run(*ALL)
+    assert run.returncode != 0, "a new etcd is made for nobody who has not said so"
+    made.options["etcd_lost"] = "home"
+    assert "etcd bootstrapped on cp-1 from" in made.run(*ALL).output
+    wait_until(made.ready, "every node is Ready", 60)
+    found = made.client().find("v1", "Secret", "note", "default")
+    assert found is not None
+    assert found["data"] == {"text": "a2VwdA=="}

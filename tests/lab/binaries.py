@@ -88,6 +88,8 @@ _AROUND = (
     "cmd/talosctl/cmd/talos/dashboard.go",
 )
 _NEWEST = "go-1.14.mod"
+# What the names of a Talos' programs end in.
+OLDEST_TALOS, NEWEST_TALOS = "", "-1.14"
 PROGRAMS: Mapping[str, Program] = MappingProxyType(
     {
         "etcd": Program("cluster", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 70, asset=True),
@@ -123,6 +125,12 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "talos-nodes-1.14": Program("talosctl", "./nodes", _TALOS, 5, modfile=_NEWEST, tags="talos_1_14"),
     }
 )
+
+
+def programs(talos: str) -> list[str]:
+    """The names of those that a lab with this Talos runs."""
+    own = (f"talosctl{talos}", f"talos-nodes{talos}")
+    return [name for name, program in PROGRAMS.items() if program.module == "cluster" or name in own]
 
 
 def binary(name: str) -> Path:
@@ -258,8 +266,9 @@ def _build(name: str, directory: Path) -> None:
 
 def _outlook(name: str) -> str:
     """Which of how many this is, and how long it and the rest may take on this machine."""
-    # What another file than go.mod pins is built only for the tests that ask for it.
-    wanted = [other for other, program in PROGRAMS.items() if program.modfile in ("", PROGRAMS[name].modfile)]
+    wanted = programs(
+        OLDEST_TALOS if name in (f"talosctl{OLDEST_TALOS}", f"talos-nodes{OLDEST_TALOS}") else NEWEST_TALOS
+    )
     missing = [other for other in wanted if not _given(other) and not _place(other).is_dir()]
     seconds = sum(PROGRAMS[other].seconds for other in missing) / (os.cpu_count() or 1)
     number = len(wanted) - len(missing) + 1

@@ -132,6 +132,17 @@ class ControlPlane:
             for pair in answer.get("kvs", [])
         }
 
+    @property
+    def store(self) -> dict[str, str]:
+        """Where its etcd answers, and the files with which it is asked."""
+        certificate, key = self._etcd_client
+        return {
+            "url": f"https://127.0.0.1:{self._etcd_port}",
+            "ca": str(self._etcd_authority.ca_file),
+            "certificate": str(certificate),
+            "key": str(key),
+        }
+
     def _write_encryption(self, key: str) -> Path:
         config = {
             "apiVersion": "apiserver.config.k8s.io/v1",

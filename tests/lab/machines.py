@@ -121,6 +121,7 @@ class Metal:
         self.version = version
         self.suffix = "-1.14"  # of the programs, which serve older machines as well
         self.network = _network()
+        self._replaced = 0
         self._vms = {number: self._vm(number) for number in range(1, count + 1)}
 
     def address(self, number: int) -> str:
@@ -131,6 +132,11 @@ class Metal:
 
     def power(self, number: int, *, on: bool) -> None:
         self._vms[number] = replace(self._vms[number], running=on)
+
+    def replace(self, number: int) -> None:
+        """Another machine stands at this address, with an empty disk."""
+        self._replaced += 1
+        self._vms[number] = replace(self._vm(number), config={"smbios1": f"uuid=new-{self._replaced}", "scsi0": "disk"})
 
     def _vm(self, number: int) -> Vm:
         return Vm(
@@ -163,11 +169,17 @@ class TalosWorld:
         self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
         self.options: dict[str, Any] = {}
         self.upgrade: dict[str, Any] = {}
+        self.recover_from: Path | None = None
         self.environment: dict[str, str] = {}
         tools = directory / "tools"
         tools.mkdir()
         (tools / "talosctl").symlink_to(binary(client or f"talosctl{machines.suffix}"))
         self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+
+    @property
+    def recovery(self) -> dict[str, str]:
+        """The snapshot from which etcd is made, where one is named."""
+        return {"recover_from": str(self.recover_from)} if self.recover_from else {}
 
     def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:
         role = "worker" if "worker" in name else "control_plane"
@@ -201,7 +213,7 @@ class TalosWorld:
             "talos_preflight": {**cluster, **key, **lost, "unmade": "{{ unmade | default([]) }}"},
             "talos_secrets": {**cluster, **key, **waiting},
             "talos_config": {**cluster, **waiting, **lost},
-            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
+            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting, **self.recovery},
             "talos_upgrade": {**cluster, "kubeconfig": str(self.state / "kubeconfig"), "timeout": 60, **self.upgrade},
             "late": {**cluster, **waiting, "wait_for_workers": True},
         }

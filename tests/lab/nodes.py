@@ -10,7 +10,6 @@ configuration, one that is deleted takes it along, and with the last control pla
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import queue
@@ -19,7 +18,6 @@ import shutil
 import threading
 import time
 import traceback
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +32,7 @@ from lab.flux import flux_programs
 from lab.kube import ControlPlane
 from lab.kubeclient import KubeError
 from lab.kubelet import KubeletStandIn
+from lab.machineconfig import MachineConfig, read
 from lab.process import LabError, Process, wait_until
 from lab.proxmox import Vm
 
@@ -68,6 +67,8 @@ class Machine:
     not_before: float = 0.0  # when its kubelet is there
     config_text: str = field(default="", repr=False)
     bootstrapped: bool = False
+    data: str = ""  # of etcd, which it was bootstrapped with
+    _read: tuple[str, MachineConfig | None] = field(default=("", None), repr=False)
 
     @property
     def documents(self) -> list[dict[str, Any]]:
@@ -80,38 +81,43 @@ class Machine:
         return next((document for document in self.documents if "machine" in document), {})
 
     @property
+    def settings(self) -> MachineConfig | None:
+        """What the configuration says; None while there is none."""
+        if self._read[0] != self.config_text:
+            self._read = (self.config_text, read(self.config_text))
+        return self._read[1]
+
+    @property
     def control_plane(self) -> bool:
-        return bool(self.config) and self.config["machine"]["type"] == "controlplane"
+        return bool(self.settings and self.settings.control_plane)
 
     @property
     def cluster(self) -> str:
         """What identifies the cluster to which it belongs: the certificate of Kubernetes' CA, which every node has."""
-        return str(self.config["cluster"]["ca"]["crt"]) if self.config else ""
+        return self.settings.authority[0] if self.settings else ""
 
     @property
     def hostname(self) -> str:
         """The node's name: as configured, else the one that the platform gives."""
-        named = next((document for document in self.documents if document.get("kind") == "HostnameConfig"), {})
-        configured = named.get("hostname") or self.config.get("machine", {}).get("network", {}).get("hostname")
-        return str(configured or self.name)
+        return (self.settings.hostname if self.settings else "") or self.name
 
 
 class _Cluster:
     """A cluster that was bootstrapped: a real control plane, and the stand-in for its kubelets."""
 
     def __init__(self, directory: Path, first: Machine) -> None:
-        cluster = first.config["cluster"]
-        endpoint = urlsplit(cluster["controlPlane"]["endpoint"])
-        authority = cluster["ca"]
+        config = first.settings
+        assert config is not None
+        endpoint = urlsplit(config.endpoint)
         self.directory = directory
         self.control = ControlPlane(
             directory,
             host=endpoint.hostname or first.address,
             port=endpoint.port or 443,
-            names=tuple(cluster.get("apiServer", {}).get("certSANs", ())),
-            cluster=cluster.get("clusterName", "lab"),
-            secretbox_key=cluster.get("secretboxEncryptionSecret"),
-            authority=(_text(authority["crt"]), _text(authority["key"])),
+            names=config.names,
+            cluster=config.cluster,
+            secretbox_key=config.secretbox_key or None,
+            authority=config.authority,
         )
         self.kubelet: KubeletStandIn | None = None
         self.nodes: dict[str, str] = {}  # the boot in which it was registered; empty where it is lost
@@ -135,18 +141,17 @@ class _Cluster:
         assert self.kubelet is not None
         if self.nodes.get(machine.hostname) == machine.boot or time.monotonic() < machine.not_before:
             return
-        cluster = machine.config["cluster"]
-        network = cluster.get("network", {}).get("cni", {}).get("name", "flannel") != "none"
-        image = machine.config["machine"].get("kubelet", {}).get("image", "")
+        config = machine.settings
+        assert config is not None
         self.kubelet.add_node(
             machine.hostname,
             machine.address,
             "control_plane" if machine.control_plane else "worker",
-            schedulable=bool(cluster.get("allowSchedulingOnControlPlanes")),
-            kubelet=image.rpartition(":")[2] or "v1.35.4",
+            schedulable=config.takes_pods,
+            kubelet=config.kubernetes,
             system=f"Talos ({machine.runs})",
             boot=machine.boot,
-            ready=network or bool(cluster.get("inlineManifests") or cluster.get("externalManifests")),
+            ready=config.networked,
         )
         self.nodes[machine.hostname] = machine.boot
 
@@ -290,7 +295,7 @@ class Nodes:
             identity, Machine(identity, vm.vmid, vm.name, vm.address, version, schematic)
         )
         machine.on, machine.stage, machine.address = True, "booting", vm.address
-        machine.runs, machine.boot = machine.version, str(uuid.uuid4())
+        machine.runs = machine.version
         self._told.pop(identity, None)
         self._order(
             "boot",
@@ -310,15 +315,15 @@ class Nodes:
                     case "maintenance":
                         machine.stage = "maintenance"
                     case "listening":
-                        machine.stage = "configured"
+                        machine.stage, machine.boot = "configured", event["boot"]
                     case "down":
                         machine.not_before = time.monotonic() + KUBELET_DELAY if machine.stage == "configured" else 0.0
                         machine.stage = "booting"
-                        machine.runs, machine.boot = machine.version, str(uuid.uuid4())
+                        machine.runs = machine.version
                     case "config":
                         machine.config_text = event["config"]
                     case "bootstrap":
-                        machine.bootstrapped = True
+                        machine.bootstrapped, machine.data = True, event.get("data", "")
                     case "upgrade":
                         machine.version, machine.schematic = event["version"], event.get("schematic", "")
 
@@ -337,6 +342,10 @@ class Nodes:
             if key not in self._clusters and up:
                 self._made += 1
                 self._clusters[key] = _Cluster(self.directory / f"cluster-{self._made}", up[0])
+                for machine in machines:
+                    if machine.data:
+                        shutil.move(machine.data, self._clusters[key].directory / "etcd")
+                        machine.data = ""
             if key in self._clusters:
                 self._run_cluster(key, self._clusters[key], 2 * len(up) > len(machines))
 
@@ -354,34 +363,31 @@ class Nodes:
             machine for machine in self._machines.values() if machine.stage == "configured" and machine.cluster == key
         ]
         self._tell_members(
+            cluster.control.store,
             [
                 machine
                 for machine in self._machines.values()
                 if machine.cluster == key
                 and machine.control_plane
                 and (machine.bootstrapped or machine.stage == "configured")
-            ]
+            ],
         )
         for machine in configured:
             cluster.register(machine)
         running = {machine.hostname for machine in self._machines.values() if machine.on and machine.cluster == key}
         cluster.lose([name for name, boot in cluster.nodes.items() if boot and name not in running])
 
-    def _tell_members(self, control_planes: list[Machine]) -> None:
+    def _tell_members(self, store: dict[str, str], control_planes: list[Machine]) -> None:
         """Every control plane joins etcd once the first one runs it, and is a member also while it is off."""
         members = [{"name": machine.hostname, "address": machine.address} for machine in control_planes]
         for machine in control_planes:
             if machine.stage == "configured" and self._told.get(machine.identity) != members:
                 self._told[machine.identity] = members
                 machine.bootstrapped = True
-                self._order("etcd", machine, members=members)
+                self._order("etcd", machine, members=members, store=store)
 
 
 def _disks(vm: Vm) -> list[str]:
     """The devices that the machine's disks are: sda for the first on SCSI, vda for the first on virtio."""
     keys = sorted(key for key in vm.config if re.fullmatch(r"(scsi|virtio)\d+", key))
     return [f"{'s' if key.startswith('scsi') else 'v'}d{chr(ord('a') + int(key[-1]))}" for key in keys]
-
-
-def _text(encoded: str) -> str:
-    return base64.b64decode(encoded).decode()

@@ -25,7 +25,7 @@ from typing import Any, Self
 import yaml
 
 from lab import gitops
-from lab.binaries import PROGRAMS, binary, version
+from lab.binaries import NEWEST_TALOS, OLDEST_TALOS, binary, programs, version
 from lab.bundle import bundle, write_anchor
 from lab.claim import Claim, Taken
 from lab.factory import PLAIN_SCHEMATIC, ImageFactory
@@ -68,10 +68,12 @@ def _quiet(_message: str) -> None:
 class Lab:
     """Everything that site.yml talks to, on loopback. As a context manager it is started, and stopped without a trace.
 
-    C(values) is the bundle. It lies in Vault, the anchor holds the same, C(token_file) the scoped token.
+    C(values) is the bundle. It lies in Vault, the anchor holds the same, C(token_file) the scoped token. C(talos) is
+    which of the two that lab.binaries has.
     """
 
-    def __init__(self, directory: Path, *, say: Say = _quiet) -> None:
+    def __init__(self, directory: Path, *, say: Say = _quiet, talos: str = OLDEST_TALOS) -> None:
+        self.talos = talos
         self.directory = directory
         self.state = directory / "state"
         self.inventory = directory / "inventory.yml"
@@ -109,9 +111,9 @@ class Lab:
         return self
 
     def _start(self) -> None:
-        for name in (name for name, program in PROGRAMS.items() if not program.modfile):
+        for name in programs(self.talos):
             binary(name)
-        self.nodes = Nodes(self.directory / "nodes", self.proxmox)
+        self.nodes = Nodes(self.directory / "nodes", self.proxmox, f"talos-nodes{self.talos}")
         self._say("Vault: the real OpenBao")
         self.vault.start()
         self.values["ESO_READER_TOKEN"] = self.vault.eso_token()
@@ -156,7 +158,7 @@ class Lab:
 
     def _write_tools(self) -> None:
         self.tools.mkdir(exist_ok=True)
-        (self.tools / "talosctl").symlink_to(binary("talosctl"))
+        (self.tools / "talosctl").symlink_to(binary(f"talosctl{self.talos}"))
 
     def address(self, number: int) -> str:
         return f"{self.network}.{number}"
@@ -182,7 +184,7 @@ class Lab:
                         "bridge": "vmbr0",
                     },
                     "tazlab_talos": {
-                        "version": version("talosctl"),
+                        "version": version(f"talosctl{self.talos}"),
                         "kubernetes_version": kubernetes,
                         "schematic": PLAIN_SCHEMATIC,
                         "factory_url": self.factory.url,
@@ -402,7 +404,7 @@ def hold(directory: Path, *, leashed: bool) -> None:
 
     if leashed:
         threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
-    with Lab(directory, say=say) as lab:
+    with Lab(directory, say=say, talos=NEWEST_TALOS) as lab:
         key = secrets.token_hex(16)
         with Listener(("127.0.0.1", 0), authkey=key.encode()) as listener:
             threading.Thread(target=_serve, args=(listener, lab, ended), daemon=True).start()

@@ -8,7 +8,6 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +19,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api i
 
 # What we note on a node while it is upgraded, so that a run that is killed can be followed by another.
 MARK: t.Final = "tazlab.bootstrap/upgrade"
+MANAGER: t.Final = "tazlab.bootstrap"
 PAUSE: t.Final = 1.0
 SAY_EVERY: t.Final = 15.0
 SHOWN: t.Final = 4  # pods named in one line
-CONTROL_PLANE: t.Final = "node-role.kubernetes.io/control-plane"
 MERGE: t.Final = "application/merge-patch+json"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The boot in which a node's upgrade began, and whether we cordoned it for that."""
-
-    boot: str
-    cordoned: bool
 
 
 @dataclass(frozen=True)
@@ -41,11 +32,12 @@ class Host:
 
     name: str
     ready: bool
-    boot: str
+    boot: str  # the id of the boot in which its kubelet registered it
     system: str  # like Talos (v1.12.6)
     cordoned: bool
+    ours: bool  # it was us who cordoned it, and nobody has decided otherwise since
+    marked: bool  # its upgrade began, and no run has ended it
     takes_pods: bool  # it is Ready, not cordoned, and no taint keeps ordinary pods away
-    mark: Mark | None
 
 
 def hosts(api: Api, seconds: float) -> dict[str, Host]:
@@ -61,64 +53,56 @@ def _host(item: Mapping[str, t.Any]) -> Host:
     tainted = any(taint.get("effect") in ("NoSchedule", "NoExecute") for taint in spec.get("taints") or [])
     info = status.get("nodeInfo") or {}
     cordoned = bool(spec.get("unschedulable"))
+    managers = {
+        str(entry.get("manager"))
+        for entry in metadata.get("managedFields") or []
+        if "f:unschedulable" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    }
     return Host(
         name=str(metadata["name"]),
         ready=ready,
         boot=str(info.get("bootID") or ""),
         system=str(info.get("osImage") or ""),
         cordoned=cordoned,
+        ours=cordoned and managers == {MANAGER},
+        marked=MARK in (metadata.get("annotations") or {}),
         takes_pods=ready and not cordoned and not tainted,
-        mark=_mark((metadata.get("annotations") or {}).get(MARK)),
     )
 
 
-def _mark(text: str | None) -> Mark | None:
-    if text is None:
-        return None
-    try:
-        said = json.loads(text)
-        return Mark(str(said["boot"]), bool(said["cordoned"]))
-    except (ValueError, KeyError, TypeError):
-        return Mark("", False)
-
-
-def begin(api: Api, host: Host, *, cordon: bool, seconds: float) -> Mark:
-    """Note that the node's upgrade begins, and cordon it in the same moment. What is noted already stays."""
-    mark = host.mark or Mark(host.boot, False)
-    mark = Mark(mark.boot, mark.cordoned or (cordon and not host.cordoned))
-    body: dict[str, t.Any] = {
-        "metadata": {"annotations": {MARK: json.dumps({"boot": mark.boot, "cordoned": mark.cordoned})}}
-    }
-    if cordon:
+def begin(api: Api, host: Host, *, cordon: bool, seconds: float) -> None:
+    """Note that the node's upgrade begins, and cordon it in the same moment. Whose cordon it is, Kubernetes notes."""
+    body: dict[str, t.Any] = {"metadata": {"annotations": {MARK: "begun"}}}
+    if cordon and not host.cordoned:
         body["spec"] = {"unschedulable": True}
-    if mark != host.mark or (cordon and not host.cordoned):
+    if not host.marked or "spec" in body:
         _patch(api, host.name, body, seconds)
-    return mark
 
 
 def end(api: Api, host: Host, seconds: float) -> None:
     """Take the note away; schedulable again is the node only where we made it not."""
-    if host.mark is None:
+    if not host.marked:
         return
     body: dict[str, t.Any] = {"metadata": {"annotations": {MARK: None}}}
-    if host.mark.cordoned:
+    if host.ours:
         body["spec"] = {"unschedulable": None}
     _patch(api, host.name, body, seconds)
 
 
 def _patch(api: Api, name: str, body: Mapping[str, t.Any], seconds: float) -> None:
-    answer = api.request("PATCH", f"/api/v1/nodes/{name}", body=body, content_type=MERGE, seconds=seconds)
+    path, query = f"/api/v1/nodes/{name}", {"fieldManager": MANAGER}
+    answer = api.request("PATCH", path, query=query, body=body, content_type=MERGE, seconds=seconds)
     require(answer, api.server, f"a change of Node {name}")
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod that has to leave."""
+    """A pod that runs on a node."""
 
     namespace: str
     name: str
     uid: str
-    owned: bool  # somebody makes another one
+    owned: bool  # somebody makes another one, elsewhere: it leaves
 
     @property
     def label(self) -> str:
@@ -126,10 +110,10 @@ class Pod:
 
 
 def pods_of(api: Api, node: str, seconds: float) -> list[Pod]:
-    """The pods that are evicted from a node: not those of DaemonSets, of the machine itself, or that have ended."""
+    """The pods that run on a node: not those of DaemonSets, of the machine itself, or that have ended."""
     answer = api.get("/api/v1/pods", {"fieldSelector": f"spec.nodeName={node}"}, seconds)
     require(answer, api.server, f"the pods of Node {node}")
-    return [_pod(item) for item in answer.body.get("items") or [] if _leaves(item)]
+    return [_pod(item) for item in answer.body.get("items") or [] if _counts(item)]
 
 
 def _pod(item: Mapping[str, t.Any]) -> Pod:
@@ -137,7 +121,7 @@ def _pod(item: Mapping[str, t.Any]) -> Pod:
     return Pod(metadata["namespace"], metadata["name"], metadata["uid"], bool(metadata.get("ownerReferences")))
 
 
-def _leaves(item: Mapping[str, t.Any]) -> bool:
+def _counts(item: Mapping[str, t.Any]) -> bool:
     metadata = item["metadata"]
     owners = metadata.get("ownerReferences") or []
     return (
@@ -148,7 +132,10 @@ def _leaves(item: Mapping[str, t.Any]) -> bool:
 
 
 def drain(api: Api, node: str, deadline: Deadline, say: Callable[[str], None]) -> None:
-    """Evict every pod and wait until they are gone. Raises at the bound, naming each with what holds it."""
+    """Evict the pods that others make anew, and wait until they are gone. Raises at the bound with what holds each.
+
+    What nothing makes again stays: it ends with the machine, and starts with it.
+    """
     said_at = -SAY_EVERY
     while True:
         held = _evict(api, node, deadline)
@@ -171,16 +158,16 @@ def drain(api: Api, node: str, deadline: Deadline, say: Callable[[str], None]) -
 
 
 def _evict(api: Api, node: str, deadline: Deadline) -> dict[str, str]:
-    """Ask once for the eviction of each pod; those that are still there, with what is said of them."""
+    """Ask once for the eviction of each pod; all that were there, with what is said of them."""
     seconds = max(1.0, deadline.left)
     try:
-        return {pod.label: why for pod in pods_of(api, node, seconds) if (why := _evict_one(api, pod, seconds))}
+        return {pod.label: _evict_one(api, pod, seconds) for pod in pods_of(api, node, seconds) if pod.owned}
     except Unanswered as error:
         return {"its pods": str(error).rstrip(".")}
 
 
 def _evict_one(api: Api, pod: Pod, seconds: float) -> str:
-    """What holds a pod; empty where it is gone."""
+    """What is said of a pod. One that cannot be evicted keeps no other one."""
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
     body = {
         "apiVersion": "policy/v1",
@@ -188,12 +175,12 @@ def _evict_one(api: Api, pod: Pod, seconds: float) -> str:
         "metadata": {"name": pod.name, "namespace": pod.namespace},
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
-    answer = api.request("POST", path, body=body, seconds=seconds)
-    if answer.status in (404, 409):  # gone, or another pod of that name
-        return ""
-    if answer.status == 429:
-        causes: Sequence[Mapping[str, t.Any]] = (answer.body.get("details") or {}).get("causes") or []
-        budget = next((each for each in causes if each.get("reason") == "DisruptionBudget"), None)
-        return str((budget or {}).get("message") or answer.message or "its disruption budget does not allow it now")
-    require(answer, api.server, f"the eviction of pod {pod.label}")
-    return "it is ending"
+    try:
+        answer = api.request("POST", path, body=body, seconds=seconds)
+    except Unanswered as error:
+        return str(error).rstrip(".")
+    if answer.ok or answer.status == 404:
+        return "it is ending"
+    causes: Sequence[Mapping[str, t.Any]] = (answer.body.get("details") or {}).get("causes") or []
+    budget = next((str(each.get("message")) for each in causes if each.get("reason") == "DisruptionBudget"), "")
+    return (budget or answer.message or answer.reason).rstrip(".") + f" ({answer.status})"

@@ -23,6 +23,7 @@ VARIABLES: t.Final = frozenset(
     (
         "tazlab_adopt",
         "tazlab_anchor",
+        "tazlab_backup",
         "tazlab_cluster",
         "tazlab_cluster_vars",
         "tazlab_coredns",
@@ -52,6 +53,8 @@ VARIABLES: t.Final = frozenset(
         "tazlab_purpose",
         "tazlab_renew",
         "tazlab_reseed",
+        "tazlab_restore",
+        "tazlab_restore_from",
         "tazlab_rotate",
         "tazlab_rotate_file",
         "tazlab_seed_exact",

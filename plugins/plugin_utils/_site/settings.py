@@ -75,6 +75,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tazlab_talos": ("version", "kubernetes_version", "schematic", "factory_url", "platform", "cluster_name"),
         "tazlab_talos_patches": ("all", "control_plane", "worker"),
         "tazlab_adopt": ("from", "talosconfig"),
+        "tazlab_backup": ("directory",),
         "tazlab_upgrade": ("drain", "drain_seconds"),
         "tazlab_state": ("backend", "path", "token_field", "anchor"),
         "tazlab_tailnet": ("tags", "client_id_field", "client_secret_field", "url", "ca_cert"),

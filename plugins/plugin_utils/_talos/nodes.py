@@ -135,6 +135,10 @@ class Nodes:
         except (NotYaml, KeyError, TypeError):
             return None
 
+    def boot(self, node: Node) -> str:
+        """The id of the boot in which a configured node is, which its Kubernetes node has, too."""
+        return self.call(node, "read", "/proc/sys/kernel/random/boot_id").decode(errors="replace").strip()
+
     def config(self, node: Node) -> tuple[bytes, bytes]:
         """A configured node's configuration: as it will boot with, and as it runs with."""
         answer = self.call(node, "get", "machineconfig", "--output", "yaml")

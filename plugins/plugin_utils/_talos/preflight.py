@@ -87,7 +87,7 @@ def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, l
     configs, invalid = _configs(generator)
     found += invalid
     if seen:
-        found += living_problems(nodes, cluster, configs, seen, state)
+        found += living_problems(nodes, cluster, configs, seen)
         found += _etcd_problem(params, cluster, standings, state)
     return found
 
@@ -104,7 +104,7 @@ def _with_disks(nodes: Nodes, cluster: Cluster, *, look: bool) -> tuple[Cluster,
 
 
 def living_problems(
-    nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found], state: State
+    nodes: Nodes, cluster: Cluster, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found]
 ) -> list[Problem]:
     """What must not be done to machines that are configured already: somebody else's, and other versions of ours."""
     return [

@@ -55,6 +55,7 @@ _SIGNS = (
     (r"(?s)error pulling upgrade image(?!.*code = (?:Unavailable|DeadlineExceeded|Canceled))", Failure.PULL),
     (r"error validating installer image", Failure.PULL),
     (r"upgrade failed with exit code", Failure.INSTALLER),
+    (r"failed to acquire upgrade mutex|all members must be (?:healthy|running)", Failure.NOT_YET),
     (r"tls: certificate required|tls: bad certificate", Failure.CONFIGURED),
     (r"x509: certificate signed by unknown authority", Failure.UNTRUSTED),
     (r"x509: certificate is valid for|x509: cannot validate certificate for", Failure.NAME),

@@ -9,12 +9,13 @@ its Node. Private: other collections must not import it.
 
 from __future__ import annotations
 
+import time
 import typing as t
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host, begin, drain, end, hosts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, Node
@@ -25,17 +26,20 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     Standing,
     Waiting,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor, numbers
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Failure, TalosctlError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import VANILLA
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.etcd import unwell
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC
 
 # Since this one talosctl drains a node by itself, which is ours to do: its own gives up after the installation.
 DRAINS: t.Final = (1, 13)
 ASK_SECONDS: t.Final = 5.0
+ASK_AGAIN_SECONDS: t.Final = 5.0
 
-# What a node's answer to the upgrade says for good. It runs as before.
-FINAL: t.Final = {
+# What is no answer to an upgrade: it is asked for again. Everything else is final, and the node runs as before.
+UNHEARD: t.Final = frozenset({Failure.UNREACHABLE, Failure.CUT, Failure.NOT_YET})
+ADVICE: t.Final = {
     Failure.PULL: "Is its registry reached from the node, and has it that version and schematic?",
     Failure.INSTALLER: "Its console tells why, e.g. a Kubernetes that this Talos does not run.",
 }
@@ -48,6 +52,11 @@ class Bounds:
     node: int
     pods: int
     drain: bool
+
+    @property
+    def all(self) -> int:
+        """How long one node may take: to be spared, emptied, installed, and Ready again."""
+        return 3 * self.node + (self.pods if self.drain else 0)
 
 
 @dataclass(frozen=True)
@@ -63,82 +72,142 @@ class Upgrade:
 
     def move(self, node: Node, image: str) -> None:
         """Bring a node to an image, when all others are well; it is Ready again when this ends."""
-        host = self._wait_for_the_others(node)
-        seconds = float(self.bounds.node)
-        mark = begin(self.api, host, cordon=self.bounds.drain, seconds=seconds)
-        if self.bounds.drain:
-            try:
-                drain(self.api, node.name, Deadline(self.bounds.pods), self.say)
-            except BootstrapError:
-                self._give_back(node)
-                raise
+        self._begin(node)
         try:
-            self._install(node, image, mark.boot)
-        except TalosctlError:
+            if self.bounds.drain:
+                drain(self.api, node.name, Deadline(self.bounds.pods), self.say)
+            boot = self._ask_until_heard(node, image)
+        except BootstrapError:
             self._give_back(node)
             raise
+        if boot:
+            self._wait_for_boot(node, image, boot)
         self.settle(node, image.rpartition(":")[2])
 
-    def settle(self, node: Node, version: str) -> None:
-        """Wait until a node that runs its new Talos is Ready, with etcd, and take the note of its upgrade away."""
+    def settle(self, node: Node, version: str = "") -> None:
+        """Wait until a node is Ready in the boot in which it is, with etcd; then it takes pods again, if it did before.
+
+        C(version) is the Talos that its Node must tell.
+        """
         waiting = Waiting(Deadline(self.bounds.node), self.say)
         while True:
-            host, why = self._host(node)
-            if host is not None:
-                why = _not_back(host, version)
-            if not why and node.is_control_plane:
-                why = "; ".join(unwell(self.nodes, self.cluster.control_planes).values())
-            if host is not None and not why:
+            missing, host = self._missing([node])
+            if host is not None and version and f"({version})" not in host.system:
+                missing.setdefault(node, f"its Node tells {host.system or 'no version'} still")
+            if host is not None and not missing:
                 try:
                     end(self.api, host, ASK_SECONDS)
                 except Unanswered as error:
-                    why = str(error).rstrip(".")
+                    missing = {node: str(error).rstrip(".")}
                 else:
                     return
-            waiting.pause("be Ready again", {node: why}, "No other node was touched. Run this again when it is.")
+            waiting.pause("be Ready again", missing, "No other node was touched. Run this again when it is.")
 
-    def _wait_for_the_others(self, node: Node) -> Host:
-        """The node as Kubernetes knows it, as soon as it can be spared."""
+    def _begin(self, node: Node) -> None:
+        """Wait until the node can be spared, and note that its upgrade begins."""
         waiting = Waiting(Deadline(self.bounds.node), self.say)
         while True:
             missing, host = self._others(node)
             if host is not None and not missing:
-                return host
+                try:
+                    begin(self.api, host, cordon=self.bounds.drain, seconds=ASK_SECONDS)
+                except Unanswered as error:
+                    missing = {node: str(error).rstrip(".")}
+                else:
+                    return
             waiting.pause(f"be well before {node.name} is upgraded", missing, f"{node.name} was not touched.")
 
-    def _others(self, node: Node) -> tuple[Mapping[Node, str], Host | None]:
+    def _others(self, node: Node) -> tuple[dict[Node, str], Host | None]:
         """What speaks against taking a node away now."""
-        missing: dict[Node, str] = {}
-        if node.is_control_plane:
-            missing |= unwell(self.nodes, self.cluster.control_planes)
+        missing, host = self._missing([other for other in self.cluster.nodes if other != node], node)
+        if host is None:
+            missing.setdefault(node, "Kubernetes has no Node of that name")
+        return missing, host
+
+    def _missing(self, nodes: list[Node], asked: Node | None = None) -> tuple[dict[Node, str], Host | None]:
+        """Why these nodes, or etcd, are not well; and the Node of the one that was C(asked) for, by default the first.
+
+        That a Node is Ready may be of its last boot: the boot's id tells, which the machine itself is asked for.
+        """
+        missing = unwell(self.nodes, self.cluster.control_planes)
         try:
             found = hosts(self.api, ASK_SECONDS)
         except Unanswered as error:
-            return {node: str(error).rstrip(".")}, None
-        for other in self.cluster.nodes:
-            host = found.get(other.name)
-            if host is None:
-                missing.setdefault(other, "Kubernetes has no Node of that name")
-            elif not host.ready and other != node:
-                missing.setdefault(other, "its Node is not Ready")
-        return missing, found.get(node.name)
+            first = asked or nodes[0]
+            missing.setdefault(first, str(error).rstrip("."))
+            return missing, None
+        boots = dict(zip(nodes, together(self._boot, nodes), strict=True))
+        for node, (boot, why) in boots.items():
+            if why or (why := _not_ready(found.get(node.name), boot)):
+                missing.setdefault(node, why)
+        return missing, found.get((asked or nodes[0]).name)
 
-    def _install(self, node: Node, image: str, boot: str) -> None:
-        """Ask the node until it runs the image. It is asked to install it once, and again where that was not heard."""
-        version = image.rpartition(":")[2]
-        deadline = Deadline(self.bounds.node)
-        waiting = Waiting(deadline, self.say)
-        asked = False
+    def _boot(self, node: Node) -> tuple[str, str]:
+        """The id of the boot in which a machine is, or why it does not tell it."""
+        try:
+            return self.nodes.boot(node), ""
+        except TalosctlError as error:
+            if error.failure not in PASSING:
+                raise
+            return "", error.failure.value
+
+    def _ask_until_heard(self, node: Node, image: str) -> str:
+        """Ask a node to install an image and to boot it. Returns the boot in which it heard; empty where it runs it."""
+        waiting = Waiting(Deadline(self.bounds.node), self.say)
+        ask_at = 0.0
         while True:
+            missing, _ = self._others(node)
             look = self.nodes.look(node)
-            why = look.why
+            why = look.why or look.standing.value
+            if look.standing in (Standing.MAINTENANCE, Standing.FOREIGN):
+                raise _lost(node, why)
             if look.standing is Standing.OURS:
                 if self._runs(node, look.version or "", image):
-                    return
-                why = f"it runs {look.version} still"
-                if not asked:
-                    asked, why = self._ask(node, image, deadline)
-                elif self._was_booted_anew(node, boot):
+                    return ""
+                boot, why = self._boot(node)
+                if boot and not missing and time.monotonic() >= ask_at:
+                    ask_at = time.monotonic() + ASK_AGAIN_SECONDS
+                    why = self._ask(node, image, look.version or "")
+                    if not why:
+                        return boot
+            waiting.pause(
+                f"take {image}", {**missing, node: why or "it waits for the others"}, "Nothing was installed on it."
+            )
+
+    def _ask(self, node: Node, image: str, runs: str) -> str:
+        """Ask once; why it was not heard. An answer that is final is raised."""
+        words = ["upgrade", "--image", image, "--wait=false"]
+        if minor(self.client) >= DRAINS:
+            words.append("--drain=false")
+        if minor(runs) < DRAINS and len(self.cluster.control_planes) == 2:
+            words.append("--force")  # which leaves out Talos' own look at etcd: of two members it spares none
+        self.say(f"{node.name}: installs {image}")
+        try:
+            self.nodes.call(node, *words, timeout=float(self.bounds.node))
+        except TalosctlError as error:
+            if error.failure in UNHEARD:
+                return error.failure.value
+            raise TalosctlError(
+                error.failure,
+                f"{error} The image is {image}. {ADVICE.get(error.failure, 'Its console tells more.')} {node.name} "
+                "runs as before; run this again when that is mended.",
+            ) from None
+        return ""
+
+    def _wait_for_boot(self, node: Node, image: str, boot: str) -> None:
+        """Wait until a node has booted what it has installed."""
+        version = image.rpartition(":")[2]
+        waiting = Waiting(Deadline(self.bounds.node), self.say)
+        while True:
+            look = self.nodes.look(node)
+            why = look.why or look.standing.value
+            if look.standing in (Standing.MAINTENANCE, Standing.FOREIGN):
+                raise _lost(node, why)
+            if look.standing is Standing.OURS:
+                now, why = self._boot(node)
+                if now and now != boot:
+                    if self._runs(node, look.version or "", image):
+                        return
                     raise BootstrapError(
                         f"{node.name} ({node.address}): it was booted anew and runs {look.version} as before: Talos "
                         f"{version} was not installed, or does not come up there. Look at its console. No other node "
@@ -146,6 +215,7 @@ class Upgrade:
                         code="not_upgraded",
                         subject=node.name,
                     )
+                why = why or f"it runs {look.version} still"
             waiting.pause(
                 f"come back with Talos {version}",
                 {node: why},
@@ -156,62 +226,40 @@ class Upgrade:
     def _runs(self, node: Node, version: str, image: str) -> bool:
         """Whether a node runs what an image holds, as far as it tells."""
         name, _, wanted = image.rpartition(":")
-        if numbers(version) != numbers(wanted):
+        schematic = name.rpartition("/")[2]
+        if version != wanted:
             return False
         try:
-            schematic = self.nodes.schematic(node)
+            runs = self.nodes.schematic(node)
         except TalosctlError as error:
             if error.failure not in PASSING:
                 raise
             return False
-        return schematic is None or (schematic or VANILLA) == name.rpartition("/")[2]
-
-    def _ask(self, node: Node, image: str, deadline: Deadline) -> tuple[bool, str]:
-        """Ask a node to install an image and to boot it: whether it heard, and what is waited for."""
-        words = ["upgrade", "--image", image, "--wait=false"]
-        if minor(self.client) >= DRAINS:
-            words.append("--drain=false")
-        self.say(f"{node.name}: installs {image}")
-        try:
-            self.nodes.call(node, *words, timeout=max(1.0, deadline.left))
-        except TalosctlError as error:
-            if error.failure in FINAL:
-                raise TalosctlError(
-                    error.failure,
-                    f"{error} The image is {image}. {FINAL[error.failure]} {node.name} runs as before; run this again "
-                    "when that is mended.",
-                ) from None
-            if error.failure not in PASSING:
-                raise
-            return False, error.failure.value
-        return True, "it installs"
-
-    def _was_booted_anew(self, node: Node, boot: str) -> bool:
-        """Whether the node was booted since its upgrade began, as far as Kubernetes tells now."""
-        host, _ = self._host(node)
-        return host is not None and bool(boot) and host.ready and host.boot != boot
-
-    def _host(self, node: Node) -> tuple[Host | None, str]:
-        try:
-            host = hosts(self.api, ASK_SECONDS).get(node.name)
-        except Unanswered as error:
-            return None, str(error).rstrip(".")
-        return host, "" if host else "Kubernetes has no Node of that name"
+        return runs is None or not SCHEMATIC.fullmatch(schematic) or (runs or VANILLA) == schematic
 
     def _give_back(self, node: Node) -> None:
         """A node on which nothing was installed takes pods again, where it did before."""
-        host, _ = self._host(node)
-        if host is not None:
-            try:
+        try:
+            host = hosts(self.api, ASK_SECONDS).get(node.name)
+            if host is not None:
                 end(self.api, host, ASK_SECONDS)
-            except BootstrapError:
-                self.say(f"{node.name} stays cordoned: Kubernetes did not take that back. The next run will")
+        except BootstrapError:
+            self.say(f"{node.name} stays cordoned: Kubernetes did not take that back. The next run will")
 
 
-def _not_back(host: Host, version: str) -> str:
-    """Why a node is not back in Kubernetes with its new Talos. That it is Ready may be of before."""
-    if f"({version})" not in host.system:
-        return f"its Node tells {host.system or 'no version'} still"
-    if host.mark and host.mark.boot and host.boot == host.mark.boot:
-        return "its Node is that of its last boot still"
+def _not_ready(host: Host | None, boot: str) -> str:
+    """Why a node is not Ready in the boot in which its machine is."""
+    if host is None:
+        return "Kubernetes has no Node of that name"
+    if host.boot != boot:
+        return "its Node is that of an older boot still"
     return "" if host.ready else "its Node is not Ready"
+
+
+def _lost(node: Node, why: str) -> BootstrapError:
+    return BootstrapError(
+        f"{node.name} ({node.address}): it is {why}: its configuration is gone, or another machine stands there. No "
+        "other node was touched. Look at its console; site.yml configures a machine that has none.",
+        code="lost",
+        subject=node.name,
+    )

@@ -9,7 +9,7 @@ Talos does not run today's Kubernetes any more, that moves first. Private: other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
@@ -103,16 +103,37 @@ def moved(nodes: Sequence[Runs], step: Step, wanted: Cluster) -> list[Runs]:
     return sorted(found, key=lambda each: not each.node.is_control_plane)
 
 
+@dataclass(frozen=True)
+class Move:
+    """One node's part of a step: from what it runs then to what it gets."""
+
+    node: Node
+    runs: str
+    talos: str
+    image: str
+
+
+def moves(nodes: Sequence[Runs], way: Sequence[Step], wanted: Cluster, installers: Mapping[Node, str]) -> list[Move]:
+    """What is done to the nodes on the whole way, in its order. C(installers) has each node's, of any version."""
+    at = {each.node: each.talos for each in nodes}
+    found = []
+    for step in way:
+        for each in moved(nodes, step, wanted) if step.talos else ():
+            found.append(Move(each.node, at[each.node], step.talos, image(installers[each.node], step.talos)))
+            at[each.node] = step.talos
+    return found
+
+
 def is_there(runs: Runs, wanted: Cluster) -> bool:
     """Whether a node runs the wanted Talos with the wanted extensions, as far as it tells."""
-    return numbers(runs.talos) == numbers(wanted.version) and (
-        runs.schematic is None or (runs.schematic or VANILLA) == wanted.schematic
-    )
+    return runs.talos == wanted.version and (runs.schematic is None or (runs.schematic or VANILLA) == wanted.schematic)
 
 
 def image(installer: str, version: str) -> str:
-    """The inventory's installer in another version."""
-    return f"{installer.rpartition(':')[0]}:{version}"
+    """A node's installer in another version."""
+    name = installer.partition("@")[0]
+    at = name.rfind(":")
+    return f"{name[:at] if at > name.rfind('/') else name}:{version}"
 
 
 def _kubernetes(nodes: Sequence[Runs]) -> set[str]:

@@ -101,7 +101,7 @@ func (n *Node) ApplyConfiguration(
 	}
 
 	if mode != machine.ApplyConfigurationRequest_TRY {
-		if err = n.store(provider); err != nil {
+		if err = n.keep(provider); err != nil {
 			return nil, err
 		}
 	}
@@ -177,26 +177,6 @@ func (n *Node) decide(
 	default:
 		return wanted, "", fmt.Errorf("incorrect mode '%s' specified for the apply config call", wanted)
 	}
-}
-
-// Bootstrap makes etcd's first member out of this node, once.
-func (n *Node) Bootstrap(context.Context, *machine.BootstrapRequest) (*machine.BootstrapResponse, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-
-	switch {
-	case !n.bootable:
-		return nil, status.Error(codes.FailedPrecondition, "bootstrap is not available yet")
-	case !n.running.Machine().Type().IsControlPlane():
-		return nil, status.Error(codes.FailedPrecondition, "bootstrap can only be performed on a control plane node")
-	case n.bootstrapped:
-		return nil, status.Error(codes.AlreadyExists, "etcd data directory is not empty")
-	}
-
-	n.bootstrapped = true
-	tell(Event{What: "bootstrap", Address: n.address})
-
-	return &machine.BootstrapResponse{Messages: []*machine.Bootstrap{{Metadata: n.metadata()}}}, nil
 }
 
 // Kubeconfig makes an administrator's certificate with the cluster's CA, as Talos does.

@@ -61,7 +61,7 @@ func (f *Fleet) etcd(order Order) {
 	f.mu.Unlock()
 
 	if node != nil {
-		node.setMembers(order.Members)
+		node.setMembers(order.Members, order.Store)
 	}
 }
 

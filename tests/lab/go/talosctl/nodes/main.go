@@ -36,6 +36,16 @@ type Order struct {
 	Bootstrapped bool `json:"bootstrapped"`
 	// Members are etcd's, by host name and address; none: etcd does not run.
 	Members []Member `json:"members"`
+	// Store is the lab's etcd, which has the data of all members; none: a snapshot cannot be had.
+	Store *Store `json:"store"`
+}
+
+// Store is where an etcd answers, and the files with which it is asked.
+type Store struct {
+	URL         string `json:"url"`
+	CA          string `json:"ca"`
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
 }
 
 // Member is one member of etcd.
@@ -51,6 +61,10 @@ type Event struct {
 	Address string `json:"address"`
 	// Config is the configuration on the node's disk now.
 	Config string `json:"config,omitempty"`
+	// Boot is the id of the boot in which the node listens.
+	Boot string `json:"boot,omitempty"`
+	// Data is the data directory from which etcd is bootstrapped, for the lab to take; empty: it has none yet.
+	Data string `json:"data,omitempty"`
 	// Version and Schematic are what an upgrade has installed.
 	Version   string `json:"version,omitempty"`
 	Schematic string `json:"schematic,omitempty"`

@@ -86,7 +86,7 @@ func (m *maintenance) ApplyConfiguration(
 		return response, nil
 	}
 
-	if err = n.store(provider); err != nil {
+	if err = n.keep(provider); err != nil {
 		return nil, err
 	}
 

@@ -14,6 +14,7 @@ import (
 	cosiv1alpha1 "github.com/cosi-project/runtime/api/v1alpha1"
 	"github.com/cosi-project/runtime/pkg/state"
 	"github.com/cosi-project/runtime/pkg/state/protobuf/server"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -46,7 +47,8 @@ type Node struct {
 	mu           sync.Mutex
 	version      string
 	schematic    string
-	installed    image // what the next boot runs, where it was installed since this one
+	boot         string // its id, another one each time
+	installed    image  // what the next boot runs, where it was installed since this one
 	disks        []string
 	onDisk       config.Provider // what the next boot uses
 	running      config.Provider // what is used now; nil: maintenance mode
@@ -54,6 +56,8 @@ type Node struct {
 	bootstrapped bool
 	bootable     bool // etcd may be bootstrapped
 	members      []Member
+	store        *Store
+	upload       string        // the file of a snapshot of etcd that was uploaded
 	changed      chan struct{} // closed when the node has to boot anew
 }
 
@@ -84,11 +88,11 @@ func (n *Node) active() config.Provider {
 	return n.running
 }
 
-func (n *Node) setMembers(members []Member) {
+func (n *Node) setMembers(members []Member, store *Store) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 
-	n.members = members
+	n.members, n.store = members, store
 	n.publish()
 }
 
@@ -102,6 +106,7 @@ func (n *Node) run() {
 			n.version, n.schematic = n.installed.version, n.installed.schematic
 		}
 
+		n.boot = uuid.NewString()
 		n.running = n.onDisk
 		n.bootable = false
 		n.resources = newResources(n.disks)
@@ -189,7 +194,10 @@ func (n *Node) serve(changed <-chan struct{}) {
 		go n.becomeBootable(changed)
 	}
 
-	tell(Event{What: what, Address: n.address})
+	n.mu.Lock()
+	boot := n.boot
+	n.mu.Unlock()
+	tell(Event{What: what, Address: n.address, Boot: boot})
 
 	if err = api.Serve(listener); err != nil {
 		log.Printf("%s: %s", n.address, err)
@@ -217,8 +225,8 @@ func (n *Node) reboot() {
 	}
 }
 
-// store puts a configuration on the disk. The caller holds the lock.
-func (n *Node) store(provider config.Provider) error {
+// keep puts a configuration on the disk. The caller holds the lock.
+func (n *Node) keep(provider config.Provider) error {
 	text, err := provider.Bytes()
 	if err != nil {
 		return err

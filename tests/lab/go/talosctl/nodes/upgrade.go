@@ -17,7 +17,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/siderolabs/talos/pkg/machinery/api/common"
 	"github.com/siderolabs/talos/pkg/machinery/api/machine"
 	"github.com/siderolabs/talos/pkg/machinery/compatibility"
 )
@@ -110,6 +114,19 @@ func (n *Node) compatible(wanted image) error {
 	}
 
 	return nil
+}
+
+// Read tells the id of the boot, and has no other file.
+func (n *Node) Read(request *machine.ReadRequest, stream grpc.ServerStreamingServer[common.Data]) error {
+	if request.GetPath() != "/proc/sys/kernel/random/boot_id" {
+		return status.Errorf(codes.NotFound, "STAND-IN: there is no %s", request.GetPath())
+	}
+
+	n.mu.Lock()
+	boot := n.boot
+	n.mu.Unlock()
+
+	return stream.Send(&common.Data{Metadata: n.metadata(), Bytes: []byte(boot + "\n")})
 }
 
 // install puts Talos on the disk. It runs from the next boot on.
