@@ -26,7 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     cluster_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of, raise_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import with_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
@@ -54,6 +54,7 @@ class ActionModule(TalosAction):
         "only": {"type": "list", "elements": "str"},
         "wait_for_workers": {"type": "bool", "default": False},
         "etcd_lost": {"type": "str", "default": ""},
+        "raise_contract": {"type": "str", "default": ""},
         "tailnet": TAILNET,
         **WAITING,
     }
@@ -61,6 +62,10 @@ class ActionModule(TalosAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
         noted = read_facts(state).contract
+        raised = params["raise_contract"]
+        problem = raise_problem(raised, noted, params["version"]) if raised else None
+        if problem:
+            raise refusal([problem])
         cluster = cluster_of(params, "" if params["pending"] else noted)
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
@@ -84,13 +89,13 @@ class ActionModule(TalosAction):
             def permit(found: t.Mapping[Node, Found], contract: str = "") -> None:
                 # Where no node is configured, its contract may not be known yet, and there is nothing to compare.
                 living = Standing.OURS in _standings(found).values()
-                form = contract or contract_of(noted, generator, _standings(found), found)
+                form = contract or contract_of(noted, generator, _standings(found), found, raised)
                 problems = living_problems(nodes, cluster, wanted(form) if living else {}, found)
                 if problems:
                     raise refusal(problems)
 
             seen = self._permitted(nodes, cluster, permit, deadline, etcd)
-            contract = contract_of(noted, generator, _standings(seen), seen)
+            contract = contract_of(noted, generator, _standings(seen), seen, raised)
             configs = wanted(contract)
             if contract != noted and not self.check_mode:
                 self._tell(f"the machine configurations have the form of contract {contract}")

@@ -26,6 +26,7 @@ class ActionModule(TalosAction):
         "pending": {"type": "bool", "default": False},
         "unmade": {"type": "list", "elements": "str", "default": []},
         "etcd_lost": {"type": "str", "default": ""},
+        "raise_contract": {"type": "str", "default": ""},
     }
 
     def arguments(self) -> dict[str, t.Any]:

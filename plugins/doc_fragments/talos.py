@@ -107,6 +107,13 @@ options:
         API that the stored kubeconfig names. A birth that an interrupted run had begun goes on.
     type: str
     default: ""
+  raise_contract:
+    description:
+      - The contract to which a living cluster's machine configurations are brought, such as V(v1.14), and which is kept
+        from then on. The patches must have its form.
+      - Without it, the cluster keeps the one with which it was born.
+    type: str
+    default: ""
 """
 
     WAITING = r"""

@@ -141,6 +141,31 @@ def test_a_living_cluster_keeps_its_form_also_where_the_state_does_not_know_it(n
     assert set(by_kind(newest, 1)) == older
 
 
+def test_a_living_cluster_is_brought_to_a_newer_form_when_that_is_said(newest: TalosWorld) -> None:
+    newest.born()
+    facts = newest.state / "facts.json"
+    _of_contract(newest, "v1.12")
+    facts.write_text(facts.read_text().replace('"v1.14"', '"v1.12"'))
+    assert newest.problems() == []
+    for wrong, words in (("v1.15", "is of a newer Talos than v1.14.1"), ("v1.11", "is older than v1.12"), ("x", "fit")):
+        newest.options["raise_contract"] = wrong
+        (problem,) = newest.problems()
+        assert words in problem
+        assert words in newest.run("talos_config").output
+    newest.options["raise_contract"] = "v1.14"
+    assert newest.problems() == []
+    told = newest.results("talos_config", arguments=["--check"])["talos_config"]["nodes"]
+    assert "- cluster.clusterName" in told[0]["differences"]
+    assert "KubeClusterConfig" not in by_kind(newest, 1)
+    assert contract(newest) == "v1.12"
+    newest.results("talos_config")
+    assert contract(newest) == "v1.14"
+    del newest.options["raise_contract"]
+    assert "KubeClusterConfig" in by_kind(newest, 1)
+    again = newest.results("talos_config")["talos_config"]["nodes"]
+    assert [node["configuration"] for node in again] == ["unchanged", "unchanged"]
+
+
 def _of_contract(world: TalosWorld, form: str) -> set[str]:
     """Give the machines configurations of another contract by hand. Returns the kinds of the control plane's."""
     path = world.path

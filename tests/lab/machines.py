@@ -156,6 +156,10 @@ def _network() -> str:
     return f"127.{random.randint(128, 250)}.{random.randint(1, 250)}"  # noqa: S311
 
 
+# Options of those modules alone that look at a living cluster.
+LIVING = ("etcd_lost", "raise_contract")
+
+
 class TalosWorld:
     """A cluster that is to be born: its machines, its state directory and the plays that make it."""
 
@@ -203,9 +207,9 @@ class TalosWorld:
             "platform": "nocloud",
             "nodes": "{{ nodes }}",
             "state_dir": str(self.state),
-            **{name: value for name, value in self.options.items() if name not in ("etcd_lost", "timeout")},
+            **{name: value for name, value in self.options.items() if name not in ("timeout", *LIVING)},
         }
-        lost = {"etcd_lost": self.options.get("etcd_lost", "")}
+        lost = {name: self.options.get(name, "") for name in LIVING}
         waiting = {"timeout": self.options.get("timeout", 20), "pending": "{{ pending | default(false) }}"}
         key = {"secretbox_key": "{{ key }}", "anchor": str(self.directory / "anchor")}
         arguments: dict[str, dict[str, Any]] = {

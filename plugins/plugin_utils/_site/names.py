@@ -47,6 +47,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_plan_json",
         "tazlab_provider",
         "tazlab_publish",
+        "tazlab_raise_contract",
         "tazlab_rebirth_despite",
         "tazlab_rebirth_gate_seconds",
         "tazlab_rebirth_gates",

@@ -9,31 +9,58 @@ change of every node for nothing. Private: other collections must not import it.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import InvalidConfig, Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, differences
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor, named
 
+CONTRACT: t.Final = re.compile(r"v\d+\.\d+")
+
 # The contracts at which the form of a control plane's configuration changed. Those between are like the one before.
 CONTRACTS: t.Final = ((1, 3), (1, 5), (1, 6), (1, 7), (1, 8), (1, 12), (1, 14))
 
 
 def contract_of(
-    noted: str, generator: Generator, standings: Mapping[Node, Standing], seen: Mapping[Node, Found]
+    noted: str,
+    generator: Generator,
+    standings: Mapping[Node, Standing],
+    seen: Mapping[Node, Found],
+    raised: str = "",
 ) -> str:
-    """The contract to use: a newborn's is its version's own, a living one's is noted, or known from its machines."""
+    """The contract to use: a newborn's is its version's own, a living one's is noted, or known from its machines.
+
+    C(raised) is the one to which a living cluster is to be brought.
+    """
     own = f"v{named(minor(generator.cluster.version))}"
     if set(standings.values()) == {Standing.MAINTENANCE}:
         return own
+    if raised:
+        return raised
     if noted:
         return noted
     living = any(node.is_control_plane and found.standing is Standing.OURS for node, found in seen.items())
     return born_with(generator, seen) if living else own
+
+
+def raise_problem(raised: str, noted: str, version: str) -> Problem | None:
+    """Why a living cluster of this version is not brought to a contract, if it is not."""
+    newest = f"v{named(minor(version))}"
+    if not CONTRACT.fullmatch(raised):
+        what = f"{raised!r} does not fit."
+    elif minor(raised) > minor(version):
+        what = f"{raised} is of a newer Talos than {version}, which would refuse it."
+    elif noted and minor(raised) < minor(noted):
+        what = f"{raised} is older than {noted}, which the cluster has."
+    else:
+        return None
+    return Problem("contract", "tazlab_raise_contract", what, f"It is a minor version, up to {newest}.")
 
 
 def born_with(generator: Generator, seen: Mapping[Node, Found]) -> str:

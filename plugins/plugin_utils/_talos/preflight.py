@@ -34,7 +34,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config imp
     Generator,
     credentials_problem,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of, raise_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import Disks, find
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import (
     allows_scheduling,
@@ -71,8 +71,11 @@ def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, l
     stored, contract, kept = _state(params, state)
     given = [*_patch_problems(params), *_client_problem(params, talosctl), *option_problems(params)]
     found = [*given, *_key_problem(params), *kept]
+    raised = params["raise_contract"]
     if given or any(form_problems(params)):
         return found
+    if raised and (problem := raise_problem(raised, contract, params["version"])):
+        return [*found, problem]
     cluster = cluster_of(params, contract if look else "")  # where nothing lives, a birth has its version's own
     talosconfig = state.path(TALOSCONFIG) if stored and state.read(TALOSCONFIG) is not None else None
     cluster, disks = _with_disks(Nodes(talosctl, talosconfig), cluster, look=look and not kept)
@@ -82,7 +85,7 @@ def problems(params: Mapping[str, t.Any], state: State, talosctl: Talosctl, *, l
     seen = survey(nodes, cluster.nodes, LOOK_SECONDS) if look and not kept else {}
     standings = _standings(params, seen)
     if seen:
-        right = contract_of(contract, generator, standings, seen)
+        right = contract_of(contract, generator, standings, seen, raised)
         generator = replace(generator, cluster=replace(cluster, contract=right))
     configs, invalid = _configs(generator)
     found += invalid
