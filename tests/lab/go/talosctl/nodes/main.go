@@ -4,8 +4,10 @@
 
 // STAND-IN for Talos nodes: it serves Talos' API (gRPC, port 50000) on the addresses of the lab's machines, so that the
 // real talosctl talks to it over real TLS. It reads and validates configurations with Talos' own code; behind the API
-// there is no machine. One process serves all nodes of a lab. It is told by JSON lines on standard input which machines
-// run, and tells by JSON lines on standard output what was asked of them. It ends when its standard input does.
+// there is no machine. What it does not serve: events, logs, upgrades that are staged, rollbacks, resets, the drain that
+// Talos 1.12 makes by itself, and what upgrade-k8s asks for. One process serves all nodes of a lab. It is told by JSON
+// lines on standard input which machines run, and tells by JSON lines on standard output what was asked of them. It ends
+// when its standard input does.
 package main
 
 import (
