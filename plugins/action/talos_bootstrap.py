@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import typing as t
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
@@ -30,7 +29,6 @@ class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "nodes": NODES,
         **STATE_OPTIONS,
-        "recover_from": {"type": "path"},
         **WAITING,
     }
 
@@ -42,21 +40,13 @@ class ActionModule(TalosAction):
         kubeconfig = state.path(KUBECONFIG)
         there = state.read(TALOSCONFIG) is not None
         nodes = Nodes(Talosctl(), state.path(TALOSCONFIG))
-        snapshot = Path(params["recover_from"]) if params["recover_from"] else None
-        if snapshot is not None and not snapshot.is_file():
-            raise BootstrapError(
-                f"recover_from: {snapshot} is not there. Name a snapshot of etcd, as backup.yml takes it."
-            )
         if self.check_mode and (params["pending"] or not there or _makes(nodes, control_planes, Note(state))):
-            source = f" from {snapshot}" if snapshot else ""
-            self.progress(f"would bootstrap etcd on {control_planes[0].name}{source} and write {kubeconfig}")
+            self.progress(f"would bootstrap etcd on {control_planes[0].name} and write {kubeconfig}")
             return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig)}
         if not there:
             raise BootstrapError(f"{state.path(TALOSCONFIG)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         deadline = Deadline(params["timeout"])
-        bootstrapped = not self.check_mode and bootstrap(
-            nodes, control_planes, Note(state), deadline, self.progress, snapshot
-        )
+        bootstrapped = not self.check_mode and bootstrap(nodes, control_planes, Note(state), deadline, self.progress)
         fetched = fetch_kubeconfig(nodes, control_planes[0], deadline, self.progress)
         written = not kubeconfig_serves(state.read(KUBECONFIG), fetched, datetime.datetime.now(datetime.UTC))
         if written:

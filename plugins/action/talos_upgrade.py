@@ -89,16 +89,17 @@ class ActionModule(TalosAction):
         problems = list(refusals(runs, cluster))
         if problems:
             raise refusal(problems)
-        way = self._way(runs, cluster, params["factory_url"])
-        plan = moves(runs, way, cluster, _installers(generator, noted, seen))
+        installers = _installers(generator, noted, seen)
+        way = self._way(runs, cluster, installers, params["factory_url"])
+        plan = moves(runs, way, cluster, installers)
         self._refuse_missing(params["factory_url"], plan)
         bounds = Bounds(params["timeout"], params["drain_seconds"], params["drain"])
         with Api(params["kubeconfig"]) as api:
             upgrade = Upgrade(nodes, api, cluster, talosctl.version(), bounds, self.progress)
             hosts_ = self._hosts(api, params["timeout"])
-            first = {move.node for move in plan if move.talos == plan[0].talos}
-            broken = [each.node for each in runs if each.node.name in hosts_ and each.node not in first]
-            broken = [node for node in broken if hosts_[node.name].marked]
+            goes_on = plan[0].node if plan and way[0].talos else None
+            marked = {host.name for host in hosts_.values() if host.marked}
+            broken = [node for node in cluster.nodes if node.name in marked and node != goes_on]
             told = self._tell(upgrade, plan, way, broken, hosts_, params["snapshots"])
             if self.check_mode:
                 return _result(runs, cluster, told, plan, broken) | {"changed": bool(way or broken)}
@@ -124,11 +125,13 @@ class ActionModule(TalosAction):
             raise refusal(problems)
         return seen
 
-    def _way(self, runs: t.Sequence[Runs], cluster: Cluster, factory_url: str) -> list[Step]:
+    def _way(
+        self, runs: t.Sequence[Runs], cluster: Cluster, installers: t.Mapping[Node, str], factory_url: str
+    ) -> list[Step]:
         """All steps, each of Talos to a release that the factory lists."""
         from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.factory import Factory
 
-        return steps(runs, cluster, Factory(factory_url).newest)
+        return steps(runs, cluster, installers, Factory(factory_url).newest)
 
     def _refuse_missing(self, factory_url: str, plan: t.Sequence[Move]) -> None:
         """Raise for an installer that the factory has not, before anything is changed."""

@@ -24,12 +24,6 @@ extends_documentation_fragment:
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.waiting
   - tazlab.bootstrap.talos.action
-options:
-  recover_from:
-    description:
-      - A snapshot of etcd, as M(tazlab.bootstrap.talos_snapshot) takes it, with whose content etcd is bootstrapped. It
-        is refused where etcd has members, since it is for the day when all control planes are gone.
-    type: path
 attributes:
   check_mode:
     description: Looks whether etcd has members and whether the kubeconfig serves, and changes nothing.

@@ -173,17 +173,11 @@ class TalosWorld:
         self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
         self.options: dict[str, Any] = {}
         self.upgrade: dict[str, Any] = {}
-        self.recover_from: Path | None = None
         self.environment: dict[str, str] = {}
         tools = directory / "tools"
         tools.mkdir()
         (tools / "talosctl").symlink_to(binary(client or f"talosctl{machines.suffix}"))
         self.path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-
-    @property
-    def recovery(self) -> dict[str, str]:
-        """The snapshot from which etcd is made, where one is named."""
-        return {"recover_from": str(self.recover_from)} if self.recover_from else {}
 
     def node(self, name: str, number: int, *patches: Any) -> dict[str, Any]:
         role = "worker" if "worker" in name else "control_plane"
@@ -217,7 +211,7 @@ class TalosWorld:
             "talos_preflight": {**cluster, **key, **lost, "unmade": "{{ unmade | default([]) }}"},
             "talos_secrets": {**cluster, **key, **waiting},
             "talos_config": {**cluster, **waiting, **lost},
-            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting, **self.recovery},
+            "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
             "talos_upgrade": {**cluster, "kubeconfig": str(self.state / "kubeconfig"), "timeout": 60, **self.upgrade},
             "late": {**cluster, **waiting, "wait_for_workers": True},
         }

@@ -54,8 +54,6 @@ VARIABLES: t.Final = frozenset(
         "tazlab_purpose",
         "tazlab_renew",
         "tazlab_reseed",
-        "tazlab_restore",
-        "tazlab_restore_from",
         "tazlab_rotate",
         "tazlab_rotate_file",
         "tazlab_seed_exact",

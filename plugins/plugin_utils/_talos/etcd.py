@@ -13,7 +13,6 @@ import datetime
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
@@ -30,24 +29,18 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     foreign,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
-    CALL_SECONDS,
-    Failure,
-    TalosctlError,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Failure, TalosctlError
 
 # Where etcd does not run, Talos may leave the question unanswered.
 MEMBERS_SECONDS = 8.0
-# A snapshot is uploaded within.
-RECOVER_SECONDS = 600.0
 
 
 # Why an etcd without members is waited for where no birth is under way.
 LOST = "its etcd tells no members yet"
 ADVICE = (
     "This run may not make a new etcd, as it did not begin the cluster's birth. Where the old one is lost for good, on "
-    "every control plane, restore it from a snapshot (tazlab.bootstrap.restore); or let the machines have a new, empty "
-    "one: -e tazlab_etcd_lost= with the cluster's name."
+    "every control plane, recover it from a snapshot (talosctl bootstrap --recover-from); or let the machines have a "
+    "new, empty one: -e tazlab_etcd_lost= with the cluster's name."
 )
 
 
@@ -75,22 +68,12 @@ def look_at_etcd(nodes: Nodes, control_planes: Sequence[Node]) -> Members:
     return Members(0, tuple(running))
 
 
-def bootstrap(
-    nodes: Nodes,
-    control_planes: Sequence[Node],
-    note: Note,
-    deadline: Deadline,
-    progress: Progress,
-    recover_from: Path | None = None,
-) -> bool:
+def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline: Deadline, progress: Progress) -> bool:
     """Bootstrap etcd on the first control plane unless it has members; whether this call did it.
 
     Without the note of a birth, etcd is waited for and never made: its data may be there and just not be served yet.
-    With C(recover_from), a snapshot, it is made with what that holds, and refused where an etcd lives.
     """
     _wait_for_api(nodes, control_planes, deadline, progress)
-    if recover_from is not None:
-        refuse_living(nodes, control_planes, note, recover_from)
     waiting = Waiting(deadline, progress)
     first = control_planes[0]
     done = False
@@ -111,7 +94,7 @@ def bootstrap(
                 missing = {first: LOST}
             else:
                 note.write(Birth.ASKED)
-                done, missing = _try(nodes, first, progress, recover_from)
+                done, missing = _try(nodes, first, progress)
         except TalosctlError as error:
             if error.failure not in PASSING:
                 raise
@@ -119,34 +102,17 @@ def bootstrap(
         waiting.pause("have etcd members", missing, ADVICE if note.read() is Birth.NONE else "")
 
 
-def refuse_living(nodes: Nodes, control_planes: Sequence[Node], note: Note, recover_from: Path) -> None:
-    """Raise where etcd has members, unless they are of a run like this one that was broken off."""
-    if note.read() is Birth.ASKED:
-        return
-    found = look_at_etcd(nodes, control_planes)
-    if not found.is_bootstrapped and not found.running:
-        return
-    note.write(Birth.NONE)
-    what = f"has {found.members} members" if found.members else "runs"
-    raise BootstrapError(
-        f"etcd {what}: {recover_from} is not restored over what lives. Nothing was changed. Where a run like this one "
-        "has restored it, go on with site.yml. A snapshot is restored when all control planes are gone.",
-        code="etcd_lives",
-    )
-
-
-def _try(nodes: Nodes, first: Node, progress: Progress, recover_from: Path | None) -> tuple[bool, Mapping[Node, str]]:
+def _try(nodes: Nodes, first: Node, progress: Progress) -> tuple[bool, Mapping[Node, str]]:
     """Bootstrap now; whether it was accepted, and why it is still waited for."""
-    words = ("--recover-from", str(recover_from)) if recover_from else ()
     try:
-        nodes.call(first, "bootstrap", *words, timeout=RECOVER_SECONDS if recover_from else CALL_SECONDS)
+        nodes.call(first, "bootstrap")
     except TalosctlError as error:
         if error.failure is Failure.EXISTS:
             return False, {first: "etcd's data is there already, and it tells no members yet"}
         if error.failure is Failure.NOT_YET:
             return False, {first: "it is not ready to be bootstrapped yet"}
         raise
-    progress(f"etcd bootstrapped on {first.name}{f' from {recover_from}' if recover_from else ''}")
+    progress(f"etcd bootstrapped on {first.name}")
     return True, {first: "etcd was bootstrapped and tells no members yet"}
 
 

@@ -65,8 +65,10 @@ def take(
     path = directory / f"etcd-{cluster}-{taken.strftime(STAMP)}.snapshot"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in directory.glob(f".etcd-{cluster}-*{DRAFT}*"):
-            left.unlink(missing_ok=True)
+        drafts = re.compile(rf"\.etcd-{re.escape(cluster)}-\d{{8}}T\d{{6}}Z\.snapshot{re.escape(DRAFT)}(\.part)?")
+        for left in directory.iterdir():
+            if drafts.fullmatch(left.name):  # another cluster's may be at work
+                left.unlink(missing_ok=True)
     except OSError as error:
         raise BootstrapError(f"{directory} cannot be written ({error.strerror}). Name another folder.") from None
     draft = directory / f".{path.name}{DRAFT}"

@@ -28,12 +28,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import minor
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Failure, TalosctlError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import VANILLA
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.etcd import unwell
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan import runs_image
 
 # Since this one talosctl drains a node by itself, which is ours to do: its own gives up after the installation.
 DRAINS: t.Final = (1, 13)
+# Since this one it can install without booting.
+BOOTS_APART: t.Final = (1, 14)
 ASK_SECONDS: t.Final = 5.0
 ASK_AGAIN_SECONDS: t.Final = 5.0
 
@@ -43,6 +44,10 @@ ADVICE: t.Final = {
     Failure.PULL: "Is its registry reached from the node, and has it that version and schematic?",
     Failure.INSTALLER: "Its console tells why, e.g. a Kubernetes that this Talos does not run.",
 }
+
+
+class InDoubt(BootstrapError):
+    """A node may have installed, or may be booting: it takes no pods until that is known."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Upgrade:
             if self.bounds.drain:
                 drain(self.api, node.name, Deadline(self.bounds.pods), self.say)
             boot = self._ask_until_heard(node, image)
+        except InDoubt:
+            raise
         except BootstrapError:
             self._give_back(node)
             raise
@@ -152,38 +159,69 @@ class Upgrade:
             return "", error.failure.value
 
     def _ask_until_heard(self, node: Node, image: str) -> str:
-        """Ask a node to install an image and to boot it. Returns the boot in which it heard; empty where it runs it."""
-        waiting = Waiting(Deadline(self.bounds.node), self.say)
+        """Let a node install an image and boot it. Returns the boot in which it heard; empty where it runs it."""
+        deadline = Deadline(self.bounds.node)
+        waiting = Waiting(deadline, self.say)
+        asked = installed = False
         ask_at = 0.0
         while True:
             missing, _ = self._others(node)
+            boot, why = self._boot(node)
             look = self.nodes.look(node)
-            why = look.why or look.standing.value
             if look.standing in (Standing.MAINTENANCE, Standing.FOREIGN):
-                raise _lost(node, why)
-            if look.standing is Standing.OURS:
-                if self._runs(node, look.version or "", image):
-                    return ""
-                boot, why = self._boot(node)
-                if boot and not missing and time.monotonic() >= ask_at:
-                    ask_at = time.monotonic() + ASK_AGAIN_SECONDS
-                    why = self._ask(node, image, look.version or "")
+                raise _lost(node, look.standing.value)
+            if look.standing is not Standing.OURS:
+                why = look.why
+            elif self._runs(node, look.version or "", image):
+                return ""
+            elif boot and not missing and time.monotonic() >= ask_at:
+                ask_at = time.monotonic() + ASK_AGAIN_SECONDS
+                asked = True
+                runs = look.version or ""
+                if not installed:
+                    why = self._ask(node, image, runs, deadline)
+                    installed = not why
+                    if installed and not self._boots_apart(runs):
+                        return boot
+                    ask_at = 0.0 if installed else ask_at
+                else:  # what it needs was asked again since
+                    why = self._call(node, image, deadline, "reboot", "--wait=false")
                     if not why:
                         return boot
-            waiting.pause(
-                f"take {image}", {**missing, node: why or "it waits for the others"}, "Nothing was installed on it."
-            )
+            try:
+                waiting.pause(
+                    f"{'boot' if installed else 'take'} {image}",
+                    {**missing, node: why or "it waits for the others"},
+                    "" if asked else "Nothing was installed on it.",
+                )
+            except BootstrapError as error:
+                if not asked:
+                    raise
+                raise InDoubt(
+                    f"{error} Whether it has installed that is not known: it stays cordoned. Run this again."
+                ) from None
 
-    def _ask(self, node: Node, image: str, runs: str) -> str:
-        """Ask once; why it was not heard. An answer that is final is raised."""
-        words = ["upgrade", "--image", image, "--wait=false"]
-        if minor(self.client) >= DRAINS:
-            words.append("--drain=false")
-        if minor(runs) < DRAINS and len(self.cluster.control_planes) == 2:
-            words.append("--force")  # which leaves out Talos' own look at etcd: of two members it spares none
+    def _boots_apart(self, runs: str) -> bool:
+        """Whether installing and booting are two calls, so that the others can be looked at in between."""
+        return minor(runs) >= DRAINS and minor(self.client) >= BOOTS_APART
+
+    def _ask(self, node: Node, image: str, runs: str, deadline: Deadline) -> str:
+        """Ask a node to install an image; why it was not heard. An answer that is final is raised."""
+        words = ["upgrade", "--image", image]
+        if self._boots_apart(runs):
+            words.append("--no-reboot")
+        else:
+            words.append("--wait=false")
+            if minor(self.client) >= DRAINS:
+                words.append("--drain=false")
+            if minor(runs) < DRAINS and len(self.cluster.control_planes) == 2:
+                words.append("--force")  # which leaves out Talos' own look at etcd: of two members it spares none
         self.say(f"{node.name}: installs {image}")
+        return self._call(node, image, deadline, *words)
+
+    def _call(self, node: Node, image: str, deadline: Deadline, *words: str) -> str:
         try:
-            self.nodes.call(node, *words, timeout=float(self.bounds.node))
+            self.nodes.call(node, *words, timeout=max(1.0, deadline.left))
         except TalosctlError as error:
             if error.failure in UNHEARD:
                 return error.failure.value
@@ -199,15 +237,17 @@ class Upgrade:
         version = image.rpartition(":")[2]
         waiting = Waiting(Deadline(self.bounds.node), self.say)
         while True:
+            now, why = self._boot(node)  # before the look, which is of this boot then, or of a later one
             look = self.nodes.look(node)
-            why = look.why or look.standing.value
             if look.standing in (Standing.MAINTENANCE, Standing.FOREIGN):
-                raise _lost(node, why)
-            if look.standing is Standing.OURS:
-                now, why = self._boot(node)
-                if now and now != boot:
-                    if self._runs(node, look.version or "", image):
-                        return
+                raise _lost(node, look.standing.value)
+            if look.standing is not Standing.OURS:
+                why = look.why
+            elif now and now != boot:
+                runs = self._runs(node, look.version or "", image)
+                if runs:
+                    return
+                if runs is False:
                     raise BootstrapError(
                         f"{node.name} ({node.address}): it was booted anew and runs {look.version} as before: Talos "
                         f"{version} was not installed, or does not come up there. Look at its console. No other node "
@@ -215,6 +255,8 @@ class Upgrade:
                         code="not_upgraded",
                         subject=node.name,
                     )
+                why = "it does not tell its extensions yet"
+            else:
                 why = why or f"it runs {look.version} still"
             waiting.pause(
                 f"come back with Talos {version}",
@@ -223,19 +265,14 @@ class Upgrade:
                 "has, or after it was made anew.",
             )
 
-    def _runs(self, node: Node, version: str, image: str) -> bool:
-        """Whether a node runs what an image holds, as far as it tells."""
-        name, _, wanted = image.rpartition(":")
-        schematic = name.rpartition("/")[2]
-        if version != wanted:
-            return False
+    def _runs(self, node: Node, version: str, image: str) -> bool | None:
+        """Whether a node runs what an image holds, as far as it tells; None where that cannot be asked now."""
         try:
-            runs = self.nodes.schematic(node)
+            return runs_image(version, self.nodes.schematic(node), image)
         except TalosctlError as error:
             if error.failure not in PASSING:
                 raise
-            return False
-        return runs is None or not SCHEMATIC.fullmatch(schematic) or (runs or VANILLA) == schematic
+            return None
 
     def _give_back(self, node: Node) -> None:
         """A node on which nothing was installed takes pods again, where it did before."""
@@ -256,8 +293,8 @@ def _not_ready(host: Host | None, boot: str) -> str:
     return "" if host.ready else "its Node is not Ready"
 
 
-def _lost(node: Node, why: str) -> BootstrapError:
-    return BootstrapError(
+def _lost(node: Node, why: str) -> InDoubt:
+    return InDoubt(
         f"{node.name} ({node.address}): it is {why}: its configuration is gone, or another machine stands there. No "
         "other node was touched. Look at its console; site.yml configures a machine that has none.",
         code="lost",

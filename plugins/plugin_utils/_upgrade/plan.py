@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported 
     talos_problem,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import VANILLA
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import SCHEMATIC
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,13 @@ def refusals(nodes: Sequence[Runs], wanted: Cluster) -> Iterator[Problem]:
             yield problem
 
 
-def steps(nodes: Sequence[Runs], wanted: Cluster, newest: Callable[[Minor], str]) -> list[Step]:
-    """All steps, in their order. C(newest) tells the newest release of a minor version of Talos on the way."""
+def steps(
+    nodes: Sequence[Runs], wanted: Cluster, installers: Mapping[Node, str], newest: Callable[[Minor], str]
+) -> list[Step]:
+    """All steps, in their order.
+
+    C(installers) has each node's, of any version; C(newest) tells the newest release of a minor version of Talos.
+    """
     then, kubernetes = minor(wanted.version), minor(wanted.kubernetes_version)
     at = min(minor(each.talos) for each in nodes)
     runs = min((minor(version) for version in _kubernetes(nodes)), default=kubernetes)
@@ -83,7 +89,7 @@ def steps(nodes: Sequence[Runs], wanted: Cluster, newest: Callable[[Minor], str]
             found.append(Step(kubernetes=wanted.kubernetes_version if runs == kubernetes else f"{named(runs)}.0"))
         else:
             break
-    if not any(step.talos for step in found) and moved(nodes, Step(talos=wanted.version), wanted):
+    if not any(step.talos for step in found) and moved(nodes, Step(talos=wanted.version), wanted, installers):
         found.insert(0, Step(talos=wanted.version))
     patched = any(numbers(version) != numbers(wanted.kubernetes_version) for version in _kubernetes(nodes))
     if patched and not any(step.kubernetes for step in found):
@@ -91,7 +97,7 @@ def steps(nodes: Sequence[Runs], wanted: Cluster, newest: Callable[[Minor], str]
     return found
 
 
-def moved(nodes: Sequence[Runs], step: Step, wanted: Cluster) -> list[Runs]:
+def moved(nodes: Sequence[Runs], step: Step, wanted: Cluster, installers: Mapping[Node, str]) -> list[Runs]:
     """The nodes that a step of Talos moves, in their order: control planes first.
 
     A step on the way moves only nodes of an older minor version, the last one also those with another schematic.
@@ -99,7 +105,11 @@ def moved(nodes: Sequence[Runs], step: Step, wanted: Cluster) -> list[Runs]:
     if step.talos != wanted.version:
         found = [each for each in nodes if minor(each.talos) < minor(step.talos)]
     else:
-        found = [each for each in nodes if not is_there(each, wanted)]
+        found = [
+            each
+            for each in nodes
+            if not runs_image(each.talos, each.schematic, image(installers[each.node], step.talos))
+        ]
     return sorted(found, key=lambda each: not each.node.is_control_plane)
 
 
@@ -114,19 +124,23 @@ class Move:
 
 
 def moves(nodes: Sequence[Runs], way: Sequence[Step], wanted: Cluster, installers: Mapping[Node, str]) -> list[Move]:
-    """What is done to the nodes on the whole way, in its order. C(installers) has each node's, of any version."""
+    """What is done to the nodes on the whole way, in its order."""
     at = {each.node: each.talos for each in nodes}
     found = []
     for step in way:
-        for each in moved(nodes, step, wanted) if step.talos else ():
+        for each in moved(nodes, step, wanted, installers) if step.talos else ():
             found.append(Move(each.node, at[each.node], step.talos, image(installers[each.node], step.talos)))
             at[each.node] = step.talos
     return found
 
 
-def is_there(runs: Runs, wanted: Cluster) -> bool:
-    """Whether a node runs the wanted Talos with the wanted extensions, as far as it tells."""
-    return runs.talos == wanted.version and (runs.schematic is None or (runs.schematic or VANILLA) == wanted.schematic)
+def runs_image(talos: str, schematic: str | None, wanted: str) -> bool:
+    """Whether a node runs what an image holds, as far as it tells. An image may be none of the Image Factory's."""
+    name, _, version = wanted.rpartition(":")
+    identity = name.rpartition("/")[2]
+    return talos == version and (
+        schematic is None or not SCHEMATIC.fullmatch(identity) or (schematic or VANILLA) == identity
+    )
 
 
 def image(installer: str, version: str) -> str:

@@ -14,9 +14,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan imp
     Runs,
     Step,
     image,
-    is_there,
     moved,
     refusals,
+    runs_image,
     steps,
 )
 
@@ -35,6 +35,10 @@ def cluster(talos: str, kubernetes: str, schematic: str = VANILLA) -> Cluster:
 def runs(talos: str, kubernetes: str = "1.35.4", *, worker: str = "", schematic: str | None = VANILLA) -> list[Runs]:
     tags = frozenset({f"v{kubernetes}"})
     return [Runs(WORKER, worker or talos, schematic, tags), Runs(CP, talos, schematic, tags)]
+
+
+def installers(wanted: Cluster) -> dict[Node, str]:
+    return dict.fromkeys((CP, WORKER), wanted.installer)
 
 
 def newest(minor: Minor) -> str:
@@ -72,25 +76,39 @@ def newest(minor: Minor) -> str:
 def test_each_minor_version_is_passed_in_an_order_in_which_every_pair_runs(
     now: tuple[str, str], then: tuple[str, str], way: list[str]
 ) -> None:
-    assert [step.text for step in steps(runs(*now), cluster(*then), newest)] == way
+    assert [step.text for step in steps(runs(*now), cluster(*then), installers(cluster(*then)), newest)] == way
 
 
 def test_the_node_that_lags_decides_where_the_way_begins() -> None:
     wanted = cluster("v1.14.1", "1.35.4")
     nodes = runs("v1.13.2", worker="v1.12.6")
-    way = steps(nodes, wanted, newest)
+    way = steps(nodes, wanted, installers(wanted), newest)
     assert [step.text for step in way] == ["Talos v1.13.9", "Talos v1.14.1"]
-    assert [each.node for each in moved(nodes, way[0], wanted)] == [WORKER], "no patch release on the way"
-    assert [each.node for each in moved(nodes, way[1], wanted)] == [CP, WORKER], "control planes first"
+    assert [each.node for each in moved(nodes, way[0], wanted, installers(wanted))] == [WORKER], (
+        "no patch release on the way"
+    )
+    assert [each.node for each in moved(nodes, way[1], wanted, installers(wanted))] == [CP, WORKER], (
+        "control planes first"
+    )
 
 
 def test_other_extensions_are_an_upgrade_of_the_nodes_that_have_not_got_them() -> None:
     wanted = cluster("v1.12.6", "1.35.4", OTHER)
-    assert steps(runs("v1.12.6"), wanted, newest) == [Step(talos="v1.12.6")]
-    assert steps(runs("v1.12.6", schematic=OTHER), wanted, newest) == []
-    assert steps(runs("v1.12.6", schematic=None), wanted, newest) == [], "it does not tell"
-    assert not is_there(runs("v1.12.6", schematic="")[0], wanted)
-    assert is_there(runs("v1.12.6", schematic="")[0], cluster("v1.12.6", "1.35.4")), "an image without any tells none"
+    theirs = installers(wanted)
+    assert steps(runs("v1.12.6"), wanted, theirs, newest) == [Step(talos="v1.12.6")]
+    assert steps(runs("v1.12.6", schematic=OTHER), wanted, theirs, newest) == []
+    assert steps(runs("v1.12.6", schematic=None), wanted, theirs, newest) == [], "it does not tell"
+    patched = dict.fromkeys((CP, WORKER), f"factory.talos.dev/nocloud-installer/{VANILLA}:v1.0.0")
+    assert steps(runs("v1.12.6"), wanted, patched, newest) == [], "a patch names what it runs"
+
+
+def test_what_a_node_runs_is_compared_with_its_image() -> None:
+    image_ = f"factory.talos.dev/nocloud-installer/{VANILLA}:v1.14.0"
+    assert runs_image("v1.14.0", VANILLA, image_)
+    assert runs_image("v1.14.0", "", image_), "an image without extensions tells none"
+    assert not runs_image("v1.14.0", OTHER, image_)
+    assert not runs_image("v1.14.0-rc.1", VANILLA, image_)
+    assert runs_image("v1.14.0", OTHER, "registry.example.net/talos/installer:v1.14.0"), "it is none of the factory's"
 
 
 @pytest.mark.parametrize(
@@ -108,3 +126,5 @@ def test_there_is_no_way_back_and_none_from_below(now: tuple[str, str], then: tu
 def test_the_installer_stays_the_inventorys() -> None:
     wanted = cluster("v1.14.1", "1.35.4", OTHER)
     assert image(wanted.installer, "v1.13.9") == f"factory.talos.dev/nocloud-installer/{OTHER}:v1.13.9"
+    assert image("[::1]:5000/talos/installer", "v1.13.9") == "[::1]:5000/talos/installer:v1.13.9"
+    assert image("mirror:5000/talos/installer:v1.0.0@sha256:ab", "v1.13.9") == "mirror:5000/talos/installer:v1.13.9"
