@@ -50,8 +50,8 @@ class Factory:
 
     def has(self, image: str) -> bool | None:
         """Whether it has an installer, like C(HOST/nocloud-installer/SCHEMATIC:v1.13.8); None where it does not say."""
-        host, _, rest = image.partition("/")
-        name, _, version = rest.rpartition(":")
+        host, _slash, rest = image.partition("/")
+        name, _colon, version = rest.rpartition(":")
         scheme = urlsplit(self._url).scheme
         url = f"{scheme}://{host}/v2/{name}/manifests/{version}"
         status = int(self._ask("HEAD", url, {"Accept": MANIFESTS}).status_code)

@@ -165,7 +165,7 @@ class Upgrade:
         asked = installed = False
         ask_at = 0.0
         while True:
-            missing, _ = self._others(node)
+            missing, _host = self._others(node)
             boot, why = self._boot(node)
             look = self.nodes.look(node)
             if look.standing in (Standing.MAINTENANCE, Standing.FOREIGN):

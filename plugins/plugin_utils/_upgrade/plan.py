@@ -136,7 +136,7 @@ def moves(nodes: Sequence[Runs], way: Sequence[Step], wanted: Cluster, installer
 
 def runs_image(talos: str, schematic: str | None, wanted: str) -> bool:
     """Whether a node runs what an image holds, as far as it tells. An image may be none of the Image Factory's."""
-    name, _, version = wanted.rpartition(":")
+    name, _colon, version = wanted.rpartition(":")
     identity = name.rpartition("/")[2]
     return talos == version and (
         schematic is None or not SCHEMATIC.fullmatch(identity) or (schematic or VANILLA) == identity
