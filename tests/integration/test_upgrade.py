@@ -282,6 +282,9 @@ def test_a_control_plane_is_not_touched_while_etcd_cannot_spare_it(made: World) 
     ):
         made.talos.tell_members(first, wrong)
         made.refused("Waited 5 s for nodes to be well before cp-1 is upgraded", words, "cp-1 was not touched")
+    made.talos.tell_members(first, members)
+    made.talos.hold_server(first, down=True)
+    made.refused("Waited 5 s for nodes to be well before cp-1 is upgraded", "its kube-apiserver is not ready")
     assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
     assert set(made.held().values()) == {(None, None)}
 

@@ -240,6 +240,10 @@ class Nodes:
         """Let the etcd of a control plane know other members than there are, until those that there are change."""
         self._order("etcd", machine, members=members)
 
+    def hold_server(self, machine: Machine, *, down: bool) -> None:
+        """Let a control plane's kubelet say that its API server does not get ready, from now on."""
+        self._order("server", machine, down=down)
+
     # ------------------------------------------------------------------------------------------------ work
 
     def _order(self, do: str, machine: Machine, **values: object) -> None:

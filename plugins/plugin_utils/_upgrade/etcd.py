@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether etcd can spare a member: every control plane is one that runs, and all know the same leader. Private."""
+"""Whether a control plane can be spared: each is a member of etcd that runs, and serves Kubernetes' API. Private."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd import MEMBERS_SECONDS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import PASSING, Nodes
@@ -16,7 +17,32 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl i
 
 
 def unwell(nodes: Nodes, control_planes: Sequence[Node]) -> dict[Node, str]:
-    """The control planes whose etcd is not well, with the reason. Raises for what asking again does not mend."""
+    """The control planes that are not well, with the reason. Raises for what asking again does not mend."""
+    servers = dict(zip(control_planes, together(lambda node: _server(nodes, node), control_planes), strict=True))
+    return {node: why for node, why in servers.items() if why} | _etcd(nodes, control_planes)
+
+
+def _server(nodes: Nodes, node: Node) -> str:
+    """Why a control plane's own API server is not ready, as its kubelet tells. Its Node can be Ready without it."""
+    try:
+        answer = nodes.call(node, "get", "staticpodstatus", "--output", "yaml", timeout=MEMBERS_SECONDS)
+        pods = [pod for pod in documents(answer) if isinstance(pod, Mapping)]
+        for pod in pods:
+            if str(pod["metadata"]["id"]).startswith("kube-system/kube-apiserver-"):
+                conditions = pod["spec"].get("conditions") or []
+                ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+                return "" if ready else "its kube-apiserver is not ready"
+    except TalosctlError as error:
+        if error.failure not in PASSING:
+            raise
+        return f"its kubelet tells nothing ({error.failure.value})"
+    except (NotYaml, KeyError, TypeError, AttributeError):
+        return "its kubelet tells nothing"
+    return "its kube-apiserver does not run yet"
+
+
+def _etcd(nodes: Nodes, control_planes: Sequence[Node]) -> dict[Node, str]:
+    """The control planes whose etcd is not well."""
     told = dict(zip(control_planes, together(lambda node: _status(nodes, node), control_planes), strict=True))
     reasons = {node: reason for node, (reason, _leader) in told.items() if reason}
     leaders = {leader for reason, leader in told.values() if not reason}

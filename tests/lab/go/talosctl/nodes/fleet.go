@@ -65,6 +65,16 @@ func (f *Fleet) etcd(order Order) {
 	}
 }
 
+func (f *Fleet) server(order Order) {
+	f.mu.Lock()
+	node := f.nodes[order.Address]
+	f.mu.Unlock()
+
+	if node != nil {
+		node.setServer(order.Down)
+	}
+}
+
 // running are those of etcd's members that run.
 func (f *Fleet) running(members []Member) []Member {
 	f.mu.Lock()

@@ -20,7 +20,7 @@ import (
 
 // Order is what the lab tells us.
 type Order struct {
-	// Do is boot, halt or etcd.
+	// Do is boot, halt, etcd or server.
 	Do string `json:"do"`
 	// Address is the node's.
 	Address string `json:"address"`
@@ -38,6 +38,8 @@ type Order struct {
 	Bootstrapped bool `json:"bootstrapped"`
 	// Members are etcd's, by host name and address; none: etcd does not run.
 	Members []Member `json:"members"`
+	// Down says that the node's API server does not get ready.
+	Down bool `json:"down"`
 	// Store is the lab's etcd, which has the data of all members; none: a snapshot cannot be had.
 	Store *Store `json:"store"`
 }
@@ -105,6 +107,8 @@ func main() {
 			fleet.halt(order.Address)
 		case "etcd":
 			fleet.etcd(order)
+		case "server":
+			fleet.server(order)
 		default:
 			log.Fatalf("no such order: %q", order.Do)
 		}

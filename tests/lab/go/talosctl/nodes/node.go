@@ -30,6 +30,8 @@ const (
 	bootDelay   = 300 * time.Millisecond
 	rebootDelay = 500 * time.Millisecond
 	readyDelay  = 500 * time.Millisecond
+	// And a while longer until its API server is.
+	serverDelay = time.Second
 )
 
 // Node is one machine that runs Talos.
@@ -54,6 +56,8 @@ type Node struct {
 	running      config.Provider // what is used now; nil: maintenance mode
 	resources    *resources
 	bootstrapped bool
+	serverDown   bool // its API server does not get ready
+	serverUp     bool
 	bootable     bool // etcd may be bootstrapped
 	members      []Member
 	store        *Store
@@ -108,7 +112,7 @@ func (n *Node) run() {
 
 		n.boot = uuid.NewString()
 		n.running = n.onDisk
-		n.bootable = false
+		n.bootable, n.serverUp = false, false
 		n.resources = newResources(n.disks)
 		n.changed = make(chan struct{})
 		changed := n.changed
@@ -210,11 +214,26 @@ func (n *Node) becomeBootable(changed <-chan struct{}) {
 	case <-changed:
 	case <-time.After(readyDelay):
 		n.mu.Lock()
-		defer n.mu.Unlock()
-
 		n.bootable = true
 		n.publish()
+		n.mu.Unlock()
+
+		if n.sleep(serverDelay) {
+			n.mu.Lock()
+			n.serverUp = true
+			n.publish()
+			n.mu.Unlock()
+		}
 	}
+}
+
+// setServer lets the node's API server get ready, or not.
+func (n *Node) setServer(down bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	n.serverDown = down
+	n.publish()
 }
 
 // reboot lets the node boot from what lies on its disk. The caller holds the lock.
@@ -246,6 +265,10 @@ func (n *Node) publish() {
 
 	stage, unmet := n.stage()
 	n.resources.set(stage, unmet, n.running, n.onDisk, n.hostname(), n.schematic)
+
+	if n.bootable && n.running != nil && n.running.Machine().Type().IsControlPlane() && len(n.members) > 0 {
+		n.resources.setServer(n.hostname(), n.serverUp && !n.serverDown)
+	}
 }
 
 // stage is what MachineStatus says.

@@ -18,6 +18,7 @@ import (
 	talosconfig "github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/resources/block"
 	"github.com/siderolabs/talos/pkg/machinery/resources/config"
+	"github.com/siderolabs/talos/pkg/machinery/resources/k8s"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
@@ -36,7 +37,7 @@ func newResources(disks []string) *resources {
 	must(namespaces.RegisterDefault(ctx))
 	must(definitions.RegisterDefault(ctx))
 
-	for _, name := range []string{runtime.NamespaceName, config.NamespaceName, network.NamespaceName} {
+	for _, name := range []string{runtime.NamespaceName, config.NamespaceName, network.NamespaceName, k8s.NamespaceName} {
 		must(namespaces.Register(ctx, name, "STAND-IN"))
 	}
 
@@ -46,6 +47,7 @@ func newResources(disks []string) *resources {
 		&config.MachineConfig{},
 		&network.HostnameStatus{},
 		&block.Disk{},
+		&k8s.StaticPodStatus{},
 	} {
 		must(definitions.Register(ctx, kind))
 	}
@@ -107,6 +109,24 @@ func (r *resources) set(
 
 	r.setConfig(ctx, config.NewMachineConfigWithID(running, config.ActiveID))
 	r.setConfig(ctx, config.NewMachineConfigWithID(onDisk, config.PersistentID))
+}
+
+// setServer tells of the node's own API server, a static pod, as its kubelet does.
+func (r *resources) setServer(hostname string, ready bool) {
+	status := "False"
+	if ready {
+		status = "True"
+	}
+
+	pod := k8s.NewStaticPodStatus(k8s.NamespaceName, "kube-system/kube-apiserver-"+hostname)
+	must(safe.StateModify(context.Background(), r.state, pod, func(pod *k8s.StaticPodStatus) error {
+		pod.TypedSpec().PodStatus = map[string]any{
+			"phase":      "Running",
+			"conditions": []any{map[string]any{"type": "Ready", "status": status}},
+		}
+
+		return nil
+	}))
 }
 
 // setConfig replaces a configuration, which has no setter.
