@@ -57,7 +57,11 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "tailscale_ca_cert": {"type": "path"},
     "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
     **STATE_OPTIONS,
-    "snapshots": {"type": "path"},
+    "snapshots": {
+        "type": "dict",
+        "default": {},
+        "options": {"directory": {"type": "path", "default": ""}, "cluster": {"type": "str", "default": ""}},
+    },
     "renew_tokens": {"type": "bool", "default": False, "no_log": False},
     "json_file": {"type": "path"},
 }
@@ -95,8 +99,9 @@ class ActionModule(SecretAction):
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))
         for line in _lines(tokens, states, outcome.warnings, drift, report):
             self.progress(line)
-        if params["snapshots"]:
-            self.progress(snapshot_line(Path(params["snapshots"]), params["cluster"]))
+        snapshots = params["snapshots"]
+        if snapshots.get("directory"):
+            self.progress(snapshot_line(Path(snapshots["directory"]), snapshots["cluster"]))
         answer = {
             **report.as_dict(),
             "tokens": [each.as_dict() for each in tokens],

@@ -46,5 +46,5 @@ class ActionModule(TalosAction):
             self.progress(f"would take a snapshot of etcd into {directory}; {there}")
             return {"changed": True, "path": "", "size": 0}
         made = take(nodes, control_planes, directory, params["cluster"], params["anchor"], float(params["timeout"]))
-        self.progress(f"a snapshot of etcd: {made.path}, {made.size} bytes")
+        self.progress(made.taken_text)
         return {"changed": True, "path": str(made.path), "size": made.size}

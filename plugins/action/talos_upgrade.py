@@ -41,7 +41,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     survey_until,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import (
-    ANY_DISK,
+    any_disk,
     name_problems,
     usable_talosconfig,
 )
@@ -74,7 +74,7 @@ class ActionModule(TalosAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
         noted = read_facts(state).contract
-        cluster = _with_disks(cluster_of(params, noted))
+        cluster = any_disk(cluster_of(params, noted))
         talosctl = self.talosctl(cluster.version)
         stored = state.read(SECRETS)
         if stored is None:
@@ -162,9 +162,10 @@ class ActionModule(TalosAction):
                 return hosts(api, ASK_SECONDS)
             except Unanswered as error:
                 if deadline.left <= 0:
+                    waited = f" It was waited for {deadline.seconds:.0f} s." if deadline.seconds else ""
                     raise BootstrapError(
-                        f"{error} It was waited for {deadline.seconds:.0f} s; nothing was changed. Does a control "
-                        "plane run, and is that its address in the kubeconfig?"
+                        f"{error}{waited} Nothing was changed. Does a control plane run, and is that its address in "
+                        "the kubeconfig?"
                     ) from None
                 self.progress(f"waiting for Kubernetes ({deadline.left:.0f} s left): {error}")
                 time.sleep(min(PAUSE_SECONDS * 5, deadline.left))
@@ -229,7 +230,7 @@ class ActionModule(TalosAction):
             params["anchor"],
             float(params["timeout"]),
         )
-        self.progress(f"a snapshot of etcd: {made.path}, {made.size} bytes")
+        self.progress(made.taken_text)
 
     def _go(self, upgrade: Upgrade, plan: t.Sequence[Move], way: t.Sequence[Step]) -> None:
         for step in way:
@@ -243,12 +244,6 @@ class ActionModule(TalosAction):
             for move in (each for each in plan if each.talos == step.talos):
                 upgrade.move(move.node, move.image)
                 self.progress(f"{move.node.name}: runs Talos {step.talos} and is Ready")
-
-
-def _with_disks(cluster: Cluster) -> Cluster:
-    """The cluster with a disk for each node, which a configuration needs and an upgrade does not."""
-    nodes = tuple(replace(node, install_disk=node.install_disk or ANY_DISK) for node in cluster.nodes)
-    return replace(cluster, nodes=nodes)
 
 
 def _installers(generator: Generator, noted: str, seen: t.Mapping[Node, Found]) -> dict[Node, str]:
@@ -272,6 +267,13 @@ def _by_hand(upgrade: Upgrade, step: Step) -> str:
     return by_hand(upgrade.nodes.talosconfig, upgrade.cluster.control_planes[0], "upgrade-k8s", "--to", step.kubernetes)
 
 
+def _outcome(node: t.Mapping[str, t.Any]) -> str:
+    """What becomes of a node that is changed."""
+    if node["given_back"]:
+        return "takes pods again, its upgrade had been broken off"
+    return f"Talos {node['from']} -> {node['to']}"
+
+
 def _result(
     runs: t.Sequence[Runs],
     cluster: Cluster,
@@ -288,10 +290,11 @@ def _result(
             "from": had[node],
             "to": last.get(node, had[node]),
             "changed": node in last or node in broken,
+            "given_back": node in broken and node not in last,
         }
         for node in cluster.nodes
     ]
-    lines = [f"{node['name']}: Talos {node['from']} -> {node['to']}" for node in nodes if node["changed"]]
+    lines = [f"{node['name']}: {_outcome(node)}" for node in nodes if node["changed"]]
     return {
         "changed": bool(plan or broken),
         "plan": told,

@@ -95,8 +95,18 @@ options:
     type: bool
     default: false
   snapshots:
-    description: The folder of the snapshots of etcd. The newest one's age and size are told; none is needed.
-    type: path
+    description: The snapshots of etcd. The newest one's age and size are told; none is needed.
+    type: dict
+    default: {}
+    suboptions:
+      directory:
+        description: Their folder. Empty where none are made.
+        type: path
+        default: ""
+      cluster:
+        description: The name that the cluster has in its machine configurations, which is part of theirs.
+        type: str
+        default: ""
   json_file:
     description: A file that gets the report as JSON (0600), written at once. A place inside the anchor is refused.
     type: path

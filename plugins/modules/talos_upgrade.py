@@ -136,6 +136,9 @@ nodes:
       description: The Talos that it runs now, or in check mode would.
       type: str
     changed:
-      description: Whether it was upgraded.
+      description: Whether it was upgraded, or given back.
+      type: bool
+    given_back:
+      description: Whether it only takes pods again, as an upgrade of it had been broken off.
       type: bool
 """

@@ -40,6 +40,7 @@ class World(TalosWorld):
         super().__init__(directory, metal)
         self.metal = metal
         self.talos = nodes
+        self.cluster = "home"  # as the inventory calls it
         self.factory = factory
         self.environment = {"SSL_CERT_FILE": str(factory.ca_file)}
         self.options = {"factory_url": factory.url, "timeout": 90}
@@ -81,9 +82,10 @@ class World(TalosWorld):
             "talos_workers": [node["name"] for node in self.nodes if node["role"] == "worker"],
         }
         variables = {
-            "tazlab_cluster": "home",
+            "tazlab_cluster": self.cluster,
             "tazlab_provider": "existing",
             "tazlab_talos": {
+                "cluster_name": "home",
                 "version": self.options.get("version", self.metal.version),
                 "kubernetes_version": "1.35.4",
                 "schematic": self.options.get("schematic", SCHEMATIC),
@@ -383,6 +385,12 @@ def test_what_was_installed_and_not_booted_is_no_upgrade_yet(made: World) -> Non
     made.factory.closed_to = "Go-http-client"
     made.refused("it cannot pull the image", "cp-1 runs as before")
     assert set(made.held().values()) == {(None, None)}
+    # In check mode nothing is waited for, and nothing is said of waiting.
+    lost = made.directory / "kubeconfig"
+    lost.write_text(re.sub(r"https://[^\s]+", "https://127.0.0.1:1", (made.state / "kubeconfig").read_text()))
+    made.upgrade["kubeconfig"] = str(lost)
+    said = made.refused("Does a control plane run", arguments=["--check"])
+    assert "waited for" not in said
 
 
 @pytest.mark.kube
@@ -401,6 +409,9 @@ def test_a_snapshot_of_etcd_is_private_and_whole_or_not_there(made: World) -> No
     assert snapshot.stat().st_mode & 0o777 == 0o600
     assert re.search(r"the newest is .*, [\d.]+ MiB, .* old", snapshot_line(backups, "home"))
     assert snapshot_line(backups, "office") == f"snapshots of etcd: none in {backups}"
+    made.cluster = "office"  # whose machines were configured as home
+    assert f"snapshots of etcd: the newest is {snapshot}" in made.play(playbook="health.yml").output
+    made.cluster = "home"
 
     (machine,) = made.talos.machines()
     made.talos.tell_members(machine, [{"name": "a", "address": "127.0.0.2"}, {"name": "b", "address": "127.0.0.3"}])
@@ -421,7 +432,8 @@ def test_two_control_planes_move_and_an_upgrade_that_was_given_up_is_ended(made:
     made.options["version"] = OLD
     told = made.results("talos_upgrade", arguments=["--check"])["talos_upgrade"]
     assert told["changed"]
-    assert made.results("talos_upgrade")["talos_upgrade"]["changed"]
+    ended = made.results("talos_upgrade")["talos_upgrade"]
+    assert (ended["changed"], ended["text"]) == (True, "cp-1: takes pods again, its upgrade had been broken off")
     assert set(made.held().values()) == {(None, None)}
     assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
 

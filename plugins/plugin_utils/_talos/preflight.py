@@ -99,11 +99,16 @@ def _with_disks(nodes: Nodes, cluster: Cluster, *, look: bool) -> tuple[Cluster,
     """The cluster with a disk for each node. One that cannot be known yet is a stand-in, and only validated with."""
     lacking = [node for node in cluster.nodes if not node.install_disk]
     disks = find(nodes, survey(nodes, lacking, LOOK_SECONDS)) if look and lacking else Disks()
-    known = tuple(
-        replace(node, install_disk=node.install_disk or disks.found.get(node.name) or ANY_DISK)
-        for node in cluster.nodes
+    return any_disk(cluster, disks.found), disks.problems
+
+
+def any_disk(cluster: Cluster, found: Mapping[str, str] | None = None) -> Cluster:
+    """The cluster with a disk for each node: the inventory's, the one that was C(found), or one to validate with."""
+    known = found or {}
+    nodes = (
+        replace(node, install_disk=node.install_disk or known.get(node.name) or ANY_DISK) for node in cluster.nodes
     )
-    return replace(cluster, nodes=known), disks.problems
+    return replace(cluster, nodes=tuple(nodes))
 
 
 def living_problems(

@@ -39,6 +39,10 @@ class Snapshot:
         age = duration(max(0.0, (now - self.taken).total_seconds()))
         return f"{self.path}, {self.size / 1024 / 1024:.1f} MiB, {age} old"
 
+    @property
+    def taken_text(self) -> str:
+        return f"a snapshot of etcd: {self.path}, {self.size} bytes"
+
 
 def newest(directory: Path, cluster: str) -> Snapshot | None:
     """The newest snapshot of a cluster, by the time in its name."""
