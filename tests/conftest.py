@@ -4,14 +4,15 @@
 """Makes C(ansible_collections.tazlab.bootstrap) importable, by Ansible's own loader, and takes a share of the sweeps.
 
 A sweep is a test with many points that are alike: moments of a kill, faults, sizes, versions. It is marked C(sweep),
-and with C(--share SEED) a part of its points is run. Each seed, such as a commit, chooses a part of its own.
+and with C(--share SEED) a part of its points is run. Each seed, such as a commit, chooses a part of its own. Several
+tests are points of one sweep where its name is the mark's argument.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
+from collections.abc import Mapping
 
 import pytest
 from ansible.plugins.loader import init_plugin_loader
@@ -35,13 +36,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not seed:
         return
 
-    def test_of(item: pytest.Item) -> str:
-        return item.nodeid.partition("[")[0]
+    sweeps = {item.nodeid: _sweep_of(item) for item in items if item.get_closest_marker("sweep")}
+    left = left_out(sweeps, seed)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
+    items[:] = [item for item in items if item.nodeid not in left]
 
-    sweeps = sorted((item for item in items if item.get_closest_marker("sweep")), key=test_of)
-    left: set[pytest.Item] = set()
-    for _, points in itertools.groupby(sweeps, key=test_of):
-        ranked = sorted(points, key=lambda item: hashlib.sha256(f"{seed} {item.nodeid}".encode()).digest())
+
+def _sweep_of(item: pytest.Item) -> str:
+    mark = item.get_closest_marker("sweep")
+    return str(mark.args[0]) if mark and mark.args else item.nodeid.partition("[")[0]
+
+
+def left_out(sweeps: Mapping[str, str], seed: str) -> set[str]:
+    """The points, by their ids, that this seed does not choose. C(sweeps) has the sweep of each."""
+    left: set[str] = set()
+    for sweep in set(sweeps.values()):
+        points = (point for point, its in sweeps.items() if its == sweep)
+        ranked = sorted(points, key=lambda point: hashlib.sha256(f"{seed} {point}".encode()).digest())
         left.update(ranked[math.ceil(len(ranked) / PART) :])
-    config.hook.pytest_deselected(items=[item for item in items if item in left])
-    items[:] = [item for item in items if item not in left]
+    return left

@@ -28,7 +28,15 @@ def test_many(number): pass
 @pytest.mark.sweep
 @pytest.mark.parametrize("number", range(2))
 def test_few(number): pass
+
+@pytest.mark.sweep("together")
+def test_part_alone(): pass
+
+@pytest.mark.sweep("together")
+@pytest.mark.parametrize("number", range(3))
+def test_part_of_many(number): pass
 """
+POINTS = 1 + 3 + 9 + 2 + 4
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def chosen(suite: Path, *words: str) -> list[str]:
 
 
 def test_without_a_seed_everything_is_run(suite: Path) -> None:
-    assert len(chosen(suite)) == 1 + 3 + 9 + 2
+    assert len(chosen(suite)) == POINTS
 
 
 def test_a_seed_chooses_a_part_of_each_sweep_and_leaves_out_nothing_else(suite: Path) -> None:
@@ -61,22 +69,22 @@ def test_a_seed_chooses_a_part_of_each_sweep_and_leaves_out_nothing_else(suite: 
         "test_plain",
         *(f"test_matrix[{number}]" for number in range(3)),
     ]
-    assert len([name for name in first if "many" in name]) == 3
+    assert len([name for name in first if "test_many" in name]) == 3
+    assert len([name for name in first if "part" in name]) == 1
     assert len([name for name in first if "few" in name]) == 1
     assert chosen(suite, "--share=one commit") == first
 
 
-def test_every_point_has_its_turn(suite: Path) -> None:
-    met: set[str] = set()
-    for commit in range(40):
-        met.update(chosen(suite, f"--share=commit {commit}"))
-        if len(met) == 15:
-            break
-    assert len(met) == 15
+def test_every_point_has_its_turn(pytestconfig: pytest.Config) -> None:
+    conftest = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    assert conftest is not None
+    sweeps = {f"{name}[{number}]": name for name, size in (("many", 9), ("few", 2)) for number in range(size)}
+    met = {point for commit in range(40) for point in sweeps.keys() - conftest.left_out(sweeps, f"commit {commit}")}
+    assert met == sweeps.keys()
 
 
 def test_the_choice_is_printed(suite: Path) -> None:
     words = [sys.executable, "-m", "pytest", "--share=0badcafe", "-p", "no:cacheprovider"]
     done = subprocess.run(words, cwd=suite, capture_output=True, text=True, timeout=60, check=True)
     assert "sweeps: one point in 4, chosen by 0badcafe" in done.stdout
-    assert "8 passed, 7 deselected" in done.stdout
+    assert "9 passed, 10 deselected" in done.stdout
