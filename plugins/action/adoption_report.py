@@ -40,6 +40,8 @@ class ActionModule(ControllerAction):
         show(f"Cluster {params['cluster']}: what differs from the inventory, and what site.yml makes of it")
         for line in lines(found) or ["  nothing differs"]:
             show(line)
+        if any(row.layer == "node" for row in found):
+            show("  site.yml leaves nodes as they are; configure.yml changes them, one by one")
         show("-" * (WIDTH - 2))
         would = "would be" if self.check_mode else "are"
         show(f"VMs that {would} marked: {', '.join(marked) or 'none'}")

@@ -29,11 +29,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.snapshots import snapshot_line
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.state import UNREAD, StateHealth, state_health
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.vault import VaultTokens, ending
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.strangers import strangers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.fields import Field, declared_fields, logins
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.providers import declared_providers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.resolution import Resolution, resolve
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.providers import provider
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import KUBECONFIG, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.vault_home import VaultHome
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.options import BUNDLE_OPTIONS, LOGIN_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK
@@ -99,6 +100,8 @@ class ActionModule(SecretAction):
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))
         for line in _lines(tokens, states, outcome.warnings, drift, report):
             self.progress(line)
+        for line in strangers(state.path(KUBECONFIG), [str(machine.get("name")) for machine in params["machines"]]):
+            self.progress(f"WARNING: {line}")
         snapshots = params["snapshots"]
         if snapshots.get("directory"):
             self.progress(snapshot_line(Path(snapshots["directory"]), snapshots["cluster"]))

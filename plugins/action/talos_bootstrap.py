@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import datetime
 import typing as t
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import WAITING, TalosAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import hosts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.strangers import ASK_SECONDS, strangers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import KUBECONFIG, TALOSCONFIG
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import NODES, Node, node_of
@@ -21,14 +25,16 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.etcd impor
     kubeconfig_serves,
     look_at_etcd,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Nodes, Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import PASSING, Nodes, Standing, Waiting
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import require_snapshot
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl, TalosctlError
 
 
 class ActionModule(TalosAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         "nodes": NODES,
         **STATE_OPTIONS,
+        "recover_from": {"type": "path"},
         **WAITING,
     }
 
@@ -40,20 +46,57 @@ class ActionModule(TalosAction):
         kubeconfig = state.path(KUBECONFIG)
         there = state.read(TALOSCONFIG) is not None
         nodes = Nodes(Talosctl(), state.path(TALOSCONFIG))
+        snapshot = Path(params["recover_from"]) if params["recover_from"] else None
+        if snapshot is not None:
+            require_snapshot(snapshot)
         if self.check_mode and (params["pending"] or not there or _makes(nodes, control_planes, Note(state))):
-            self.progress(f"would bootstrap etcd on {control_planes[0].name} and write {kubeconfig}")
-            return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig)}
+            source = f" from {snapshot}" if snapshot else ""
+            self.progress(f"would bootstrap etcd on {control_planes[0].name}{source} and write {kubeconfig}")
+            return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig), "strangers": []}
         if not there:
             raise BootstrapError(f"{state.path(TALOSCONFIG)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         deadline = Deadline(params["timeout"])
-        bootstrapped = not self.check_mode and bootstrap(nodes, control_planes, Note(state), deadline, self.progress)
+        bootstrapped = not self.check_mode and bootstrap(
+            nodes, control_planes, Note(state), deadline, self.progress, snapshot
+        )
         fetched = fetch_kubeconfig(nodes, control_planes[0], deadline, self.progress)
         written = not kubeconfig_serves(state.read(KUBECONFIG), fetched, datetime.datetime.now(datetime.UTC))
         if written:
             if not self.check_mode:
                 state.replace(KUBECONFIG, fetched)
             self.progress(f"{'would write' if self.check_mode else 'wrote'} {kubeconfig}")
-        return {"changed": bootstrapped or written, "bootstrapped": bootstrapped, "kubeconfig": str(kubeconfig)}
+        if snapshot is not None and not self.check_mode:
+            self._wait_for_boots(nodes, control_planes, kubeconfig, deadline)
+        return {
+            "changed": bootstrapped or written,
+            "bootstrapped": bootstrapped,
+            "kubeconfig": str(kubeconfig),
+            "strangers": strangers(kubeconfig, [node["name"] for node in params["nodes"]]),
+        }
+
+    def _wait_for_boots(
+        self, nodes: Nodes, control_planes: t.Sequence[Node], kubeconfig: Path, deadline: Deadline
+    ) -> None:
+        """Wait until Kubernetes knows the control planes in their present boot: a snapshot calls former ones Ready."""
+        waiting = Waiting(deadline, self.progress)
+        with Api(str(kubeconfig)) as api:
+            while True:
+                missing = {}
+                try:
+                    found = hosts(api, ASK_SECONDS)
+                    for node in control_planes:
+                        host = found.get(node.name)
+                        if host is None or host.boot != nodes.boot(node) or not host.ready:
+                            missing[node] = "its Node is that of the snapshot, or not Ready"
+                except Unanswered as error:
+                    missing = {control_planes[0]: str(error).rstrip(".")}
+                except TalosctlError as error:
+                    if error.failure not in PASSING:
+                        raise
+                    missing = {control_planes[0]: str(error).rstrip(".")}
+                if not missing:
+                    return
+                waiting.pause("be Ready again", missing)
 
 
 def _makes(nodes: Nodes, control_planes: t.Sequence[Node], note: Note) -> bool:

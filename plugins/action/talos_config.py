@@ -10,6 +10,7 @@ import time
 import typing as t
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.tailnet import TAILNET, tailnet_client
@@ -28,6 +29,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of, raise_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import with_login
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.given import is_ours, with_given
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.left import waiting
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     APPLIED,
     DEFERRED,
@@ -45,6 +48,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight 
     usable_talosconfig,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import generate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import require_snapshot
 
 
 class ActionModule(TalosAction):
@@ -55,13 +59,15 @@ class ActionModule(TalosAction):
         "wait_for_workers": {"type": "bool", "default": False},
         "etcd_lost": {"type": "str", "default": ""},
         "raise_contract": {"type": "str", "default": ""},
+        "recover_from": {"type": "path"},
         "tailnet": TAILNET,
         **WAITING,
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
-        noted = read_facts(state).contract
+        facts = read_facts(state)
+        noted = facts.contract
         raised = params["raise_contract"]
         problem = raise_problem(raised, noted, params["version"]) if raised else None
         if problem:
@@ -75,12 +81,15 @@ class ActionModule(TalosAction):
         only = params["only"]
         chosen = [node for node in cluster.nodes if only is None or node.name in only]
         if params["pending"]:
+            waits = []
             changes = [Change(node, APPLIED, changed=True) for node in made(chosen, generator)]
             self._tell(f"{', '.join(node.name for node in chosen)}: {APPLIED}")
         else:
             nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
             deadline = Deadline(params["timeout"])
-            etcd = Etcd(cluster.name, Note(state), params["etcd_lost"])
+            if params["recover_from"]:
+                require_snapshot(Path(params["recover_from"]))
+            etcd = Etcd(cluster.name, Note(state), params["etcd_lost"], restores=bool(params["recover_from"]))
 
             @cache
             def wanted(contract: str) -> dict[Node, bytes]:
@@ -110,8 +119,11 @@ class ActionModule(TalosAction):
                 wait_for_workers=params["wait_for_workers"],
                 check=self.check_mode,
                 join=self._joining(params, state),
+                ours=lambda node, config: is_ours(config, facts.given.get(node.name, ())),
+                note=partial(_note, state),
             )
-        return self._result(changes)
+            waits = list(waiting(changes, configs, check=self.check_mode))
+        return self._result(changes, waits)
 
     def _permitted(
         self,
@@ -158,17 +170,23 @@ class ActionModule(TalosAction):
     def _tell(self, line: str) -> None:
         self.progress(f"{line} (check mode: nothing is done)" if self.check_mode else line)
 
-    def _result(self, changes: list[Change]) -> dict[str, t.Any]:
-        if self.diff_mode:
+    def _result(self, changes: list[Change], waits: list[str]) -> dict[str, t.Any]:
+        if self.diff_mode or self.check_mode:
             for change in changes:
-                for path in change.paths:
-                    self.progress(f"{change.node.name}: {path}")
+                for line in change.shown:
+                    self.progress(f"{change.node.name}: {line}")
         return {
             "changed": any(change.changed for change in changes),
             "nodes": [_reported(change) for change in changes],
             "deferred": [change.node.name for change in changes if change.state == DEFERRED],
-            "warnings": [change.warning for change in changes if change.warning],
+            "waiting": waits,
         }
+
+
+def _note(state: State, given: t.Mapping[Node, t.Sequence[bytes]]) -> None:
+    """Keep what each node may have from now on, beside what is known of the others."""
+    named = {node.name: configs for node, configs in given.items()}
+    change_facts(state, lambda facts: with_given(facts, named))
 
 
 def _standings(seen: t.Mapping[Node, Found]) -> dict[Node, Standing]:

@@ -27,6 +27,7 @@ class ActionModule(TalosAction):
         "unmade": {"type": "list", "elements": "str", "default": []},
         "etcd_lost": {"type": "str", "default": ""},
         "raise_contract": {"type": "str", "default": ""},
+        "recover_from": {"type": "path"},
     }
 
     def arguments(self) -> dict[str, t.Any]:

@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import replace
 from pathlib import Path
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.rolling import ROLLING_OPTIONS, RollingAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.talos import TalosAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import SHOWN, Host, Pod, hosts, pods_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
@@ -30,23 +26,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import installer, kubernetes
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
-    PAUSE_SECONDS,
-    Found,
-    Nodes,
-    Standing,
-    by_hand,
-    refuse_foreign,
-    survey,
-    survey_until,
-)
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import (
-    any_disk,
-    name_problems,
-    usable_talosconfig,
-)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, by_hand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import any_disk, usable_talosconfig
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import take
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import ASK_SECONDS, Bounds, Upgrade
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import Upgrade
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan import (
     Move,
     Runs,
@@ -55,20 +38,16 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan imp
     refusals,
     steps,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.rolling import Bounds
 
-NOT_LIVING: t.Final = (Standing.MAINTENANCE, Standing.SILENT)
 
-
-class ActionModule(TalosAction):
+class ActionModule(RollingAction):
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **CLUSTER_OPTIONS,
         **STATE_OPTIONS,
-        "kubeconfig": {"type": "path", "required": True},
-        "drain": {"type": "bool", "default": True},
-        "drain_seconds": {"type": "int", "default": 300},
+        **ROLLING_OPTIONS,
         "snapshots": {"type": "path"},
         "anchor": {"type": "path", "default": ANCHOR},
-        "timeout": {"type": "int", "default": 900},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -81,7 +60,7 @@ class ActionModule(TalosAction):
             raise BootstrapError(f"{state.place(SECRETS)} is not there: there is no cluster of ours to upgrade.")
         generator = Generator(talosctl, cluster, stored)
         nodes = Nodes(talosctl, usable_talosconfig(state, generator))
-        seen = self._seen(nodes, cluster, params["timeout"])
+        seen = self.living(nodes, cluster, params["timeout"])
         runs = [
             Runs(node, found.look.version or "", found.schematic, kubernetes(found.persistent))
             for node, found in seen.items()
@@ -95,12 +74,10 @@ class ActionModule(TalosAction):
         self._refuse_missing(params["factory_url"], plan)
         bounds = Bounds(params["timeout"], params["drain_seconds"], params["drain"])
         with Api(params["kubeconfig"]) as api:
-            upgrade = Upgrade(nodes, api, cluster, talosctl.version(), bounds, self.progress)
-            hosts_ = self._hosts(api, params["timeout"])
-            goes_on = plan[0].node if plan and way[0].talos else None
-            marked = {host.name for host in hosts_.values() if host.marked}
-            broken = [node for node in cluster.nodes if node.name in marked and node != goes_on]
-            told = self._tell(upgrade, plan, way, broken, hosts_, params["snapshots"])
+            upgrade = Upgrade(nodes, api, cluster, bounds, self.progress, talosctl.version())
+            found = self.hosts(api, params["timeout"])
+            broken = self.broken_off(cluster, found, [move.node for move in plan[:1] if way[0].talos])
+            told = self._tell(upgrade, plan, way, found, params["snapshots"])
             if self.check_mode:
                 return _result(runs, cluster, told, plan, broken) | {"changed": bool(way or broken)}
             for node in broken:
@@ -109,21 +86,6 @@ class ActionModule(TalosAction):
                 self._snapshot(upgrade, params)
             self._go(upgrade, plan, way)
         return _result(runs, cluster, told, plan, broken)
-
-    def _seen(self, nodes: Nodes, cluster: Cluster, seconds: int) -> dict[Node, Found]:
-        """The nodes as they are. All have to answer: one that is upgraded is away for a while."""
-        if self.check_mode:
-            seen = survey(nodes, cluster.nodes)
-        else:
-            seen = survey_until(nodes, cluster.nodes, Deadline(seconds), self.progress, lambda _node: True)
-        problems = [
-            *refuse_foreign({node: found.look for node, found in seen.items()}, have_secrets=True),
-            *(_not_living(node, found) for node, found in seen.items() if found.standing in NOT_LIVING),
-            *name_problems(cluster, seen),
-        ]
-        if problems:
-            raise refusal(problems)
-        return seen
 
     def _way(
         self, runs: t.Sequence[Runs], cluster: Cluster, installers: t.Mapping[Node, str], factory_url: str
@@ -154,63 +116,28 @@ class ActionModule(TalosAction):
             if has is None:
                 self.progress(f"its registry does not tell whether there is {wanted}")
 
-    def _hosts(self, api: Api, seconds: int) -> dict[str, Host]:
-        """The nodes as Kubernetes knows them, waited for: its API may be on a node that boots."""
-        deadline = Deadline(0 if self.check_mode else seconds)
-        while True:
-            try:
-                return hosts(api, ASK_SECONDS)
-            except Unanswered as error:
-                if deadline.left <= 0:
-                    waited = f" It was waited for {deadline.seconds:.0f} s." if deadline.seconds else ""
-                    raise BootstrapError(
-                        f"{error}{waited} Nothing was changed. Does a control plane run, and is that its address in "
-                        "the kubeconfig?"
-                    ) from None
-                self.progress(f"waiting for Kubernetes ({deadline.left:.0f} s left): {error}")
-                time.sleep(min(PAUSE_SECONDS * 5, deadline.left))
-
     def _tell(
         self,
         upgrade: Upgrade,
         plan: t.Sequence[Move],
         way: t.Sequence[Step],
-        broken: t.Sequence[Node],
         found: t.Mapping[str, Host],
         snapshots: str | None,
     ) -> list[dict[str, t.Any]]:
         """What is done to each node, line by line and as data."""
-        for node in broken:
-            self.progress(f"{node.name}: its upgrade was broken off; it is given back when it is Ready")
         told = [self._of_node(upgrade, move, found) for move in plan]
         for step in way:
             if step.kubernetes:
                 self.progress(f"{step.text} is moved by hand, when it is its turn: {_by_hand(upgrade, step)}")
         if plan and not snapshots:
             self.progress("no snapshot of etcd is made first: tazlab_backup.directory names no folder")
-        only = upgrade.cluster.control_planes[0]
-        if len(upgrade.cluster.control_planes) == 1 and any(move.node == only for move in plan):
-            self.progress(f"Kubernetes' API is away while {only.name}, the only control plane, boots")
+        self.tell_absence(upgrade.cluster, [move.node for move in plan])
         return told
 
     def _of_node(self, upgrade: Upgrade, move: Move, found: t.Mapping[str, Host]) -> dict[str, t.Any]:
         name, bounds = move.node.name, upgrade.bounds
-        pods: list[Pod] = []
-        try:
-            pods = pods_of(upgrade.api, name, ASK_SECONDS) if bounds.drain else []
-        except Unanswered as error:
-            self.progress(f"{name}: what is evicted cannot be told: {error}")
-        evicts = [pod.label for pod in pods if pod.owned]
-        stays = [pod.label for pod in pods if not pod.owned]
         self.progress(f"{name}: Talos {move.runs} -> {move.talos}, {move.image}, within {round(bounds.all / 60)} min")
-        if evicts:
-            self.progress(f"{name}: {len(evicts)} pods are evicted: {few(evicts, SHOWN)}")
-            if not any(host.takes_pods for host in found.values() if host.name != name):
-                self.progress(f"{name}: no other node takes them. They wait until it is back")
-        if stays:
-            self.progress(
-                f"{name}: nothing makes these pods elsewhere, they end and start with it: {few(stays, SHOWN)}"
-            )
+        evicts, stays = self.tell_pods(upgrade, name, found)
         return {
             "node": name,
             "from": move.runs,
@@ -252,14 +179,6 @@ def _installers(generator: Generator, noted: str, seen: t.Mapping[Node, Found]) 
     cluster = replace(generator.cluster, contract=contract_of(noted, generator, standings, seen))
     configs = made(cluster.nodes, replace(generator, cluster=cluster))
     return {node: installer(config) or cluster.installer for node, config in configs.items()}
-
-
-def _not_living(node: Node, found: Found) -> Problem:
-    if found.standing is Standing.MAINTENANCE:
-        what, step = "it is not configured.", "Let site.yml bring the cluster up first."
-    else:
-        what, step = f"it does not answer ({found.look.why}).", "Switch it on, or look at its console."
-    return Problem("not_living", f"{node.name} ({node.address})", what, step)
 
 
 def _by_hand(upgrade: Upgrade, step: Step) -> str:

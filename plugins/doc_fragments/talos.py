@@ -107,6 +107,12 @@ options:
         API that the stored kubeconfig names. A birth that an interrupted run had begun goes on.
     type: str
     default: ""
+  recover_from:
+    description:
+      - A snapshot of etcd, as M(tazlab.bootstrap.talos_snapshot) takes it, with whose content etcd is to be made.
+      - Refused unless all control planes are machines without configuration, and while Kubernetes' API answers. It is
+        noted in the state directory (C(birth)), and until etcd has members no other etcd is made.
+    type: path
   raise_contract:
     description:
       - The contract to which a living cluster's machine configurations are brought, such as V(v1.14), and which is kept
@@ -127,6 +133,30 @@ options:
       - Whether the machines have still to be made. In check mode nothing is contacted then.
     type: bool
     default: false
+"""
+
+    ROLLING = r"""
+options:
+  kubeconfig:
+    description: The kubeconfig of an administrator of the cluster.
+    type: path
+    required: true
+  drain:
+    description:
+      - Whether a node's pods are evicted before it boots. Without it they end with the machine, whatever their
+        disruption budgets say.
+      - Nodes that run Talos 1.12 evict by themselves as well before they boot anew, and ask budgets for some minutes
+        only.
+    type: bool
+    default: true
+  drain_seconds:
+    description: Seconds in which a node's pods have to leave it. A node that is not empty then is not touched.
+    type: int
+    default: 300
+  timeout:
+    description: Seconds for each of the waits for a node - to be spared and hear, to come back, and to be Ready again.
+    type: int
+    default: 900
 """
 
     ACTION = r"""

@@ -34,6 +34,14 @@ attributes:
   idempotent:
     description: etcd is bootstrapped once.
     support: full
+options:
+  recover_from:
+    description:
+      - A snapshot of etcd with whose content it is bootstrapped (C(talosctl bootstrap --recover-from)), where
+        M(tazlab.bootstrap.talos_config) has noted that with the same option. Then it is waited for until Kubernetes
+        knows the control planes in the boot in which they are.
+      - Without it, etcd is new and empty.
+    type: path
 seealso:
   - module: tazlab.bootstrap.talos_config
   - module: tazlab.bootstrap.kubernetes_ready
@@ -55,4 +63,9 @@ kubeconfig:
   description: Where the kubeconfig lies.
   returned: success
   type: str
+strangers:
+  description: A line for each node that Kubernetes has and O(nodes) has not. Empty where it does not answer yet.
+  returned: success
+  type: list
+  elements: str
 """

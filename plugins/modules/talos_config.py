@@ -15,8 +15,13 @@ description:
   - Generates each node's configuration with C(talosctl) out of the secrets in the state directory, adds the node's
     hostname and patches, and validates it. This collection's own choices come first, so that patches may change them.
   - A node in maintenance mode gets its configuration; it then installs itself and comes up.
-  - Of a node that is configured already, the configuration is compared, key by key. A difference is applied without a
-    reboot; what needs one is left for the node's next reboot, and a warning says so. No node is ever rebooted.
+  - Of a node that is configured already, the configuration is compared, key by key. A difference is applied where that
+    takes effect without a reboot, and where the node has what it was given here. What needs a reboot, and what somebody
+    else has changed or made, is left as it is and returned in RV(waiting), for M(tazlab.bootstrap.talos_apply). No node
+    is ever rebooted.
+  - Which configurations a node was given is kept in the state as digests. Tags of Kubernetes' images do not count, as
+    C(talosctl upgrade-k8s) moves them.
+  - A change of the cluster's CAs or keys is refused.
   - A node that was configured with other secrets is an error. So is another version of Talos or Kubernetes, or another
     schematic, than a configured node runs, since these move node by node, as M(tazlab.bootstrap.talos_upgrade) does it.
   - With O(tailnet), each machine that gets its first configuration gets a fresh key, which serves once within an hour,
@@ -37,8 +42,8 @@ attributes:
     support: full
   diff_mode:
     description:
-      - The paths of the keys that differ are shown while the task runs, without their values, which may be secret. They
-        are returned, too.
+      - The paths of the keys that differ are shown while the task runs, in check mode as well, with both values where
+        they are no secret. The paths are returned, too.
     support: partial
   idempotent:
     description: The same secrets, options and patches give the same configuration, which is then left alone.
@@ -94,15 +99,23 @@ nodes:
       description: What the node is for.
       type: str
     configuration:
-      description: One of V(configured), V(updated), V(updated at its next reboot), V(unchanged), V(not answering yet).
+      description:
+        - One of V(configured), V(updated), V(unchanged), V(not answering yet); or why the node was left as it is,
+          V(the change needs a reboot), V(it runs with an older configuration until its next reboot),
+          V(somebody else has changed it, or made it).
       type: str
     changed:
       description: Whether the node's configuration was changed.
       type: bool
     differences:
-      description: The paths of the keys that differed - added (C(+)), removed (C(-)) or changed (C(~)).
+      description: The paths of the keys that differed, or differ still - added (C(+)), removed (C(-)), changed (C(~)).
       type: list
       elements: str
+waiting:
+  description: A line for each node that was left as it is, with its paths, who has what it lacks, and what to do.
+  returned: success
+  type: list
+  elements: str
 deferred:
   description: The names of the nodes that did not answer.
   returned: success

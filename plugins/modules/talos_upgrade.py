@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - tazlab.bootstrap.state
   - tazlab.bootstrap.talos.nodes
   - tazlab.bootstrap.talos.cluster
+  - tazlab.bootstrap.talos.rolling
   - tazlab.bootstrap.talos.action
 attributes:
   check_mode:
@@ -40,21 +41,6 @@ attributes:
     description: A node that runs what is wanted is left alone.
     support: full
 options:
-  kubeconfig:
-    description: The kubeconfig of an administrator of the cluster.
-    type: path
-    required: true
-  drain:
-    description:
-      - Whether a node's pods are evicted before it is upgraded. Without it they end with the machine, whatever their
-        disruption budgets say.
-      - Nodes that run Talos 1.12 evict by themselves as well before they reboot, and ask budgets for some minutes only.
-    type: bool
-    default: true
-  drain_seconds:
-    description: Seconds in which a node's pods have to leave it. A node that is not empty then is not touched.
-    type: int
-    default: 300
   snapshots:
     description:
       - A folder into which a snapshot of etcd is taken before the first node is upgraded, as
@@ -64,11 +50,6 @@ options:
     description: The recovery anchor, which is never written.
     type: path
     default: ~/secrets
-  timeout:
-    description: >-
-      Seconds for each of the waits for a node - to be spared and hear, to run its new Talos, and to be Ready again.
-    type: int
-    default: 900
 seealso:
   - module: tazlab.bootstrap.talos_config
   - module: tazlab.bootstrap.talos_snapshot

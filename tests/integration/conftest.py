@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.binaries import version
+from lab.living import LivingWorld, living_world
 from lab.machines import Machines, TalosWorld
 from lab.playbook import Run, run_playbook
 
@@ -19,6 +21,14 @@ from lab.playbook import Run, run_playbook
 def ansible_playbook(tmp_path: Path) -> Callable[..., Run]:
     """C(lab.playbook.run_playbook) in this test's own HOME."""
     return partial(run_playbook, home=tmp_path / "home")
+
+
+@pytest.fixture
+def made(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LivingWorld]:
+    """A cluster that lives: C(param) is the number of its control planes and of its workers, and maybe its Talos."""
+    control_planes, workers, *talos = request.param
+    with living_world(tmp_path, control_planes, workers, *(talos or [version("talosctl")])) as world:
+        yield world
 
 
 @pytest.fixture

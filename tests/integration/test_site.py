@@ -29,6 +29,7 @@ from lab.supervisor import Lab
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "playbooks" / "site.yml"
 DESTROY = ROOT / "playbooks" / "destroy.yml"
+REMOVE = ROOT / "playbooks" / "remove.yml"
 FINE = "Every phase holds: secrets, vms, talos, seed, flux."
 # Phase -> what it says in its midst, when it has begun to change something and has not ended.
 MIDST = {
@@ -244,7 +245,21 @@ def break_off(lab: Lab, home: Path, mark: str) -> str:
 
 
 @pytest.mark.kube
-def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_cluster_is_born_again(
+def test_a_node_that_is_named_leaves_and_its_vm_goes(story: Story, tmp_path: Path) -> None:
+    """The last one of this cluster: nobody makes the worker anew."""
+    for arguments, names in ((["--check"], {"cp-1", "worker-1"}), ([], {"cp-1"})):
+        run = play(story.lab, tmp_path, "--extra-vars", "tazlab_remove=worker-1", *arguments, playbook=REMOVE)
+        assert run.returncode == 0, run.output
+        assert "worker-1: wiped, out of Kubernetes" in run.output
+        assert {vm.name for vm in story.lab.proxmox.vms()} == names
+    (cluster,) = story.lab.nodes.clusters()
+    assert cluster.client().find("v1", "Node", "worker-1") is None
+    again = play(story.lab, tmp_path, "--extra-vars", "tazlab_remove=worker-1", playbook=REMOVE)
+    assert again.stats()["changed"] == 0, again.output
+
+
+@pytest.mark.kube
+def test_a_run_killed_in_each_phase_and_repeated_converges_and_destroying_asks_first(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Lab(tmp_path_factory.mktemp("lab")) as lab:
@@ -254,7 +269,6 @@ def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_clust
         run = play(lab, tmp_path)
         assert run.returncode == 0, run.output
         assert FINE in run.stdout
-        secrets = (lab.state / "secrets.yaml").read_bytes()
         assert play(lab, tmp_path).stats()["changed"] == 0
 
         grown = lab.variables()
@@ -284,13 +298,3 @@ def test_a_run_killed_in_each_phase_and_repeated_converges_and_a_destroyed_clust
         gone = play(lab, tmp_path, "--extra-vars", "tazlab_destroy=lab", playbook=DESTROY)
         assert gone.returncode == 0, gone.output
         assert lab.proxmox.vms() == []
-
-        lab.vault.stop()
-        anchor = picture(lab.anchor)
-        reborn = play(lab, tmp_path)
-        assert reborn.returncode == 0, reborn.output
-        assert FINE in reborn.stdout
-        assert "VAULT GAVE NO BUNDLE" in reborn.stdout
-        assert "file github-token" in reborn.stdout
-        assert picture(lab.anchor) == anchor
-        assert (lab.state / "secrets.yaml").read_bytes() == secrets

@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,6 @@ import pytest
 import yaml
 
 from lab.machines import ALL, SCHEMATIC, VERSION, TalosWorld
-from lab.process import wait_until
 from lab.tls import Authority
 from lab.web import Request, Response, WebServer, json_response
 
@@ -172,14 +168,3 @@ def test_what_a_living_cluster_runs_is_not_changed_by_a_configuration(world: Tal
     ):
         world.options = {setting: value}
         refused(world, words)
-
-
-def test_the_reboot_that_is_printed_can_be_run_as_it_stands(world: TalosWorld) -> None:
-    world.born()
-    world.nodes[1]["patches"] = ['machine:\n  udev:\n    rules:\n      - SUBSYSTEM=="drm"\n']
-    world.results("talos_config")
-    result = json.loads((world.directory / "result.json").read_text())
-    (warning,) = result["talos_config"]["warnings"]
-    command = shlex.split(warning.partition("yours to choose: ")[2].partition(" (")[0])
-    subprocess.run([*command, "--wait=false"], env={"PATH": world.path}, check=True, timeout=60)
-    wait_until(lambda: "warnings" not in world.results("talos_config")["talos_config"], "it has rebooted", 60)

@@ -8,190 +8,25 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.snapshots import snapshot_line
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import MARK
 from lab.binaries import version
-from lab.factory import ImageFactory
-from lab.kubeclient import MERGE, Client, KubeError
-from lab.machines import SCHEMATIC, Metal, TalosWorld
-from lab.nodes import Nodes
-from lab.playbook import Run, run_playbook
+from lab.kubeclient import MERGE
+from lab.living import LivingWorld
+from lab.machines import SCHEMATIC
 from lab.process import wait_until
-from lab.tls import Authority
 
 OLD, NEW = version("talosctl"), version("talosctl-1.14")
 BETWEEN = "v1.13.8"
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("cp-1", "cp-2", "cp-3", "worker-1")
-
-
-class World(TalosWorld):
-    """A living cluster of Talos 1.12 on machines that nobody here makes."""
-
-    def __init__(self, directory: Path, metal: Metal, nodes: Nodes, factory: ImageFactory) -> None:
-        super().__init__(directory, metal)
-        self.metal = metal
-        self.talos = nodes
-        self.cluster = "home"  # as the inventory calls it
-        self.factory = factory
-        self.environment = {"SSL_CERT_FILE": str(factory.ca_file)}
-        self.options = {"factory_url": factory.url, "timeout": 90}
-
-    def client(self) -> Client:
-        (cluster,) = self.talos.clusters()
-        return cluster.client()
-
-    def node_object(self, name: str) -> dict[str, Any]:
-        found = self.client().find("v1", "Node", name)
-        assert found is not None
-        return found
-
-    def ready(self) -> bool:
-        """Whether every Node of the inventory is Ready."""
-
-        def is_ready(name: str) -> bool:
-            conditions = self.node_object(name).get("status", {}).get("conditions", [])
-            return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-        try:
-            return all(is_ready(node["name"]) for node in self.nodes)
-        except (OSError, KubeError, AssertionError, ValueError):
-            return False
-
-    def runs(self) -> dict[str, tuple[str, str]]:
-        """What each machine was booted with."""
-        return {machine.hostname: (machine.runs, machine.schematic) for machine in self.talos.machines()}
-
-    def living(self) -> None:
-        self.born()
-        wait_until(self.ready, "every node is Ready", 60)
-
-    def inventory(self) -> Path:
-        """An inventory of the cluster as a user writes one."""
-        hosts = {node["name"]: {"ansible_host": node["address"], "install_disk": "/dev/sda"} for node in self.nodes}
-        groups = {
-            "talos_control_plane": [node["name"] for node in self.nodes if node["role"] == "control_plane"],
-            "talos_workers": [node["name"] for node in self.nodes if node["role"] == "worker"],
-        }
-        variables = {
-            "tazlab_cluster": self.cluster,
-            "tazlab_provider": "existing",
-            "tazlab_talos": {
-                "cluster_name": "home",
-                "version": self.options.get("version", self.metal.version),
-                "kubernetes_version": "1.35.4",
-                "schematic": self.options.get("schematic", SCHEMATIC),
-                "factory_url": self.factory.url,
-                "platform": "nocloud",
-            },
-            "tazlab_flux": {"url": "https://example.net/cluster", "branch": "main", "path": "./clusters/home"},
-            "tazlab_state": {"path": str(self.state)},
-            "tazlab_backup": {"directory": str(self.directory / "backups")},
-            "tazlab_vault_url": "https://127.0.0.1:1",
-            "tazlab_anchor": str(self.directory / "anchor"),
-            "tazlab_fields": {"TALOS_SECRETBOX_KEY": {"kind": "base64key", "bytes": 32}},
-        }
-        children = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
-        path = self.directory / "inventory.yml"
-        path.write_text(yaml.safe_dump({"all": {"vars": variables, "children": children}}))
-        return path
-
-    def play(self, *arguments: str, playbook: str = "upgrade.yml") -> Run:
-        """A playbook with that inventory."""
-        return run_playbook(
-            ROOT / "playbooks" / playbook,
-            home=self.home,
-            inventory=self.inventory(),
-            arguments=arguments,
-            environment={"PATH": self.path, **self.environment},
-            timeout=300,
-        )
-
-    def held(self) -> dict[str, Any]:
-        """What stands on the Nodes that an upgrade has left there: cordons and notes."""
-        return {
-            name: (node["spec"].get("unschedulable"), node["metadata"].get("annotations", {}).get(MARK))
-            for name in (each["name"] for each in self.nodes)
-            if (node := self.node_object(name))
-        }
-
-    def refused(self, *words: str, **variables: Any) -> str:
-        """The message of an upgrade that fails."""
-        run = self.run("talos_upgrade", **variables)
-        assert run.returncode != 0, run.output
-        for word in words:
-            assert word in run.output, (word, run.output)
-        return run.output
-
-    def deploy(self, name: str, replicas: int, budget: int) -> None:
-        """An application with a disruption budget, running."""
-        labels = {"app": name}
-        self.client().create(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": name, "namespace": "default"},
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {
-                        "metadata": {"labels": labels},
-                        "spec": {"containers": [{"name": "main", "image": "example.net/app:1"}]},
-                    },
-                },
-            }
-        )
-        self.budget(name, name, budget, replicas)
-
-    def budget(self, name: str, app: str, available: int, replicas: int = 1) -> None:
-        """A disruption budget of an application, which knows its pods."""
-        self.client().create(
-            {
-                "apiVersion": "policy/v1",
-                "kind": "PodDisruptionBudget",
-                "metadata": {"name": name, "namespace": "default"},
-                "spec": {"minAvailable": available, "selector": {"matchLabels": {"app": app}}},
-            }
-        )
-
-        def settled() -> bool:
-            found = self.client().find("policy/v1", "PodDisruptionBudget", name, "default")
-            return bool(found) and found["status"].get("currentHealthy") == replicas
-
-        wait_until(settled, f"{app} runs and its budget knows it", 60)
-
-
-@pytest.fixture
-def made(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    """A cluster that lives: C(param) is the number of its control planes and of its workers, and maybe its Talos."""
-    control_planes, workers, *talos = request.param
-    metal = Metal(control_planes + workers, *(talos or [OLD]))
-    with (
-        ImageFactory(Authority(tmp_path / "ca")) as factory,
-        Nodes(tmp_path / "nodes", metal, "talos-nodes-1.14") as nodes,
-    ):
-        world = World(tmp_path, metal, nodes, factory)
-        names = [f"cp-{number + 1}" for number in range(control_planes)]
-        names += [f"worker-{number + 1}" for number in range(workers)]
-        world.nodes = [world.node(name, number) for number, name in enumerate(names, 1)]
-        for number in range(1, len(names) + 1):
-            nodes.wait(f"machine-{number}", "maintenance")
-        world.living()
-        yield world
-        assert nodes.problems == []
 
 
 @pytest.mark.kube
-@pytest.mark.parametrize("made", [(3, 1)], indirect=True)
-def test_talos_moves_through_each_minor_version(made: World) -> None:
+@pytest.mark.parametrize(
+    "made", [(3, 1), pytest.param((5, 0), marks=pytest.mark.sweep("a living cluster"))], indirect=True
+)
+def test_talos_moves_through_each_minor_version(made: LivingWorld) -> None:
     """And a node that its owner had cordoned stays so."""
     made.options["version"] = NEW
     made.client().request("PATCH", "/api/v1/nodes/cp-2", {"spec": {"unschedulable": True}}, content_type=MERGE)
@@ -199,7 +34,8 @@ def test_talos_moves_through_each_minor_version(made: World) -> None:
     check = made.play("--check", "-vvvvv", "--diff")
     assert not (made.directory / "backups").exists()
     assert check.returncode == 0, check.output
-    order = [*((name, OLD, BETWEEN) for name in NAMES), *((name, BETWEEN, NEW) for name in NAMES)]
+    names = [node["name"] for node in made.nodes]
+    order = [*((name, OLD, BETWEEN) for name in names), *((name, BETWEEN, NEW) for name in names)]
     assert re.findall(r"(\S+): Talos (\S+) -> (\S+), ", check.output) == order
     assert made.key not in check.output
     assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
@@ -222,7 +58,7 @@ def test_talos_moves_through_each_minor_version(made: World) -> None:
 
 @pytest.mark.kube
 @pytest.mark.parametrize("made", [(1, 2)], indirect=True)
-def test_pods_leave_by_eviction_and_a_budget_that_blocks_is_named(made: World) -> None:
+def test_pods_leave_by_eviction_and_a_budget_that_blocks_is_named(made: LivingWorld) -> None:
     made.options["version"] = BETWEEN
     made.deploy("many", 2, 1)
     told = made.results("talos_upgrade", arguments=["--check"])["talos_upgrade"]["plan"]
@@ -232,7 +68,7 @@ def test_pods_leave_by_eviction_and_a_budget_that_blocks_is_named(made: World) -
 
     # There is one of it, and none may be away: nothing is done to its node.
     made.deploy("single", 1, 1)
-    made.upgrade = {"drain_seconds": 3}
+    made.rolling = {"drain_seconds": 3}
     said = made.refused("pods did not leave within 3 s", "default/single-", "The disruption budget single needs 1")
     (name,) = re.findall(r"(worker-\d): 1 of its pods did not leave", said)
     assert made.runs()[name] == (OLD, SCHEMATIC)
@@ -242,15 +78,16 @@ def test_pods_leave_by_eviction_and_a_budget_that_blocks_is_named(made: World) -
     made.budget("also", "single", 0)
     said = made.refused("default/single-", "more than one PodDisruptionBudget", "(500)")
     assert "1 of its pods did not leave" in said
-    made.upgrade = {"drain": False}
+    made.rolling = {"drain": False}
     assert made.results("talos_upgrade")["talos_upgrade"]["changed"]
     assert set(made.runs().values()) == {(BETWEEN, SCHEMATIC)}
     assert set(made.held().values()) == {(None, None)}
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(1, 1)], indirect=True)
-def test_what_cannot_be_is_refused_before_anything_is_changed(made: World) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_changed(made: LivingWorld) -> None:
     before = made.held()
     for setting, value, words in (
         ("schematic", "ce4c" * 16, "There is no image"),
@@ -264,7 +101,7 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(made: World) -> No
         made.options = {"factory_url": made.factory.url}
     made.metal.power(2, on=False)
     made.options["version"] = BETWEEN
-    made.upgrade = {"timeout": 5}
+    made.rolling = {"timeout": 5}
     made.refused("Waited 5 s for nodes to answer", "worker-1")
     assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
     assert made.held() == before
@@ -272,9 +109,9 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(made: World) -> No
 
 @pytest.mark.kube
 @pytest.mark.parametrize("made", [(3, 1)], indirect=True)
-def test_a_control_plane_is_not_touched_while_etcd_cannot_spare_it(made: World) -> None:
+def test_a_control_plane_is_not_touched_while_etcd_cannot_spare_it(made: LivingWorld) -> None:
     made.options["version"] = BETWEEN
-    made.upgrade = {"timeout": 5}
+    made.rolling = {"timeout": 5}
     (first,) = [machine for machine in made.talos.machines() if machine.hostname == "cp-1"]
     members = [{"name": node["name"], "address": node["address"]} for node in made.nodes[:3]]
     ghost = {"name": "cp-9", "address": made.metal.address(99)}
@@ -283,19 +120,20 @@ def test_a_control_plane_is_not_touched_while_etcd_cannot_spare_it(made: World) 
         ([members[0], ghost, {**ghost, "address": made.metal.address(98)}], "etcd reports etcdserver: no leader"),
     ):
         made.talos.tell_members(first, wrong)
-        made.refused("Waited 5 s for nodes to be well before cp-1 is upgraded", words, "cp-1 was not touched")
+        made.refused("Waited 5 s for nodes to be well before cp-1 is changed", words, "cp-1 was not touched")
     made.talos.tell_members(first, members)
     made.talos.hold_server(first, down=True)
-    made.refused("Waited 5 s for nodes to be well before cp-1 is upgraded", "its kube-apiserver is not ready")
+    made.refused("Waited 5 s for nodes to be well before cp-1 is changed", "its kube-apiserver is not ready")
     assert set(made.runs().values()) == {(OLD, SCHEMATIC)}
     assert set(made.held().values()) == {(None, None)}
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(1, 1)], indirect=True)
-def test_a_node_that_does_not_come_back_is_waited_for_with_a_bound_and_the_next_run_goes_on(made: World) -> None:
+def test_a_node_that_does_not_come_back_is_waited_for_with_a_bound_and_the_next_run_goes_on(made: LivingWorld) -> None:
     made.options["version"] = BETWEEN
-    made.upgrade = {"timeout": 25}
+    made.rolling = {"timeout": 25}
     worker = made.talos.machine("machine-2")
 
     def gone() -> bool:
@@ -343,7 +181,7 @@ MOMENTS = {
     indirect=["made"],
     ids=MOMENTS,
 )
-def test_an_upgrade_that_is_killed_goes_on(made: World, moment: str) -> None:
+def test_an_upgrade_that_is_killed_goes_on(made: LivingWorld, moment: str) -> None:
     made.options["version"] = BETWEEN if made.metal.version == OLD else NEW
     made.deploy("app", 1, 0)
     with made.started("talos_upgrade") as process:
@@ -357,18 +195,10 @@ def test_an_upgrade_that_is_killed_goes_on(made: World, moment: str) -> None:
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(1, 1, BETWEEN)], indirect=True)
-def test_what_was_installed_and_not_booted_is_no_upgrade_yet(made: World) -> None:
-    worker = made.nodes[1]["address"]
-    image = made.factory.installer(SCHEMATIC, NEW)
-    words = ("--talosconfig", str(made.state / "talosconfig"), "--endpoints", worker, "--nodes", worker)
-    subprocess.run(
-        ["talosctl", "upgrade", *words, "--image", image, "--no-reboot"],
-        env={"PATH": made.path, **made.environment},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+def test_what_was_installed_and_not_booted_is_no_upgrade_yet(made: LivingWorld) -> None:
+    made.talosctl(2, "upgrade", "--image", made.factory.installer(SCHEMATIC, NEW), "--no-reboot")
     wait_until(lambda: made.talos.machine("machine-2").version == NEW, "it is installed", 10)
     assert made.talos.machine("machine-2").runs == BETWEEN
     made.options["version"] = NEW
@@ -388,14 +218,15 @@ def test_what_was_installed_and_not_booted_is_no_upgrade_yet(made: World) -> Non
     # In check mode nothing is waited for, and nothing is said of waiting.
     lost = made.directory / "kubeconfig"
     lost.write_text(re.sub(r"https://[^\s]+", "https://127.0.0.1:1", (made.state / "kubeconfig").read_text()))
-    made.upgrade["kubeconfig"] = str(lost)
+    made.rolling["kubeconfig"] = str(lost)
     said = made.refused("Does a control plane run", arguments=["--check"])
     assert "waited for" not in said
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(1, 0, BETWEEN)], indirect=True)
-def test_a_snapshot_of_etcd_is_private_and_whole_or_not_there(made: World) -> None:
+def test_a_snapshot_of_etcd_is_private_and_whole_or_not_there(made: LivingWorld) -> None:
     backups = made.directory / "backups"
     backups.mkdir(mode=0o755)
     (backups / ".etcd-home-20260101T000000Z.snapshot.unchecked.part").write_text("of a run that was killed")
@@ -422,8 +253,9 @@ def test_a_snapshot_of_etcd_is_private_and_whole_or_not_there(made: World) -> No
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(2, 0)], indirect=True)
-def test_two_control_planes_move_and_an_upgrade_that_was_given_up_is_ended(made: World) -> None:
+def test_two_control_planes_move_and_an_upgrade_that_was_given_up_is_ended(made: LivingWorld) -> None:
     """Talos 1.12 itself spares no member of two."""
     made.options["version"] = BETWEEN
     with made.started("talos_upgrade") as process:
@@ -443,49 +275,11 @@ def test_two_control_planes_move_and_an_upgrade_that_was_given_up_is_ended(made:
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
 @pytest.mark.parametrize("made", [(1, 0, BETWEEN)], indirect=True)
-def test_the_installer_is_the_one_of_the_inventorys_patches(made: World) -> None:
+def test_the_installer_is_the_one_of_the_inventorys_patches(made: LivingWorld) -> None:
     host = made.factory.url.partition("://")[2]
     patch = {"machine": {"install": {"image": f"{host}/nocloud-installer/{'ab' * 32}:v1.0.0"}}}
     made.nodes[0]["patches"] = [patch]
     made.options["version"] = NEW
     made.refused("There is no image", f"{'ab' * 32}:{NEW}")
-
-
-@pytest.mark.kube
-@pytest.mark.parametrize("made", [(1, 1, NEW)], indirect=True)
-def test_what_only_kubernetes_had_comes_back_from_a_snapshot(made: World) -> None:
-    """By Talos' own command: that the snapshots are good for it."""
-    note = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "note", "namespace": "default"},
-        "stringData": {"text": "kept"},
-    }
-    made.client().create(note)
-    assert made.play(playbook="backup.yml").returncode == 0
-    (snapshot,) = (made.directory / "backups").iterdir()
-    made.metal.replace(1)
-    made.talos.wait("machine-1", "maintenance")
-    made.options["etcd_lost"] = "home"
-    made.results("talos_secrets", "talos_config")
-    made.talos.wait("machine-1", "configured")
-    first = made.nodes[0]["address"]
-    words = ("--talosconfig", str(made.state / "talosconfig"), "--endpoints", first, "--nodes", first)
-
-    def recovered() -> bool:
-        done = subprocess.run(
-            ["talosctl", "bootstrap", *words, "--recover-from", str(snapshot)],
-            env={"PATH": made.path},
-            check=False,
-            capture_output=True,
-            timeout=60,
-        )
-        return done.returncode == 0
-
-    wait_until(recovered, "etcd is bootstrapped from the snapshot", 60, 1)
-    made.results("talos_bootstrap")
-    wait_until(made.ready, "every node is Ready", 60)
-    found = made.client().find("v1", "Secret", "note", "default")
-    assert found is not None
-    assert found["data"] == {"text": "a2VwdA=="}

@@ -172,8 +172,9 @@ class TalosWorld:
         self.canary = f"canary{secrets.token_hex(12)}"
         self.nodes = [self.node("cp-1", 1), self.node("worker-1", 2)]
         self.options: dict[str, Any] = {}
-        self.upgrade: dict[str, Any] = {}
+        self.rolling: dict[str, Any] = {}
         self.environment: dict[str, str] = {}
+        self.snapshot: Path | None = None
         tools = directory / "tools"
         tools.mkdir()
         (tools / "talosctl").symlink_to(binary(client or f"talosctl{machines.suffix}"))
@@ -206,18 +207,22 @@ class TalosWorld:
         lost = {name: self.options.get(name, "") for name in LIVING}
         waiting = {"timeout": self.options.get("timeout", 20), "pending": "{{ pending | default(false) }}"}
         key = {"secretbox_key": "{{ key }}", "anchor": str(self.directory / "anchor")}
+        rolling = {"kubeconfig": str(self.state / "kubeconfig"), "timeout": 60, **self.rolling}
         arguments: dict[str, dict[str, Any]] = {
             "talos_disks": {"nodes": "{{ nodes }}", "state_dir": str(self.state), "timeout": waiting["timeout"]},
             "talos_preflight": {**cluster, **key, **lost, "unmade": "{{ unmade | default([]) }}"},
             "talos_secrets": {**cluster, **key, **waiting},
             "talos_config": {**cluster, **waiting, **lost},
             "talos_bootstrap": {"nodes": "{{ nodes }}", "state_dir": str(self.state), **waiting},
-            "talos_upgrade": {**cluster, "kubeconfig": str(self.state / "kubeconfig"), "timeout": 60, **self.upgrade},
+            "talos_upgrade": {**cluster, **rolling},
+            "talos_apply": {**cluster, **rolling},
+            "talos_remove": {**cluster, **rolling, "name": "worker-1"},
+            "talos_restoring": {**cluster, **waiting, **lost, "recover_from": str(self.snapshot)},
             "late": {**cluster, **waiting, "wait_for_workers": True},
         }
         tasks: list[dict[str, Any]] = []
         for name in names:
-            module = "talos_config" if name == "late" else name
+            module = "talos_config" if name in ("late", "talos_restoring") else name
             tasks += [
                 {"name": name, f"tazlab.bootstrap.{module}": arguments[name], "register": "result"},
                 {"ansible.builtin.set_fact": {"all": "{{ all | default({}) | combine({'" + name + "': result}) }}"}},

@@ -121,6 +121,8 @@ class _Cluster:
         )
         self.kubelet: KubeletStandIn | None = None
         self.nodes: dict[str, str] = {}  # the boot in which it was registered; empty where it is lost
+        self.members: dict[str, str] = {}  # of etcd: addresses by host names. Who is lost stays one until it is removed
+        self.left: set[str] = set()  # the machines that were taken out of etcd while they ran
         self.not_before = 0.0
 
     def start(self) -> None:
@@ -328,6 +330,12 @@ class Nodes:
                         machine.config_text = event["config"]
                     case "bootstrap":
                         machine.bootstrapped, machine.data = True, event.get("data", "")
+                    case "left":
+                        self._leave(self._clusters[machine.cluster], event["member"])
+                    case "wiped":
+                        machine.config_text, machine.bootstrapped, machine.stage = "", False, "off"
+                        for cluster in self._clusters.values():
+                            cluster.left.discard(machine.identity)
                     case "upgrade":
                         machine.version, machine.schematic = event["version"], event.get("schematic", "")
 
@@ -351,7 +359,9 @@ class Nodes:
                         shutil.move(machine.data, self._clusters[key].directory / "etcd")
                         machine.data = ""
             if key in self._clusters:
-                self._run_cluster(key, self._clusters[key], 2 * len(up) > len(machines))
+                cluster = self._clusters[key]
+                counted = [machine for machine in up if machine.hostname in cluster.members or not cluster.members]
+                self._run_cluster(key, cluster, 2 * len(counted) > len(cluster.members or machines))
 
     def _run_cluster(self, key: str, cluster: _Cluster, up: bool) -> None:
         if not up:
@@ -366,29 +376,33 @@ class Nodes:
         configured = [
             machine for machine in self._machines.values() if machine.stage == "configured" and machine.cluster == key
         ]
-        self._tell_members(
-            cluster.control.store,
-            [
-                machine
-                for machine in self._machines.values()
-                if machine.cluster == key
-                and machine.control_plane
-                and (machine.bootstrapped or machine.stage == "configured")
-            ],
-        )
+        self._tell_members(cluster, [machine for machine in configured if machine.control_plane])
         for machine in configured:
             cluster.register(machine)
         running = {machine.hostname for machine in self._machines.values() if machine.on and machine.cluster == key}
         cluster.lose([name for name, boot in cluster.nodes.items() if boot and name not in running])
 
-    def _tell_members(self, store: dict[str, str], control_planes: list[Machine]) -> None:
-        """Every control plane joins etcd once the first one runs it, and is a member also while it is off."""
-        members = [{"name": machine.hostname, "address": machine.address} for machine in control_planes]
+    def _tell_members(self, cluster: _Cluster, control_planes: list[Machine]) -> None:
+        """Every control plane joins etcd once the first one runs it, in the place of who had its name before."""
         for machine in control_planes:
-            if machine.stage == "configured" and self._told.get(machine.identity) != members:
-                self._told[machine.identity] = members
+            if machine.identity not in cluster.left:
+                cluster.members[machine.hostname] = machine.address
                 machine.bootstrapped = True
-                self._order("etcd", machine, members=members, store=store)
+        members = [{"name": name, "address": address} for name, address in cluster.members.items()]
+        for machine in control_planes:
+            known = [] if machine.identity in cluster.left else members
+            if self._told.get(machine.identity) != known:
+                self._told[machine.identity] = list(known)
+                self._order("etcd", machine, members=known, store=cluster.control.store)
+
+    def _leave(self, cluster: _Cluster, address: str) -> None:
+        """A member was taken out of etcd. Where its machine runs on, it has no etcd until it is wiped."""
+        cluster.members = {name: each for name, each in cluster.members.items() if each != address}
+        cluster.left |= {
+            machine.identity
+            for machine in self._machines.values()
+            if machine.address == address and machine.stage == "configured"
+        }
 
 
 def _disks(vm: Vm) -> list[str]:

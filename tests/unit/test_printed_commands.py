@@ -33,7 +33,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault import com
 
 ROOT = Path(__file__).parents[2]
 HERE = "tests/unit/test_printed_commands.py"
-LIVING = "tests/integration/test_talos_living.py"
 PASTED = "tests/integration/test_printed_commands.py"
 KEPT = "tests/integration/test_vault_kept.py"
 
@@ -61,7 +60,6 @@ TESTED = {
     "kubectl --kubeconfig": f"{HERE}::test_a_kubeconfig_is_looked_at",
     "git ls-remote": f"{HERE}::test_a_repository_is_tried_by_hand",
     "pip install": f"{HERE}::test_the_packages_that_are_missing_are_named_to_pip",
-    "talosctl reboot": f"{LIVING}::test_the_reboot_that_is_printed_can_be_run_as_it_stands",
     "ansible-playbook": "tests/integration/test_site.py::test_the_second_run_changes_nothing_and_says_so",
     "tazlab-health.cron": f"{HERE}::test_the_line_for_cron_speaks_only_when_something_is_wrong",
 }

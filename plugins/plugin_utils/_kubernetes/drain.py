@@ -145,8 +145,8 @@ def drain(api: Api, node: str, deadline: Deadline, say: Callable[[str], None]) -
         more = f"; and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
         if deadline.left <= 0:
             raise BootstrapError(
-                f"{node}: {len(held)} of its pods did not leave within {deadline.seconds:.0f} s. {text}{more}. Nothing "
-                "was installed on it. Make room for them or give more time (tazlab_upgrade.drain_seconds), and run "
+                f"{node}: {len(held)} of its pods did not leave within {deadline.seconds:.0f} s. {text}{more}. It "
+                "was not changed. Make room for them or give more time (tazlab_upgrade.drain_seconds), and run "
                 'this again; or go on without evicting: -e \'{"tazlab_upgrade": {"drain": false}}\'',
                 code="not_drained",
                 subject=node,

@@ -23,18 +23,18 @@ RESTARTS: t.Final = (
     ("cluster.apiServer", "kube-apiserver starts anew"),
     ("cluster.controllerManager", "kube-controller-manager starts anew"),
     ("cluster.scheduler", "kube-scheduler starts anew"),
-    ("cluster.etcd", "at its next reboot"),
-    ("cluster.network", "at its next reboot"),
+    ("cluster.etcd", "needs a reboot"),
+    ("cluster.network", "needs a reboot"),
     ("machine.kubelet", "the kubelet starts anew"),
     ("machine.install", "at its next upgrade"),
-    ("machine.kernel", "at its next reboot"),
-    ("machine.systemDiskEncryption", "at its next reboot"),
+    ("machine.kernel", "needs a reboot"),
+    ("machine.systemDiskEncryption", "needs a reboot"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that differs: where, what, and what site.yml makes of it (C(effect))."""
+    """One thing that differs: where, what, and what becomes of it (C(effect)): of a node, when it is changed."""
 
     layer: str
     name: str

@@ -60,6 +60,7 @@ class Facts:
     rebirth: Rebirth | None = None
     joined: Mapping[str, Joined] = field(default_factory=dict)  # by the node's name
     left: tuple[str, ...] = ()  # ids of other devices of this cluster: former nodes', and those of its own operator
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # digests of each node's last configurations
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -112,7 +113,8 @@ def parsed(content: bytes) -> Facts | None:
             for node, each in (found.get("joined") or {}).items()
         }
         left = tuple(str(each) for each in found.get("left") or ())
-        return Facts(str(found["contract"]), births, rebirth, joined, left)
+        given = {str(node): tuple(map(str, each)) for node, each in (found.get("given") or {}).items()}
+        return Facts(str(found["contract"]), births, rebirth, joined, left, given)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -135,7 +137,19 @@ def merged(before: bytes, later: bytes, base: bytes | None = None) -> bytes:
         if former is None or each.minted >= former.minted:
             joined[node] = each
     known = None if base is None else parsed(base) or Facts()
-    return serialised(Facts(old.contract or new.contract, kept, _rebirth(old, new, known), joined, left))
+    contract = old.contract or new.contract
+    if known is not None and old.contract == known.contract:
+        contract = new.contract or old.contract  # nobody else has raised it since
+    given = {node: _given(node, old, new, known) for node in (*old.given, *new.given)}
+    return serialised(Facts(contract, kept, _rebirth(old, new, known), joined, left, given))
+
+
+def _given(node: str, old: Facts, new: Facts, base: Facts | None) -> tuple[str, ...]:
+    """What a node was given: as noted last; both, where two have noted something since they saw the same."""
+    before, after = old.given.get(node, ()), new.given.get(node, ())
+    if base is not None and before == base.given.get(node, ()):
+        return after or before
+    return tuple(dict.fromkeys((*before, *after)))
 
 
 def _rebirth(old: Facts, new: Facts, base: Facts | None) -> Rebirth | None:

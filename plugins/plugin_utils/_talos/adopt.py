@@ -16,26 +16,25 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, dump, mapping
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import dump
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
     Generator,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import cluster_name, main_document
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import cluster_name
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
     Nodes,
     Standing,
     survey,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import read
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
-    Private,
-    Talosctl,
-    TalosctlError,
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import (
+    from_configuration,
+    other_keys,
+    read,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 
 # A Terraform state holds configurations and charts, too.
 STATE_LIMIT: t.Final = 64 * 1024 * 1024  # bytes
@@ -111,23 +110,6 @@ def from_machines(talosctl: Talosctl, credentials: Path, control_planes: Sequenc
         "(tazlab_adopt.talosconfig), or a file with its secrets (tazlab_adopt.from): a control plane's machine "
         "configuration, or Terraform's state."
     )
-
-
-def from_configuration(talosctl: Talosctl, config: bytes, place: str) -> bytes:
-    """The secrets that a control plane's machine configuration holds, in the form of secrets.yaml."""
-    try:
-        machine = main_document(config).get("machine") or {}
-    except NotYaml as error:
-        raise BootstrapError(f"{place} is not YAML ({error}).") from None
-    if not isinstance(machine, Mapping) or machine.get("type") != "controlplane":
-        raise BootstrapError(
-            f"{place} is not the machine configuration of a control plane. Only that holds all of a cluster's secrets: "
-            "talosctl get machineconfig v1alpha1 --output jsonpath={.spec}"
-        )
-    try:
-        return talosctl.run("gen", "secrets", "--from-controlplane-config", Private(config), "--output-file", "-")
-    except TalosctlError as error:
-        raise BootstrapError(f"{place}: its secrets cannot be taken out of it: {error}") from None
 
 
 def _terraform(text: bytes) -> Mapping[str, t.Any] | None:
@@ -207,8 +189,8 @@ def _refuted(talosctl: Talosctl, cluster: Cluster, candidate: Candidate, seen: M
         why = "; ".join(f"{node.name} ({node.address}): {_why(found)}" for node, found in control_planes.items())
         return Problem("silent", "", f"No control plane of the cluster answers: {why}.", "Look at their consoles.")
     for node, found in ours.items():
-        living = mapping(from_configuration(talosctl, found.persistent, f"the configuration of {node.name}"))
-        wrong = differing(dict(leaves(living)), dict(leaves(mapping(candidate.content))))
+        living = from_configuration(talosctl, found.persistent, f"the configuration of {node.name}")
+        wrong = other_keys(living, candidate.content)
         if wrong:
             return Problem(
                 "other_keys",

@@ -29,6 +29,7 @@ class Birth(Enum):
 
     BEGUN = "begun"  # etcd was not asked to bootstrap yet
     ASKED = "asked"  # it was, and has shown no member yet
+    RESTORING = "restoring"  # etcd is to be made with what a snapshot holds, and in no other way
     NONE = "none"
 
 
@@ -43,7 +44,10 @@ class Note:
         if content is None:
             return Birth.NONE
         # What is not whole was cut off while it was written, which is when etcd may have been asked.
-        return Birth.BEGUN if content.decode().strip() == Birth.BEGUN.value else Birth.ASKED
+        text = content.decode().strip()
+        if text and Birth.RESTORING.value.startswith(text):
+            return Birth.RESTORING
+        return Birth.BEGUN if text == Birth.BEGUN.value else Birth.ASKED
 
     def write(self, birth: Birth) -> None:
         if birth is Birth.NONE:
@@ -117,9 +121,15 @@ class Etcd:
     cluster: str
     note: Note
     confirmed_lost: str = ""
+    restores: bool = False  # this run makes etcd with what a snapshot holds
 
     def decide(self, standings: Mapping[Node, Standing]) -> Verdict:
         """The verdict, unless a new etcd would be made beside a living cluster: that is refused."""
+        if self.note.read() is Birth.RESTORING:
+            return self._restoring()
+        if self.restores:
+            self._refuse_living(standings)
+            return Verdict.LOST
         found: list[str] = []
 
         def living() -> Sequence[str]:
@@ -130,6 +140,36 @@ class Etcd:
         if verdict is Verdict.LOST and not self.is_confirmed_lost:
             raise BootstrapError(refusal(self.cluster, [node for node in standings if node.is_control_plane], found))
         return verdict
+
+    def _restoring(self) -> Verdict:
+        """Of a restore that was begun, only another one is the next step; or a birth, where that is said."""
+        if self.restores:
+            return Verdict.GOING_ON
+        if self.is_confirmed_lost:
+            return Verdict.LOST
+        raise BootstrapError(
+            f"The etcd of cluster {self.cluster} is being restored, and that run has not ended. Nothing was changed. "
+            "Run restore.yml again, with its snapshot; or give the machines a new, empty etcd: -e "
+            f"tazlab_etcd_lost={self.cluster}",
+            code="restoring",
+        )
+
+    def _refuse_living(self, standings: Mapping[Node, Standing]) -> None:
+        """Raise where an etcd may live: a snapshot is restored when every control plane is gone."""
+        configured = [
+            f"{node.name} ({node.address}) is {standing.value}"
+            for node, standing in standings.items()
+            if node.is_control_plane and standing is not Standing.MAINTENANCE
+        ]
+        server = answering(self.note.state.path(KUBECONFIG))
+        found = configured + ([f"Kubernetes' API answers at {server}"] if server else [])
+        if found:
+            raise BootstrapError(
+                f"A snapshot is restored when all control planes are gone: {'; '.join(found)}. Nothing was changed. "
+                "Where etcd lives on one of them, let site.yml make the others anew; where it is lost, make that "
+                "machine anew first, too.",
+                code="etcd_lives",
+            )
 
     @property
     def is_confirmed_lost(self) -> bool:
@@ -146,7 +186,9 @@ class Etcd:
 
     def begin(self, verdict: Verdict) -> None:
         """Note a birth before anything of it is done. An etcd that is confirmed to be lost is born anew."""
-        if verdict is Verdict.BIRTH or (self.is_confirmed_lost and verdict is not Verdict.GOING_ON):
+        if self.restores:
+            self.note.write(Birth.RESTORING)
+        elif verdict is Verdict.BIRTH or (self.is_confirmed_lost and verdict is not Verdict.GOING_ON):
             self.note.write(Birth.BEGUN)
         elif verdict is Verdict.LIVING:
             self.note.write(Birth.NONE)

@@ -207,10 +207,10 @@ def _unknown_keys(said: str) -> list[str]:
 
 def differences(applied: bytes, wanted: bytes) -> list[str]:
     """The paths at which two configurations differ, marked as added (+), removed (-) or changed (~); never a value."""
-    return differing(_flat(applied), _flat(wanted))
+    return differing(flat(applied), flat(wanted))
 
 
-def _flat(config: bytes) -> dict[str, t.Any]:
+def flat(config: bytes) -> dict[str, t.Any]:
     """Every value of a configuration by its path, which begins with the document's kind and name where it has them."""
     try:
         found = [document for document in documents(config) if document is not None]

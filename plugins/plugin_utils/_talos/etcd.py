@@ -13,6 +13,7 @@ import datetime
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
@@ -29,8 +30,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     foreign,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import expires_soon
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Failure, TalosctlError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
+    CALL_SECONDS,
+    Failure,
+    TalosctlError,
+)
 
+# A snapshot is uploaded within.
+RECOVER_SECONDS = 600.0
 # Where etcd does not run, Talos may leave the question unanswered.
 MEMBERS_SECONDS = 8.0
 
@@ -39,8 +46,8 @@ MEMBERS_SECONDS = 8.0
 LOST = "its etcd tells no members yet"
 ADVICE = (
     "This run may not make a new etcd, as it did not begin the cluster's birth. Where the old one is lost for good, on "
-    "every control plane, recover it from a snapshot (talosctl bootstrap --recover-from); or let the machines have a "
-    "new, empty one: -e tazlab_etcd_lost= with the cluster's name."
+    "every control plane, restore it from a snapshot (restore.yml); or let the machines have a new, empty one: -e "
+    "tazlab_etcd_lost= with the cluster's name."
 )
 
 
@@ -68,11 +75,25 @@ def look_at_etcd(nodes: Nodes, control_planes: Sequence[Node]) -> Members:
     return Members(0, tuple(running))
 
 
-def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline: Deadline, progress: Progress) -> bool:
+def bootstrap(
+    nodes: Nodes,
+    control_planes: Sequence[Node],
+    note: Note,
+    deadline: Deadline,
+    progress: Progress,
+    snapshot: Path | None = None,
+) -> bool:
     """Bootstrap etcd on the first control plane unless it has members; whether this call did it.
 
     Without the note of a birth, etcd is waited for and never made: its data may be there and just not be served yet.
+    While it is being restored, it is made with what C(snapshot) holds, and without one not at all.
     """
+    if (note.read() is Birth.RESTORING) is not (snapshot is not None):
+        raise BootstrapError(
+            "etcd is made from a snapshot only where restore.yml has begun that, and then in no other way. Nothing was "
+            "changed. Run restore.yml, with its snapshot.",
+            code="restoring",
+        )
     _wait_for_api(nodes, control_planes, deadline, progress)
     waiting = Waiting(deadline, progress)
     first = control_planes[0]
@@ -92,6 +113,8 @@ def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline
                 missing = {first: "etcd was bootstrapped and tells no members yet"}
             elif note.read() is Birth.NONE:
                 missing = {first: LOST}
+            elif snapshot is not None:
+                done, missing = _try(nodes, first, progress, snapshot)
             else:
                 note.write(Birth.ASKED)
                 done, missing = _try(nodes, first, progress)
@@ -102,17 +125,20 @@ def bootstrap(nodes: Nodes, control_planes: Sequence[Node], note: Note, deadline
         waiting.pause("have etcd members", missing, ADVICE if note.read() is Birth.NONE else "")
 
 
-def _try(nodes: Nodes, first: Node, progress: Progress) -> tuple[bool, Mapping[Node, str]]:
+def _try(
+    nodes: Nodes, first: Node, progress: Progress, snapshot: Path | None = None
+) -> tuple[bool, Mapping[Node, str]]:
     """Bootstrap now; whether it was accepted, and why it is still waited for."""
+    words = ("--recover-from", str(snapshot)) if snapshot else ()
     try:
-        nodes.call(first, "bootstrap")
+        nodes.call(first, "bootstrap", *words, timeout=RECOVER_SECONDS if snapshot else CALL_SECONDS)
     except TalosctlError as error:
         if error.failure is Failure.EXISTS:
             return False, {first: "etcd's data is there already, and it tells no members yet"}
         if error.failure is Failure.NOT_YET:
             return False, {first: "it is not ready to be bootstrapped yet"}
         raise
-    progress(f"etcd bootstrapped on {first.name}")
+    progress(f"etcd bootstrapped on {first.name}{f' from {snapshot}' if snapshot else ''}")
     return True, {first: "etcd was bootstrapped and tells no members yet"}
 
 

@@ -42,6 +42,23 @@ def with_login(wanted: bytes, key: str) -> bytes:
     return keep_login(dump(login), wanted)
 
 
+def without_login(config: bytes) -> bytes:
+    """The configuration without such a key, and without the document that holds nothing else."""
+    try:
+        found = [each for each in documents(config) if each is not None]
+    except NotYaml:
+        return config
+    mine = _document(found)
+    key = _key(mine)
+    if mine is None or key is None:
+        return config
+    mine["environment"] = [entry for entry in mine["environment"] if str(entry) != key]
+    if not mine["environment"]:
+        del mine["environment"]
+    kept = [each for each in found if each is not mine or set(each) - {"apiVersion", "kind", "name"}]
+    return b"---\n".join(dump(each) for each in kept)
+
+
 def _document(found: t.Sequence[t.Any]) -> dict[str, t.Any] | None:
     named = [each for each in found if isinstance(each, dict) and each.get("kind") == KIND]
     return next((each for each in named if each.get("name") == NAME), None)

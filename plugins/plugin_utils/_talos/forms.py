@@ -10,6 +10,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import base64
 import re
 import typing as t
 from collections.abc import Iterator, Mapping
@@ -81,6 +82,25 @@ _KUBERNETES_KINDS = (
     "KubeSchedulerConfig",
     "KubeProxyConfig",
 )
+KUBERNETES_IMAGES: t.Final = frozenset(
+    [f"{'.'.join(path)}.image" for path in _KUBERNETES] + [f"{kind}.image" for kind in _KUBERNETES_KINDS]
+)
+# What of the main document takes effect while a machine runs. Talos up to v1.13 refuses to change the rest without a
+# boot, later ones keep it and do not apply it. Read in the servers of talosctl 1.12.6 and 1.14.1.
+_LIVE_MACHINE: t.Final = frozenset(
+    (
+        *("acceptedCAs", "ca", "certSANs", "controlPlane", "install", "kernel", "kubelet", "logging", "network"),
+        *("nodeAnnotations", "nodeLabels", "nodeTaints", "pods", "registries", "seccompProfiles", "sysctls", "sysfs"),
+        "time",
+    )
+)
+_LIVE_FEATURES: t.Final = frozenset(
+    ("hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm")
+)
+# Of the rest, what a service reads only when it starts: Talos says nothing of that.
+_AT_BOOT: t.Final = ("cluster.etcd.", "EnvironmentConfig", "SecurityProfileConfig")
+# Modules of the kernel are loaded while it runs; with other parameters, or not at all, only by the next one.
+_MODULES: t.Final = ("machine.kernel.modules", "KernelModuleConfig")
 _DEVICE = re.compile(r'\s*disk\.dev_path\s*==\s*"([^"]+)"\s*')
 
 
@@ -136,6 +156,18 @@ def cluster_name(config: bytes) -> str:
     return str(name or _at(_of_kind(config, "KubeClusterConfig"), "clusterName") or "")
 
 
+def hostname(config: bytes) -> str:
+    """The name that a configuration gives the machine."""
+    name = _of_kind(config, "HostnameConfig").get("hostname")
+    return str(name or _at(main_document(config), "machine", "network", "hostname") or "")
+
+
+def endpoint(config: bytes) -> str:
+    """Where a machine looks for the Kubernetes API, as a URL."""
+    url = _at(main_document(config), "cluster", "controlPlane", "endpoint")
+    return str(url or _at(_of_kind(config, "KubeClusterConfig"), "endpoint") or "")
+
+
 def install_disk(config: bytes) -> str:
     """The disk on which a configured machine was installed; nothing where an expression chooses it."""
     disk = _at(main_document(config), "machine", "install", "disk")
@@ -168,6 +200,67 @@ def allows_scheduling(config: bytes) -> bool:
     node = _of_kind(config, "KubeNodeConfig")
     taint = str(_at(node, "taints", CONTROL_PLANE_TAINT) or "")
     return bool(node) and taint.rpartition(":")[2] not in ("NoSchedule", "NoExecute")
+
+
+def needs_boot(marked: str) -> bool:
+    """Whether a change at this path, marked as added, removed or changed, takes effect only when the machine boots."""
+    mark, _blank, path = marked.partition(" ")
+    if path.startswith(_AT_BOOT) or (mark != "+" and path.startswith(_MODULES)):
+        return True
+    document, _dot, rest = path.partition(".")
+    if document == "machine":
+        part, _dot, inner = rest.partition(".")
+        return inner.partition(".")[0] not in _LIVE_FEATURES if part == "features" else part not in _LIVE_MACHINE
+    return document in ("persist", "version")
+
+
+def machine_type(config: bytes) -> str:
+    """What a machine is: controlplane or worker."""
+    return str(_at(main_document(config), "machine", "type") or "")
+
+
+def worker_identity(config: bytes) -> dict[str, t.Any]:
+    """By which a worker and its cluster know each other. What says nothing is left out."""
+    main, discovery = main_document(config), _of_kind(config, "DiscoveryIdentityConfig")
+    found = {
+        "Talos' CA": _at(main, "machine", "ca", "crt"),
+        "machine.token": _at(main, "machine", "token"),
+        "cluster.token": _at(main, "cluster", "token"),
+        "the cluster's id": _at(main, "cluster", "id") or discovery.get("clusterID"),
+        "the cluster's secret": _at(main, "cluster", "secret") or discovery.get("clusterSecret"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def kubernetes_authorities(config: bytes) -> frozenset[str]:
+    """The CAs of Kubernetes that a machine accepts, as PEM."""
+    main, document = main_document(config), _of_kind(config, "KubeAPIServerCAConfig")
+    older = [
+        _at(main, "cluster", "ca", "crt"),
+        *(each.get("crt") for each in _at(main, "cluster", "acceptedCAs") or []),
+    ]
+    found = [_decoded(str(each)) for each in older if each]
+    found += [_at(document, "issuingCA", "cert"), *(document.get("acceptedCAs") or [])]
+    return frozenset(str(each).strip() for each in found if each)
+
+
+def encryption_keys(config: bytes) -> frozenset[tuple[str, str]]:
+    """The names and values of the keys with which the newer form encrypts what etcd holds. A name is part of that."""
+    resources = _at(_of_kind(config, "KubeEtcdEncryptionConfig"), "config", "resources") or []
+    return frozenset(
+        (str(key.get("name")), str(key.get("secret")))
+        for resource in resources
+        for provider in resource.get("providers") or []
+        for settings in provider.values()
+        for key in (settings or {}).get("keys") or []
+    )
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return text
 
 
 def _mappings(config: bytes) -> Iterator[Mapping[str, t.Any]]:

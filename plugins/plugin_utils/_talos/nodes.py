@@ -19,12 +19,14 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import attempted, together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import needs_boot
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.probe import asks_for_certificate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.shown import shown
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import (
     CALL_SECONDS,
     Failure,
@@ -179,16 +181,20 @@ class Change:
     node: Node
     state: str
     changed: bool = False
-    paths: tuple[str, ...] = ()
-    warning: str | None = None
+    paths: tuple[str, ...] = ()  # at which it differed, or differs still
+    shown: tuple[str, ...] = ()  # the same, with the values that are no secret
 
 
 # What a Change's state says.
 APPLIED = "configured"
 UPDATED = "updated"
-STAGED = "updated at its next reboot"
 SAME = "unchanged"
 DEFERRED = "not answering yet"
+# What is left as it is, as nobody has said that it may be changed.
+BOOTS = "the change needs a reboot"
+STAGED = "it runs with an older configuration until its next reboot"
+OTHERS = "somebody else has changed it, or made it"
+LEFT = (BOOTS, STAGED, OTHERS)
 
 
 def survey(nodes: Nodes, wanted: Sequence[Node], timeout: float = CALL_SECONDS) -> dict[Node, Found]:
@@ -227,10 +233,15 @@ def configure(
     wait_for_workers: bool,
     check: bool,
     join: Callable[[Node, bytes], bytes] = lambda _node, config: config,
+    ours: Callable[[Node, bytes], bool] = lambda _node, _config: True,
+    note: Callable[[Mapping[Node, Sequence[bytes]]], None] = lambda _given: None,
 ) -> list[Change]:
     """Give each node its configuration, beginning from what was C(seen). Those that do not answer yet are waited for.
 
     C(permit) raises where that would harm a node: it is asked for whoever answers, before anything is done to it.
+
+    C(ours) tells whether a living configuration was given here; one that was not is left as it is. C(note) keeps which
+    ones a node may have after this.
 
     C(join) makes the configuration of a machine that is about to get its first one, for what serves only once.
 
@@ -243,13 +254,15 @@ def configure(
     while True:
         permit(found)
         ready = [node for node, each in found.items() if each.standing is not Standing.SILENT]
+        if not check:  # before it is done: of a run that is killed, too, it is known what was given
+            note(_given(ready, found, wanted, ours))
 
         def settle(node: Node, found: Mapping[Node, Found] = found) -> Change:
-            change = _settle(nodes, node, found[node], wanted[node], check, join)
+            change = _settle(nodes, node, found[node], wanted[node], check, join, ours)
             progress(f"{node.name}: {change.state}")
             return change
 
-        done |= dict(zip(ready, together(settle, ready), strict=True))
+        done |= _all_of(ready, attempted(settle, ready))
         silent = {node: found[node].look for node in found if node not in done}
         late = [node for node in silent if node.is_control_plane or wait_for_workers]
         if check or not late:
@@ -261,8 +274,46 @@ def configure(
         found = survey(nodes, list(silent))
 
 
+def _given(
+    ready: Sequence[Node],
+    found: Mapping[Node, Found],
+    wanted: Mapping[Node, bytes],
+    ours: Callable[[Node, bytes], bool],
+) -> dict[Node, Sequence[bytes]]:
+    """The configurations that each node may have when this run has ended, or was killed."""
+    given: dict[Node, Sequence[bytes]] = {}
+    for node in ready:
+        living = found[node].persistent
+        config = keep_login(living, wanted[node])
+        if found[node].standing is Standing.MAINTENANCE:
+            given[node] = [wanted[node]]
+        elif not differences(living, config):
+            given[node] = [living]  # alone: who puts an earlier one back has changed it
+        elif ours(node, living) and ours(node, found[node].active):
+            given[node] = [living, config]
+    return given
+
+
+def _all_of(ready: Sequence[Node], results: Sequence[Change | BootstrapError]) -> dict[Node, Change]:
+    """What was done to every node; where one failed, the others that have taken their change are named."""
+    done = {node: each for node, each in zip(ready, results, strict=True) if isinstance(each, Change)}
+    for each in results:
+        if isinstance(each, BootstrapError):
+            took = [node.name for node, change in done.items() if change.changed]
+            if took:
+                raise BootstrapError(f"{each} {' and '.join(took)} took it.", code=each.code, subject=each.subject)
+            raise each
+    return done
+
+
 def _settle(
-    nodes: Nodes, node: Node, found: Found, wanted: bytes, check: bool, join: Callable[[Node, bytes], bytes]
+    nodes: Nodes,
+    node: Node,
+    found: Found,
+    wanted: bytes,
+    check: bool,
+    join: Callable[[Node, bytes], bytes],
+    ours: Callable[[Node, bytes], bool],
 ) -> Change:
     if found.standing is Standing.FOREIGN:
         raise refusal([foreign(node, nodes.talosconfig is not None)])
@@ -273,33 +324,32 @@ def _settle(
     wanted = keep_login(found.persistent, wanted)
     paths = tuple(differences(found.persistent, wanted))
     if not paths:
-        waits = differences(found.active, found.persistent)
-        warning = (
-            f"{node.name} runs with an older configuration until its next reboot ({', '.join(waits)})."
-            if waits
-            else None
-        )
-        return Change(node, SAME, warning=warning)
-    state = UPDATED if check else _update(nodes, node, wanted)
-    warning = None
-    if state is STAGED:
-        warning = (
-            f"{node.name} takes its new configuration at its next reboot, which is yours to choose: "
-            f"{by_hand(nodes.talosconfig, node, 'reboot')} ({', '.join(paths)})."
-        )
-    return Change(node, state, changed=True, paths=paths, warning=warning)
+        waits = tuple(differences(found.active, found.persistent))
+        if not waits:
+            return Change(node, SAME)
+        return Change(node, STAGED, paths=waits, shown=tuple(shown(found.active, found.persistent)))
+    state = OTHERS
+    if ours(node, found.persistent) and ours(node, found.active):
+        state = UPDATED if _update(nodes, node, wanted, paths, check) else BOOTS
+    return Change(node, state, state is UPDATED, paths, tuple(shown(found.persistent, wanted)))
 
 
-def _update(nodes: Nodes, node: Node, wanted: bytes) -> str:
-    """Change a running node's configuration, never rebooting it: what needs that waits for the next one."""
+def _update(nodes: Nodes, node: Node, wanted: bytes, paths: Sequence[str], check: bool) -> bool:
+    """Change a running node's configuration, or in check mode say that it would be; False where that needs a boot."""
+    if any(needs_boot(path) for path in paths):
+        return False
+    return check or update(nodes, node, wanted)
+
+
+def update(nodes: Nodes, node: Node, wanted: bytes) -> bool:
+    """Change a running node's configuration without a reboot; False where it would need one, and nothing is done."""
     try:
         nodes.call(node, "apply-config", "--file", Private(wanted), "--mode", "no-reboot")
     except TalosctlError as error:
         if error.failure is not Failure.REBOOT:
             raise
-        nodes.call(node, "apply-config", "--file", Private(wanted), "--mode", "staged")
-        return STAGED
-    return UPDATED
+        return False
+    return True
 
 
 def by_hand(talosconfig: Path | bytes | None, node: Node, *words: str) -> str:

@@ -33,13 +33,18 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import (
     Generator,
     credentials_problem,
+    differences,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of, raise_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.disks import Disks, find
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import (
     allows_scheduling,
     cluster_name,
+    encryption_keys,
+    kubernetes_authorities,
+    machine_type,
     scheduling_advice,
+    worker_identity,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Found,
@@ -48,7 +53,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     refuse_foreign,
     survey,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import authority, difference, generate
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import (
+    authority,
+    difference,
+    from_configuration,
+    generate,
+    other_keys,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import require_snapshot
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.versions import change_problems, living
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.image import VERSION
@@ -119,7 +131,51 @@ def living_problems(
         *refuse_foreign({node: found.look for node, found in seen.items()}, nodes.talosconfig is not None),
         *name_problems(cluster, seen),
         *change_problems(living(seen, wanted), cluster),
+        *_identity_problems(nodes.talosctl, wanted, seen),
     ]
+
+
+def _identity_problems(
+    talosctl: Talosctl, wanted: Mapping[Node, bytes], seen: Mapping[Node, Found]
+) -> Iterator[Problem]:
+    """CAs and keys that a configuration would change: no node of the cluster would know the others any more."""
+    for node, config in wanted.items():
+        living = seen[node].persistent if node in seen else b""
+        if not living or not differences(living, config):
+            continue
+        was = machine_type(living)
+        if was != node.machine_type:
+            yield Problem(
+                "other_role",
+                node.name,
+                f"it is a {was}, and the inventory has it as a {node.machine_type}. No node was changed.",
+                "Put it back into its group, let it leave (remove.yml), and then let it be made anew in the other one.",
+            )
+            continue
+        changed = _changed_keys(talosctl, node, living, config)
+        if changed:
+            yield Problem(
+                "other_identity",
+                node.name,
+                f"its configuration would get other CAs or keys: {', '.join(changed)}. No node was changed.",
+                "Take them out of the patches; a cluster gets others by a rebirth. Where somebody has changed them on "
+                "the machines, take the cluster over again with adopt.yml, in a new state directory.",
+            )
+
+
+def _changed_keys(talosctl: Talosctl, node: Node, living: bytes, config: bytes) -> list[str]:
+    """Which keys of the cluster's a configuration would change, in whatever form each of the two is."""
+    if node.is_control_plane:
+        place = f"the configuration of {node.name}"
+        changed = other_keys(*(from_configuration(talosctl, each, place) for each in (living, config)))
+        if encryption_keys(config) and not encryption_keys(living) <= encryption_keys(config):
+            changed.append("the names of the keys in KubeEtcdEncryptionConfig")
+        return changed
+    before, after = worker_identity(living), worker_identity(config)
+    changed = [name for name, value in before.items() if after.get(name) != value]
+    if not kubernetes_authorities(living) <= kubernetes_authorities(config):
+        changed.append("Kubernetes' CA")
+    return changed
 
 
 def name_problems(cluster: Cluster, seen: Mapping[Node, Found]) -> Iterator[Problem]:
@@ -151,7 +207,10 @@ def _etcd_problem(
 ) -> list[Problem]:
     """A new etcd that would be made beside a living cluster."""
     try:
-        Etcd(cluster.name, Note(state), params["etcd_lost"]).decide(standings)
+        snapshot = params["recover_from"]
+        if snapshot:
+            require_snapshot(Path(snapshot))
+        Etcd(cluster.name, Note(state), params["etcd_lost"], restores=bool(snapshot)).decide(standings)
     except BootstrapError as error:
         return [error.problem]
     return []

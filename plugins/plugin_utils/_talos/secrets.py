@@ -12,11 +12,14 @@ import base64
 import datetime
 import re
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Talosctl
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import main_document
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import Private, Talosctl, TalosctlError
 
 # A client certificate of Talos and Kubernetes lives a year. It is replaced when no more than this is left.
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -62,6 +65,28 @@ def difference(content: bytes, place: str, secretbox_key: str) -> Problem | None
         f"Put the old key back into the bundle; or, where the cluster is to be born anew, delete its VMs and then "
         f"{place}.",
     )
+
+
+def from_configuration(talosctl: Talosctl, config: bytes, place: str) -> bytes:
+    """The secrets that a control plane's machine configuration holds, in the form of secrets.yaml."""
+    try:
+        machine = main_document(config).get("machine") or {}
+    except NotYaml as error:
+        raise BootstrapError(f"{place} is not YAML ({error}).") from None
+    if not isinstance(machine, Mapping) or machine.get("type") != "controlplane":
+        raise BootstrapError(
+            f"{place} is not the machine configuration of a control plane. Only that holds all of a cluster's secrets: "
+            "talosctl get machineconfig v1alpha1 --output jsonpath={.spec}"
+        )
+    try:
+        return talosctl.run("gen", "secrets", "--from-controlplane-config", Private(config), "--output-file", "-")
+    except TalosctlError as error:
+        raise BootstrapError(f"{place}: its secrets cannot be taken out of it: {error}") from None
+
+
+def other_keys(one: bytes, other: bytes) -> list[str]:
+    """The paths at which two secrets.yaml differ; never a value."""
+    return differing(dict(leaves(mapping(one))), dict(leaves(mapping(other))))
 
 
 def authority(content: bytes, place: str) -> str:

@@ -10,6 +10,7 @@ import it.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import PASSING, Nodes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 
+DIGEST_BYTES = 32
+PAGE_BYTES = 512  # the smallest unit of etcd's database; etcdutl tells by it whether a digest was appended
 STAMP = "%Y%m%dT%H%M%SZ"
 # As long as talosctl has not checked it, and of a run that was killed, it is no snapshot.
 DRAFT = ".unchecked"
@@ -58,6 +61,32 @@ def newest(directory: Path, cluster: str) -> Snapshot | None:
     except OSError as error:
         raise BootstrapError(f"{directory} cannot be read ({error.strerror}). Change its owner or its mode.") from None
     return Snapshot(path, datetime.datetime.strptime(stamp, STAMP).replace(tzinfo=datetime.UTC), size)
+
+
+def unusable(path: Path) -> str:
+    """Why a file is no whole snapshot of etcd, if it is none: behind its pages stands the digest of them."""
+    try:
+        with path.open("rb") as file:
+            rest = path.stat().st_size - DIGEST_BYTES
+            if rest <= 0 or rest % PAGE_BYTES:
+                return "it is none, or not all of it"
+            digest = hashlib.sha256()
+            while rest:
+                part = file.read(min(rest, 1 << 20))
+                digest.update(part)
+                rest -= len(part)
+            return "" if file.read() == digest.digest() else "its digest is not that of its content"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+
+
+def require_snapshot(path: Path) -> None:
+    """Raise for a file from which etcd cannot be made."""
+    why = unusable(path)
+    if why:
+        raise BootstrapError(
+            f"{path}: {why}. Nothing was changed. Name a snapshot of etcd, as backup.yml takes it.", code="no_snapshot"
+        )
 
 
 def take(

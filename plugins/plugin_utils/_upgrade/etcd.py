@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.together import together
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
@@ -16,10 +17,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 
 
-def unwell(nodes: Nodes, control_planes: Sequence[Node]) -> dict[Node, str]:
-    """The control planes that are not well, with the reason. Raises for what asking again does not mend."""
+def unwell(nodes: Nodes, control_planes: Sequence[Node], leaving: str = "") -> dict[Node, str]:
+    """The control planes that are not well, with the reason. Raises for what asking again does not mend.
+
+    C(leaving) is the name of one that is about to be removed, whose member does not count.
+    """
     servers = dict(zip(control_planes, together(lambda node: _server(nodes, node), control_planes), strict=True))
-    return {node: why for node, why in servers.items() if why} | _etcd(nodes, control_planes)
+    return {node: why for node, why in servers.items() if why} | _etcd(nodes, control_planes, leaving)
 
 
 def _server(nodes: Nodes, node: Node) -> str:
@@ -41,14 +45,33 @@ def _server(nodes: Nodes, node: Node) -> str:
     return "its kube-apiserver does not run yet"
 
 
-def _etcd(nodes: Nodes, control_planes: Sequence[Node]) -> dict[Node, str]:
+def member_of(nodes: Nodes, asked: Node, node: Node) -> str:
+    """The id of a machine's member, as one control plane knows it; nothing where it has none.
+
+    A member that never started has no name yet, but an address.
+    """
+    for row in _table(nodes, asked, "etcd", "members"):
+        peers = {urlsplit(url).hostname for url in re.split(r"[,\s]+", row.get("PEER URLS", "")) if url}
+        name = row.get("HOSTNAME", "")
+        if name == node.name or (not name and node.address in peers):
+            return row.get("ID", "")
+    return ""
+
+
+def is_well(nodes: Nodes, node: Node) -> bool:
+    """Whether a control plane's own member is well, as it tells itself."""
+    reason, _leader = _status(nodes, node)
+    return not reason
+
+
+def _etcd(nodes: Nodes, control_planes: Sequence[Node], leaving: str) -> dict[Node, str]:
     """The control planes whose etcd is not well."""
     told = dict(zip(control_planes, together(lambda node: _status(nodes, node), control_planes), strict=True))
     reasons = {node: reason for node, (reason, _leader) in told.items() if reason}
     leaders = {leader for reason, leader in told.values() if not reason}
     if not reasons and len(leaders) > 1:
         reasons = dict.fromkeys(control_planes, "etcd's members do not agree on a leader")
-    return reasons or dict(_strangers(nodes, control_planes))
+    return reasons or dict(_strangers(nodes, control_planes, leaving))
 
 
 def _status(nodes: Nodes, node: Node) -> tuple[str, str]:
@@ -71,25 +94,30 @@ def _status(nodes: Nodes, node: Node) -> tuple[str, str]:
     return "", leader
 
 
-def _strangers(nodes: Nodes, control_planes: Sequence[Node]) -> Iterator[tuple[Node, str]]:
+def _strangers(nodes: Nodes, control_planes: Sequence[Node], leaving: str) -> Iterator[tuple[Node, str]]:
     """A member that is no control plane of the inventory counts for the quorum, and may be dead."""
     first = control_planes[0]
     try:
-        rows = _table(nodes, first, "etcd", "members")
+        names = [row.get("HOSTNAME", "") for row in _table(nodes, first, "etcd", "members")]
     except TalosctlError as error:
         if error.failure not in PASSING:
             raise
         yield first, f"its etcd does not tell its members ({error.failure.value})"
         return
     known = {node.name for node in control_planes}
-    others = sorted({row.get("HOSTNAME", "") for row in rows} - known)
-    if others or len(rows) != len(control_planes):
+    counted = [name for name in names if name != leaving]
+    others = sorted(set(counted) - known)
+    if others or len(counted) != len(control_planes):
         also = f", among them {', '.join(others)}" if others else ""
-        yield first, f"etcd has {len(rows)} members, and the inventory {len(known)} control planes{also}"
+        yield first, f"etcd has {len(names)} members, and the inventory {len(known)} control planes{also}"
 
 
 def _table(nodes: Nodes, node: Node, *words: str) -> list[Mapping[str, str]]:
-    """What talosctl prints as a table, which it has in no other form: columns lie two blanks apart."""
+    """What talosctl prints as a table, which it has in no other form: its columns begin where their titles do."""
     lines = nodes.call(node, *words, timeout=MEMBERS_SECONDS).decode(errors="replace").splitlines()
-    header, *rows = [re.split(r"\s{2,}", line.strip()) for line in lines if line.strip()] or [[]]
-    return [dict(zip(header, row, strict=False)) for row in rows]
+    header, *rows = [line for line in lines if line.strip()] or [""]
+    titles = list(re.finditer(r"\S+(?: \S+)*", header))
+    ends = [*(title.start() for title in titles[1:]), None]
+    return [
+        {title[0]: row[title.start() : end].strip() for title, end in zip(titles, ends, strict=True)} for row in rows
+    ]

@@ -161,6 +161,10 @@ func (n *Node) decide(
 	case machine.ApplyConfigurationRequest_STAGED:
 		return wanted, "Staged configuration to be applied after the next reboot", nil
 	case machine.ApplyConfigurationRequest_REBOOT:
+		if atLeast(n.version, "v1.14") {
+			return wanted, "", status.Error(codes.Unimplemented, "the REBOOT mode is gone (STAND-IN)")
+		}
+
 		return wanted, withReboot, nil
 	case machine.ApplyConfigurationRequest_AUTO:
 		if immediate != nil {

@@ -18,6 +18,8 @@ import (
 // isAtLeast is false: this program serves the oldest Talos alone.
 func (n *Node) isAtLeast(string) bool { return false }
 
+func atLeast(string, string) bool { return false }
+
 // knows says nothing: what the oldest Talos does not know, its own code has refused.
 func (n *Node) knows(config.Provider) error { return nil }
 

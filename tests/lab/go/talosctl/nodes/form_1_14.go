@@ -51,7 +51,11 @@ func (n *Node) isAtLeast(minor string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 
-	runs, err := config.ParseContractFromVersion(n.version)
+	return atLeast(n.version, minor)
+}
+
+func atLeast(version, minor string) bool {
+	runs, err := config.ParseContractFromVersion(version)
 	must(err)
 	asked, err := config.ParseContractFromVersion(minor)
 	must(err)

@@ -25,8 +25,12 @@ var (
 	}
 )
 
-// immediate is the error that Talos gives when a change needs a reboot.
+// immediate is the error that Talos before 1.14 gives when a change needs a reboot. A newer one keeps any change.
 func (n *Node) immediate(wanted config.Provider) error {
+	if atLeast(n.version, "v1.14") {
+		return nil
+	}
+
 	before, err := fixedPart(n.running)
 	if err != nil {
 		return err

@@ -4,8 +4,8 @@
 
 // STAND-IN for Talos nodes: it serves Talos' API (gRPC, port 50000) on the addresses of the lab's machines, so that the
 // real talosctl talks to it over real TLS. It reads and validates configurations with Talos' own code; behind the API
-// there is no machine. What it does not serve: events, logs, upgrades that are staged, rollbacks, resets, the drain that
-// Talos 1.12 makes by itself, and what upgrade-k8s asks for. One process serves all nodes of a lab. It is told by JSON
+// there is no machine. What it does not serve: events, logs, upgrades that are staged, rollbacks, the drains that
+// Talos makes by itself, and what upgrade-k8s asks for. One process serves all nodes of a lab. It is told by JSON
 // lines on standard input which machines run, and tells by JSON lines on standard output what was asked of them. It ends
 // when its standard input does.
 package main
@@ -60,7 +60,7 @@ type Member struct {
 
 // Event is what we tell the lab.
 type Event struct {
-	// What is listening, maintenance, down, config, bootstrap or upgrade.
+	// What is listening, maintenance, down, config, bootstrap, upgrade, left or wiped.
 	What    string `json:"what"`
 	Address string `json:"address"`
 	// Config is the configuration on the node's disk now.
@@ -69,6 +69,8 @@ type Event struct {
 	Boot string `json:"boot,omitempty"`
 	// Data is the data directory from which etcd is bootstrapped, for the lab to take; empty: it has none yet.
 	Data string `json:"data,omitempty"`
+	// Member is the address of the member that has left etcd.
+	Member string `json:"member,omitempty"`
 	// Version and Schematic are what an upgrade has installed.
 	Version   string `json:"version,omitempty"`
 	Schematic string `json:"schematic,omitempty"`

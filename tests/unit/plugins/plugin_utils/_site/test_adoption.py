@@ -27,7 +27,7 @@ def test_a_path_says_what_its_change_restarts() -> None:
         "~ machine.kubelet.image": "the kubelet starts anew",
         "+ cluster.apiServer.extraArgs.v": "kube-apiserver starts anew",
         "~ machine.sysctls.x": "restarts nothing",
-        "- cluster.etcd.image": "at its next reboot",
+        "- cluster.etcd.image": "needs a reboot",
     }
 
 

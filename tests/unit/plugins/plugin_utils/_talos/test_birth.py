@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Note, Verdict, judge
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth, Etcd, Note, Verdict, judge
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Node
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Standing
 
@@ -76,3 +77,34 @@ def test_a_note_is_private_and_goes(tmp_path: Path) -> None:
     note.write(Birth.NONE)
     assert list(tmp_path.iterdir()) == []
     note.write(Birth.NONE)
+
+
+def etcd(tmp_path: Path, birth: Birth, *, restores: bool, lost: str = "") -> Etcd:
+    note = Note(State(tmp_path))
+    note.write(birth)
+    return Etcd("home", note, lost, restores=restores)
+
+
+def test_what_is_being_restored_is_not_born_empty(tmp_path: Path) -> None:
+    standings = {CP: OURS, WORKER: OURS}
+    with pytest.raises(BootstrapError, match=r"Run restore.yml again"):
+        etcd(tmp_path, Birth.RESTORING, restores=False).decide(standings)
+    assert etcd(tmp_path, Birth.RESTORING, restores=True).decide(standings) is Verdict.GOING_ON
+    empty = etcd(tmp_path, Birth.RESTORING, restores=False, lost="home")
+    empty.begin(empty.decide({CP: NEW}))
+    assert empty.note.read() is Birth.BEGUN
+
+
+@pytest.mark.parametrize("standing", [OURS, SILENT, Standing.FOREIGN])
+def test_nothing_is_restored_while_a_control_plane_may_have_etcd(tmp_path: Path, standing: Standing) -> None:
+    restoring = etcd(tmp_path, Birth.NONE, restores=True)
+    with pytest.raises(BootstrapError, match=r"all control planes are gone: cp-2"):
+        restoring.decide({CP: NEW, CP2: standing, WORKER: OURS})
+    restoring.begin(restoring.decide({CP: NEW, CP2: NEW, WORKER: OURS}))
+    assert restoring.note.read() is Birth.RESTORING
+
+
+def test_a_note_that_was_cut_off_makes_no_empty_etcd(tmp_path: Path) -> None:
+    restoring = etcd(tmp_path, Birth.RESTORING, restores=True)
+    restoring.note.state.replace("birth", b"rest")
+    assert restoring.note.read() is Birth.RESTORING

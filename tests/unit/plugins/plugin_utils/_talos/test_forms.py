@@ -10,11 +10,15 @@ import pytest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import (
     allows_scheduling,
     cluster_name,
+    encryption_keys,
     install_disk,
     installer,
     kubernetes,
+    kubernetes_authorities,
     moved,
+    needs_boot,
     too_new,
+    worker_identity,
 )
 
 OLD = b"""
@@ -88,3 +92,61 @@ def test_documents_that_an_older_talos_does_not_know_are_named() -> None:
     patch = b"kind: KubeNodeConfig\ntaints: {}\n---\nkind: HostnameConfig\n---\nmachine: {}"
     assert too_new(patch, "v1.13.8") == ["KubeNodeConfig"]
     assert too_new(patch, "v1.14.0") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "boots"),
+    [
+        ("~ machine.sysctls.vm.swappiness", False),
+        ("~ machine.kubelet.extraArgs.v", False),
+        ("+ machine.features.hostDNS.enabled", False),
+        ("- cluster.apiServer.extraArgs.v", False),
+        ("+ KubeletConfig.extraArgs.v", False),
+        ("+ machine.kernel.modules", False),
+        ("~ machine.kernel.modules", True),
+        ("- KernelModuleConfig/drbd.name", True),
+        ("- machine.features.rbac", True),
+        ("+ machine.files", True),
+        ("~ machine.env.HTTP_PROXY", True),
+        ("~ EnvironmentConfig.variables.HTTP_PROXY", True),
+        ("+ cluster.etcd.extraArgs.v", True),
+        ("+ SecurityProfileConfig.workloadIsolation", True),
+    ],
+)
+def test_what_takes_effect_only_at_a_boot_is_known(path: str, boots: bool) -> None:
+    assert needs_boot(path) is boots
+
+
+def test_a_workers_identity_is_the_same_in_both_forms() -> None:
+    old = b"""
+machine: {type: worker, token: a.b, ca: {crt: YQ==}}
+cluster: {token: c.d, id: home, secret: x, ca: {crt: UEVNCg==}}
+"""
+    new = b"""
+machine: {type: worker, token: a.b, ca: {crt: YQ==}}
+cluster: {token: c.d}
+---
+kind: DiscoveryIdentityConfig
+clusterID: home
+clusterSecret: x
+---
+kind: KubeAPIServerCAConfig
+acceptedCAs: ["PEM", "another"]
+"""
+    assert worker_identity(old) == worker_identity(new)
+    assert len(worker_identity(old)) == 5
+    assert kubernetes_authorities(old) == {"PEM"}
+    assert kubernetes_authorities(new) == {"PEM", "another"}
+    assert worker_identity(new.replace(b"clusterSecret: x", b"clusterSecret: y")) != worker_identity(old)
+
+
+def test_the_name_of_a_key_of_etcds_encryption_counts() -> None:
+    config = b"""
+kind: KubeEtcdEncryptionConfig
+config:
+  resources:
+    - resources: [secrets]
+      providers: [{secretbox: {keys: [{name: key2, secret: x}]}}, {identity: {}}]
+"""
+    assert encryption_keys(config) == {("key2", "x")}
+    assert encryption_keys(b"{}") == frozenset()
