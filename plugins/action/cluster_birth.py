@@ -25,6 +25,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts impo
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.run_record import this_run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Birth as Stage
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.birth import Note
 
 DESTROY: t.Final = "destroy"  # what the removal of the machines is called among the phases
 
@@ -33,7 +35,11 @@ class ActionModule(ControllerAction):
     secret_result: t.ClassVar[bool] = True  # what it is given may hold the token of the state
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
         **STATE_OPTIONS,
-        "stage": {"type": "str", "choices": ["look", "destroying", "bearing", "complete"], "required": True},
+        "stage": {
+            "type": "str",
+            "choices": ["look", "restoring", "destroying", "bearing", "complete"],
+            "required": True,
+        },
         "born": {"type": "bool", "default": False},
         "expected": {"type": "str"},
     }
@@ -51,7 +57,9 @@ class ActionModule(ControllerAction):
                 )
             else:
                 self.progress(f"the rebirth that began on {since} was broken off before all its machines were removed")
-        if params["stage"] == "complete":
+        if params["stage"] == "restoring":
+            self._restore(Note(state))
+        elif params["stage"] == "complete":
             text = self._complete(state, facts, task_vars, born=params["born"])
         elif params["stage"] != "look" and not self.check_mode:
             if params["expected"] not in (None, _mark(facts)):
@@ -66,6 +74,11 @@ class ActionModule(ControllerAction):
             "gone": facts.rebirth is not None and facts.rebirth.gone > 0,
             "text": text,
         }
+
+    def _restore(self, note: Note) -> None:
+        """Note that etcd is made from a snapshot, before anything is made that another run could take for a birth."""
+        if not self.check_mode and note.read() not in (Stage.RESTORING, Stage.RESTORED):
+            note.write(Stage.INTENDED)
 
     def _note(self, state: State, facts: Facts, *, gone: bool) -> Facts:
         now, run = time.time(), _run()

@@ -52,7 +52,7 @@ class ActionModule(TalosAction):
         if self.check_mode and (params["pending"] or not there or _makes(nodes, control_planes, Note(state))):
             source = f" from {snapshot}" if snapshot else ""
             self.progress(f"would bootstrap etcd on {control_planes[0].name}{source} and write {kubeconfig}")
-            return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig), "strangers": []}
+            return {"changed": True, "bootstrapped": True, "kubeconfig": str(kubeconfig), "waiting": []}
         if not there:
             raise BootstrapError(f"{state.path(TALOSCONFIG)} is not there. Run tazlab.bootstrap.talos_secrets first.")
         deadline = Deadline(params["timeout"])
@@ -65,13 +65,16 @@ class ActionModule(TalosAction):
             if not self.check_mode:
                 state.replace(KUBECONFIG, fetched)
             self.progress(f"{'would write' if self.check_mode else 'wrote'} {kubeconfig}")
-        if snapshot is not None and not self.check_mode:
+        waits = strangers(kubeconfig, [node["name"] for node in params["nodes"]])
+        if not self.check_mode and Note(state).read() is Birth.RESTORED:
+            waits += _lived_through(nodes, [node_of(node) for node in params["nodes"]])
             self._wait_for_boots(nodes, control_planes, kubeconfig, deadline)
+            Note(state).write(Birth.NONE)
         return {
             "changed": bootstrapped or written,
             "bootstrapped": bootstrapped,
             "kubeconfig": str(kubeconfig),
-            "strangers": strangers(kubeconfig, [node["name"] for node in params["nodes"]]),
+            "waiting": waits,
         }
 
     def _wait_for_boots(
@@ -97,6 +100,17 @@ class ActionModule(TalosAction):
                 if not missing:
                     return
                 waiting.pause("be Ready again", missing)
+
+
+def _lived_through(nodes: Nodes, machines: t.Sequence[Node]) -> list[str]:
+    """What is said of workers that ran while etcd was restored: what they know may be newer than the snapshot."""
+    workers = [node for node in machines if not node.is_control_plane]
+    return [
+        f"Node {node.name} may have run while etcd was restored, and know what is newer than the snapshot. Let it "
+        "boot anew"
+        for node in workers
+        if nodes.look(node).standing is Standing.OURS
+    ]
 
 
 def _makes(nodes: Nodes, control_planes: t.Sequence[Node], note: Note) -> bool:

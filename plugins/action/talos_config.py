@@ -88,7 +88,7 @@ class ActionModule(TalosAction):
             nodes = Nodes(talosctl, usable_talosconfig(state, generator) if stored else None)
             deadline = Deadline(params["timeout"])
             if params["recover_from"]:
-                require_snapshot(Path(params["recover_from"]))
+                require_snapshot(Path(params["recover_from"]), cluster.name)
             etcd = Etcd(cluster.name, Note(state), params["etcd_lost"], restores=bool(params["recover_from"]))
 
             @cache

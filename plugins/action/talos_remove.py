@@ -24,7 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
     cluster_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import endpoint, hostname
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import endpoint, hostname, machine_type
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import usable_talosconfig
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.removal import Removal
@@ -69,7 +69,7 @@ class ActionModule(RollingAction):
             if done and not self.check_mode:
                 removal.wait_for_rest()
                 if lives:
-                    removal.reset(member, known=host is not None)
+                    removal.reset(runs_etcd=machine_type(found.persistent) != "worker", known=host is not None)
                 removal.leave_etcd()
                 removal.forget()
         if not self.check_mode:
@@ -166,7 +166,7 @@ def _another(node: Node, why: str) -> Problem:
         f"{node.name} ({node.address})",
         f"{why}. Nothing was changed.",
         "Correct its name or address in the inventory. Where another machine has its address now, give that one "
-        "another, and run this again.",
+        "another, and run this again. Where its kubelet does not start, switch it off: it is then removed as lost.",
     )
 
 

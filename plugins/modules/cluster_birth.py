@@ -32,11 +32,12 @@ options:
   stage:
     description:
       - V(look) - tell how far a rebirth has come.
+      - V(restoring) - etcd is about to be made from a snapshot. Until it is, no other one is made.
       - V(destroying) - the machines are about to be removed.
       - V(bearing) - they are gone.
       - V(complete) - every phase holds. Nothing is noted where not all phases ran, or nothing was born.
     type: str
-    choices: [look, destroying, bearing, complete]
+    choices: [look, restoring, destroying, bearing, complete]
     required: true
   born:
     description: Whether this run has made machines, for O(stage=complete).

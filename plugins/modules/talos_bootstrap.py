@@ -63,8 +63,10 @@ kubeconfig:
   description: Where the kubeconfig lies.
   returned: success
   type: str
-strangers:
-  description: A line for each node that Kubernetes has and O(nodes) has not. Empty where it does not answer yet.
+waiting:
+  description:
+    - A line for each node that Kubernetes has and O(nodes) has not, and after a restore for each worker that may have
+      run meanwhile. Empty where Kubernetes does not answer yet.
   returned: success
   type: list
   elements: str

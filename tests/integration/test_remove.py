@@ -100,7 +100,7 @@ def test_a_lost_control_plane_is_made_anew_and_nobody_leaves_while_etcd_cannot_s
 
     # Who is not in the inventory any more is told, and stays.
     gone = made.nodes.pop()
-    (line,) = made.results("talos_bootstrap")["talos_bootstrap"]["strangers"]
+    (line,) = made.results("talos_bootstrap")["talos_bootstrap"]["waiting"]
     assert "Node worker-1 is in the cluster and not in the inventory" in line
     assert f"WARNING: {line}" in made.play(playbook="health.yml").output
     assert made.client().find("v1", "Node", "worker-1") is not None

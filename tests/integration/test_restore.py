@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -74,7 +75,21 @@ def test_what_only_kubernetes_had_comes_back_from_a_snapshot(made: LivingWorld) 
         run = made.run(module)
         assert run.returncode != 0
         assert "Run restore.yml" in run.output
+    other = snapshot.with_name(snapshot.name.replace("home", "office"))
+    other.write_bytes(snapshot.read_bytes())
+    assert "it is of cluster office, and this is home" in restore(file=other)[1]
+    # The worker comes back late, as after a power cut.
+    made.metal.power(3, on=False)
+    made.talos.wait("machine-3", "off")
+
+    def come_back() -> None:
+        made.talos.wait("machine-1", "configured", 120)
+        made.metal.power(3, on=True)
+
+    late = threading.Thread(target=come_back, daemon=True)
+    late.start()
     status, said = restore()
+    late.join(10)
     assert status == 0, said
     assert "etcd bootstrapped on cp-1 from" in said
     wait_until(made.ready, "every node is Ready", 60)

@@ -29,7 +29,11 @@ class Birth(Enum):
 
     BEGUN = "begun"  # etcd was not asked to bootstrap yet
     ASKED = "asked"  # it was, and has shown no member yet
-    RESTORING = "restoring"  # etcd is to be made with what a snapshot holds, and in no other way
+    # etcd is made with what a snapshot holds, and in no other way: no machine was looked at for that yet; all control
+    # planes were without configuration, and are given theirs; etcd has members, and not all nodes were seen since.
+    INTENDED = "to be restored"
+    RESTORING = "restoring"
+    RESTORED = "restored"
     NONE = "none"
 
 
@@ -45,9 +49,8 @@ class Note:
             return Birth.NONE
         # What is not whole was cut off while it was written, which is when etcd may have been asked.
         text = content.decode().strip()
-        if text and Birth.RESTORING.value.startswith(text):
-            return Birth.RESTORING
-        return Birth.BEGUN if text == Birth.BEGUN.value else Birth.ASKED
+        known = {each.value: each for each in (Birth.BEGUN, Birth.INTENDED, Birth.RESTORING, Birth.RESTORED)}
+        return known.get(text, Birth.INTENDED if text.startswith(("to", "rest")) else Birth.ASKED)
 
     def write(self, birth: Birth) -> None:
         if birth is Birth.NONE:
@@ -125,8 +128,14 @@ class Etcd:
 
     def decide(self, standings: Mapping[Node, Standing]) -> Verdict:
         """The verdict, unless a new etcd would be made beside a living cluster: that is refused."""
-        if self.note.read() is Birth.RESTORING:
-            return self._restoring()
+        birth = self.note.read()
+        lost = all(standing is Standing.MAINTENANCE for node, standing in standings.items() if node.is_control_plane)
+        if birth is Birth.RESTORED and not lost:
+            return Verdict.GOING_ON if self.restores else Verdict.LIVING
+        if birth in (Birth.INTENDED, Birth.RESTORING) and not self.restores:
+            return self._refuse_birth()
+        if birth is Birth.RESTORING:
+            return Verdict.GOING_ON
         if self.restores:
             self._refuse_living(standings)
             return Verdict.LOST
@@ -141,10 +150,8 @@ class Etcd:
             raise BootstrapError(refusal(self.cluster, [node for node in standings if node.is_control_plane], found))
         return verdict
 
-    def _restoring(self) -> Verdict:
+    def _refuse_birth(self) -> Verdict:
         """Of a restore that was begun, only another one is the next step; or a birth, where that is said."""
-        if self.restores:
-            return Verdict.GOING_ON
         if self.is_confirmed_lost:
             return Verdict.LOST
         raise BootstrapError(
@@ -159,15 +166,15 @@ class Etcd:
         configured = [
             f"{node.name} ({node.address}) is {standing.value}"
             for node, standing in standings.items()
-            if node.is_control_plane and standing is not Standing.MAINTENANCE
+            if node.is_control_plane and standing in (Standing.OURS, Standing.FOREIGN)
         ]
         server = answering(self.note.state.path(KUBECONFIG))
         found = configured + ([f"Kubernetes' API answers at {server}"] if server else [])
         if found:
             raise BootstrapError(
                 f"A snapshot is restored when all control planes are gone: {'; '.join(found)}. Nothing was changed. "
-                "Where etcd lives on one of them, let site.yml make the others anew; where it is lost, make that "
-                "machine anew first, too.",
+                "Where it was restored just now, or etcd lives on one of them, go on with site.yml; where its etcd is "
+                "lost for good, make that machine anew first, too.",
                 code="etcd_lives",
             )
 
@@ -186,6 +193,8 @@ class Etcd:
 
     def begin(self, verdict: Verdict) -> None:
         """Note a birth before anything of it is done. An etcd that is confirmed to be lost is born anew."""
+        if self.note.read() is Birth.RESTORED and verdict in (Verdict.GOING_ON, Verdict.LIVING):
+            return
         if self.restores:
             self.note.write(Birth.RESTORING)
         elif verdict is Verdict.BIRTH or (self.is_confirmed_lost and verdict is not Verdict.GOING_ON):

@@ -88,7 +88,9 @@ def bootstrap(
     Without the note of a birth, etcd is waited for and never made: its data may be there and just not be served yet.
     While it is being restored, it is made with what C(snapshot) holds, and without one not at all.
     """
-    if (note.read() is Birth.RESTORING) is not (snapshot is not None):
+    begun = note.read()
+    needs = begun in (Birth.INTENDED, Birth.RESTORING)
+    if begun is not Birth.RESTORED and needs is not (snapshot is not None):
         raise BootstrapError(
             "etcd is made from a snapshot only where restore.yml has begun that, and then in no other way. Nothing was "
             "changed. Run restore.yml, with its snapshot.",
@@ -103,7 +105,7 @@ def bootstrap(
             etcd = look_at_etcd(nodes, control_planes)
             if etcd.is_bootstrapped:
                 progress(f"etcd has {etcd.members} member{'s' if etcd.members > 1 else ''}")
-                note.write(Birth.NONE)
+                note.write(Birth.RESTORED if begun in (Birth.RESTORING, Birth.RESTORED) else Birth.NONE)
                 return done
             others = [node for node in etcd.running if node != first]
             if others:
@@ -111,7 +113,7 @@ def bootstrap(
                 missing: Mapping[Node, str] = dict.fromkeys(others, "etcd runs and tells no members")
             elif done:
                 missing = {first: "etcd was bootstrapped and tells no members yet"}
-            elif note.read() is Birth.NONE:
+            elif begun in (Birth.NONE, Birth.RESTORED):
                 missing = {first: LOST}
             elif snapshot is not None:
                 done, missing = _try(nodes, first, progress, snapshot)
@@ -122,7 +124,7 @@ def bootstrap(
             if error.failure not in PASSING:
                 raise
             missing = {first: error.failure.value}
-        waiting.pause("have etcd members", missing, ADVICE if note.read() is Birth.NONE else "")
+        waiting.pause("have etcd members", missing, ADVICE if begun is Birth.NONE else "")
 
 
 def _try(

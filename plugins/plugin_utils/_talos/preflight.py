@@ -209,7 +209,7 @@ def _etcd_problem(
     try:
         snapshot = params["recover_from"]
         if snapshot:
-            require_snapshot(Path(snapshot))
+            require_snapshot(Path(snapshot), cluster.name)
         Etcd(cluster.name, Note(state), params["etcd_lost"], restores=bool(snapshot)).decide(standings)
     except BootstrapError as error:
         return [error.problem]

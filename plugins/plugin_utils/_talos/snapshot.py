@@ -80,9 +80,12 @@ def unusable(path: Path) -> str:
         return f"it cannot be read ({error.strerror})"
 
 
-def require_snapshot(path: Path) -> None:
-    """Raise for a file from which etcd cannot be made."""
+def require_snapshot(path: Path, cluster: str = "") -> None:
+    """Raise for a file from which etcd cannot be made, and for one that is another cluster's by its name."""
     why = unusable(path)
+    named = re.fullmatch(r"etcd-(.+)-\d{8}T\d{6}Z\.snapshot", path.name)
+    if cluster and named and named[1] != cluster:
+        why = f"it is of cluster {named[1]}, and this is {cluster}"
     if why:
         raise BootstrapError(
             f"{path}: {why}. Nothing was changed. Name a snapshot of etcd, as backup.yml takes it.", code="no_snapshot"

@@ -17,10 +17,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 
 
-def unwell(nodes: Nodes, control_planes: Sequence[Node], leaving: str = "") -> dict[Node, str]:
+def unwell(nodes: Nodes, control_planes: Sequence[Node], leaving: Node | None = None) -> dict[Node, str]:
     """The control planes that are not well, with the reason. Raises for what asking again does not mend.
 
-    C(leaving) is the name of one that is about to be removed, whose member does not count.
+    C(leaving) is one that is about to be removed, whose member does not count.
     """
     servers = dict(zip(control_planes, together(lambda node: _server(nodes, node), control_planes), strict=True))
     return {node: why for node, why in servers.items() if why} | _etcd(nodes, control_planes, leaving)
@@ -46,16 +46,16 @@ def _server(nodes: Nodes, node: Node) -> str:
 
 
 def member_of(nodes: Nodes, asked: Node, node: Node) -> str:
-    """The id of a machine's member, as one control plane knows it; nothing where it has none.
+    """The id of a machine's member, as one control plane knows it; nothing where it has none."""
+    rows = _table(nodes, asked, "etcd", "members")
+    return next((row.get("ID", "") for row in rows if _is_of(row, node)), "")
 
-    A member that never started has no name yet, but an address.
-    """
-    for row in _table(nodes, asked, "etcd", "members"):
-        peers = {urlsplit(url).hostname for url in re.split(r"[,\s]+", row.get("PEER URLS", "")) if url}
-        name = row.get("HOSTNAME", "")
-        if name == node.name or (not name and node.address in peers):
-            return row.get("ID", "")
-    return ""
+
+def _is_of(row: Mapping[str, str], node: Node) -> bool:
+    """Whether a member is a machine's. One that never started has no name yet, but an address."""
+    peers = {urlsplit(url).hostname for url in re.split(r"[,\s]+", row.get("PEER URLS", "")) if url}
+    name = row.get("HOSTNAME", "")
+    return name == node.name or (not name and node.address in peers)
 
 
 def is_well(nodes: Nodes, node: Node) -> bool:
@@ -64,7 +64,7 @@ def is_well(nodes: Nodes, node: Node) -> bool:
     return not reason
 
 
-def _etcd(nodes: Nodes, control_planes: Sequence[Node], leaving: str) -> dict[Node, str]:
+def _etcd(nodes: Nodes, control_planes: Sequence[Node], leaving: Node | None) -> dict[Node, str]:
     """The control planes whose etcd is not well."""
     told = dict(zip(control_planes, together(lambda node: _status(nodes, node), control_planes), strict=True))
     reasons = {node: reason for node, (reason, _leader) in told.items() if reason}
@@ -94,22 +94,22 @@ def _status(nodes: Nodes, node: Node) -> tuple[str, str]:
     return "", leader
 
 
-def _strangers(nodes: Nodes, control_planes: Sequence[Node], leaving: str) -> Iterator[tuple[Node, str]]:
+def _strangers(nodes: Nodes, control_planes: Sequence[Node], leaving: Node | None) -> Iterator[tuple[Node, str]]:
     """A member that is no control plane of the inventory counts for the quorum, and may be dead."""
     first = control_planes[0]
     try:
-        names = [row.get("HOSTNAME", "") for row in _table(nodes, first, "etcd", "members")]
+        rows = _table(nodes, first, "etcd", "members")
     except TalosctlError as error:
         if error.failure not in PASSING:
             raise
         yield first, f"its etcd does not tell its members ({error.failure.value})"
         return
     known = {node.name for node in control_planes}
-    counted = [name for name in names if name != leaving]
+    counted = [row.get("HOSTNAME", "") for row in rows if leaving is None or not _is_of(row, leaving)]
     others = sorted(set(counted) - known)
     if others or len(counted) != len(control_planes):
-        also = f", among them {', '.join(others)}" if others else ""
-        yield first, f"etcd has {len(names)} members, and the inventory {len(known)} control planes{also}"
+        also = f", among them {', '.join(name or 'one without a name' for name in others)}" if others else ""
+        yield first, f"etcd has {len(rows)} members, and the inventory {len(known)} control planes{also}"
 
 
 def _table(nodes: Nodes, node: Node, *words: str) -> list[Mapping[str, str]]:

@@ -38,7 +38,7 @@ class Removal(Rolling):
     leaving: Node
 
     def unwell(self) -> dict[Node, str]:
-        return unwell(self.nodes, self.cluster.control_planes, self.leaving.name)
+        return unwell(self.nodes, self.cluster.control_planes, self.leaving)
 
     def rest(self) -> dict[Node, str]:
         """What speaks against taking the machine away now."""
@@ -57,14 +57,15 @@ class Removal(Rolling):
                 code="no_quorum",
             ) from None
 
-    def reset(self, member: str, *, known: bool) -> None:
-        """Wipe a machine that answers, when those that stay are well. C(known): whether Kubernetes has its Node."""
-        # A member that is not well cannot leave by itself: Talos gives up after a while, and boots as before.
-        graceful = not member or is_well(self.nodes, self.leaving)
+    def reset(self, *, runs_etcd: bool, known: bool) -> None:
+        """Wipe a machine that answers, when those that stay are well.
+
+        C(runs_etcd): whether it is configured as a control plane; C(known): whether Kubernetes has its Node.
+        """
         if known:
-            boot = self.spared(self.leaving, lambda: self._ask_until_heard(graceful=graceful))
+            boot = self.spared(self.leaving, lambda: self._ask_until_heard(runs_etcd=runs_etcd))
         else:
-            boot = self._ask_until_heard(graceful=graceful)
+            boot = self._ask_until_heard(runs_etcd=runs_etcd)
         self._wait_until_wiped(boot)
 
     def wait_for_rest(self) -> None:
@@ -104,7 +105,7 @@ class Removal(Rolling):
             else:
                 return
 
-    def _ask_until_heard(self, *, graceful: bool) -> str:
+    def _ask_until_heard(self, *, runs_etcd: bool) -> str:
         """Ask the machine to leave etcd and to wipe itself. Returns the boot in which it heard."""
         waiting = Waiting(Deadline(self.bounds.node), self.say)
         labels = [word for label in WIPED for word in ("--system-labels-to-wipe", label)]
@@ -115,6 +116,8 @@ class Removal(Rolling):
             if asked and self.nodes.look(self.leaving).standing is Standing.MAINTENANCE:
                 return asked
             if boot and not missing:
+                # One that is no member, or not a well one, cannot leave: Talos gives up after a while, and boots.
+                graceful = not runs_etcd or (bool(self.member()) and is_well(self.nodes, self.leaving))
                 if not graceful:
                     self.leave_etcd()
                 asked = boot

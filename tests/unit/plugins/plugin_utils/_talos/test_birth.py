@@ -95,7 +95,29 @@ def test_what_is_being_restored_is_not_born_empty(tmp_path: Path) -> None:
     assert empty.note.read() is Birth.BEGUN
 
 
-@pytest.mark.parametrize("standing", [OURS, SILENT, Standing.FOREIGN])
+def test_what_was_restored_lives_until_all_nodes_were_seen(tmp_path: Path) -> None:
+    standings = {CP: OURS, CP2: NEW, WORKER: SILENT}
+    for restores, verdict in ((True, Verdict.GOING_ON), (False, Verdict.LIVING)):
+        restored = etcd(tmp_path, Birth.RESTORED, restores=restores)
+        assert restored.decide(standings) is verdict
+        restored.begin(verdict)
+        assert restored.note.read() is Birth.RESTORED
+    # Lost once more: it is restored once more.
+    again = etcd(tmp_path, Birth.RESTORED, restores=True)
+    again.begin(again.decide({CP: NEW, CP2: NEW}))
+    assert again.note.read() is Birth.RESTORING
+
+
+def test_what_is_to_be_restored_is_looked_at_before_it_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(BootstrapError, match=r"Run restore.yml again"):
+        etcd(tmp_path, Birth.INTENDED, restores=False).decide({CP: NEW})
+    with pytest.raises(BootstrapError, match=r"all control planes are gone: cp-1"):
+        etcd(tmp_path, Birth.INTENDED, restores=True).decide({CP: OURS})
+    # One that does not answer yet may have still to be started.
+    assert etcd(tmp_path, Birth.INTENDED, restores=True).decide({CP: SILENT}) is Verdict.LOST
+
+
+@pytest.mark.parametrize("standing", [OURS, Standing.FOREIGN])
 def test_nothing_is_restored_while_a_control_plane_may_have_etcd(tmp_path: Path, standing: Standing) -> None:
     restoring = etcd(tmp_path, Birth.NONE, restores=True)
     with pytest.raises(BootstrapError, match=r"all control planes are gone: cp-2"):
@@ -107,4 +129,4 @@ def test_nothing_is_restored_while_a_control_plane_may_have_etcd(tmp_path: Path,
 def test_a_note_that_was_cut_off_makes_no_empty_etcd(tmp_path: Path) -> None:
     restoring = etcd(tmp_path, Birth.RESTORING, restores=True)
     restoring.note.state.replace("birth", b"rest")
-    assert restoring.note.read() is Birth.RESTORING
+    assert restoring.note.read() is Birth.INTENDED
