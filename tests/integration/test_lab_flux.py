@@ -72,14 +72,14 @@ class Cluster:
                 return entry["status"], entry["reason"], entry["message"]
         return "absent", "", ""
 
-    def wait(self, kind: tuple[str, str], status: str, reason: str, name: str = "flux-system") -> str:
-        """Wait for a condition Ready with this reason; the message that came with it."""
+    def wait(self, kind: tuple[str, str], status: str, reason: str, name: str = "flux-system", says: str = "") -> str:
+        """Wait for a condition Ready with this reason, and a message that C(says) something; returns the message."""
         seen = self.condition(kind, name)
 
         def holds() -> bool:
             nonlocal seen
             seen = self.condition(kind, name)
-            return seen[:2] == (status, reason)
+            return seen[:2] == (status, reason) and says in seen[2]
 
         wait_until(holds, f"{kind[1]} {name} is {status} for {reason}, and not {seen}", 60)
         return seen[2]
@@ -145,7 +145,9 @@ def test_flux_reports_a_branch_that_the_repository_lacks(cluster: Cluster) -> No
 def test_flux_reports_a_path_that_the_repository_lacks(cluster: Cluster) -> None:
     cluster.sync(path="clusters/elsewhere")
     cluster.wait(GIT, "True", "Succeeded")
-    assert "no such file or directory" in cluster.wait(KUSTOMIZATION, "False", "ArtifactFailed")
+    # At first it has the same reason to say that there is no artifact yet.
+    absent = "no such file or directory"
+    assert absent in cluster.wait(KUSTOMIZATION, "False", "ArtifactFailed", says=absent)
 
 
 # The last one, and nothing is cleaned up after it: who deletes the root Kustomization prunes Flux itself.
