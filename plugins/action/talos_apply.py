@@ -16,17 +16,15 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import CLUSTER_OPTIONS, Node, cluster_of
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, differences, made
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.extension import keep_login
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import needs_boot
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.given import with_another, with_given
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import (
     living_problems,
-    usable_talosconfig,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.shown import shown
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.configuration import Reconfiguration
@@ -57,12 +55,7 @@ class ActionModule(RollingAction):
         facts = read_facts(state)
         cluster = cluster_of(params, facts.contract)
         chosen = _chosen(params["only"], cluster.nodes)
-        talosctl = self.talosctl(cluster.version)
-        stored = state.read(SECRETS)
-        if stored is None:
-            raise BootstrapError(f"{state.place(SECRETS)} is not there: there is no cluster of ours to change.")
-        generator = Generator(talosctl, cluster, stored)
-        nodes = Nodes(talosctl, usable_talosconfig(state, generator))
+        generator, nodes = self.opened(state, cluster)
         seen = self.living(nodes, cluster, params["timeout"])
         standings = {node: found.standing for node, found in seen.items()}
         contract = contract_of(facts.contract, generator, standings, seen)
@@ -132,7 +125,8 @@ def _chosen(only: t.Sequence[str], nodes: t.Sequence[Node]) -> list[Node]:
     unknown = sorted(set(only) - {node.name for node in nodes})
     if unknown:
         raise BootstrapError(
-            f"{', '.join(unknown)}: the inventory has no node of that name. Nothing was changed.",
+            f"{', '.join(unknown)}: the inventory has no node of that name. Nothing was changed. Correct "
+            "tazlab_configure_only.",
             code="unknown_node",
             subject="only",
         )

@@ -16,17 +16,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
     Node,
     cluster_of,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import endpoint, hostname, machine_type
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, Standing
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import usable_talosconfig
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Standing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.removal import Removal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.rolling import Bounds
 
@@ -43,11 +40,7 @@ class ActionModule(RollingAction):
         state = self.state(params)
         cluster = cluster_of(params, read_facts(state).contract)
         node = _named(params["name"], cluster)
-        talosctl = self.talosctl(cluster.version)
-        stored = state.read(SECRETS)
-        if stored is None:
-            raise BootstrapError(f"{state.place(SECRETS)} is not there: there is no cluster of ours.")
-        nodes = Nodes(talosctl, usable_talosconfig(state, Generator(talosctl, cluster, stored)))
+        _generator, nodes = self.opened(state, cluster)
         rest = replace(cluster, nodes=tuple(each for each in cluster.nodes if each != node))
         if not rest.control_planes:
             raise refusal([_last(node)])

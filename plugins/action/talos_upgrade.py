@@ -16,7 +16,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -26,8 +25,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import installer, kubernetes
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, Nodes, by_hand
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import any_disk, usable_talosconfig
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, by_hand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import any_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import take
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import Upgrade
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan import (
@@ -54,12 +53,7 @@ class ActionModule(RollingAction):
         state = self.state(params)
         noted = read_facts(state).contract
         cluster = any_disk(cluster_of(params, noted))
-        talosctl = self.talosctl(cluster.version)
-        stored = state.read(SECRETS)
-        if stored is None:
-            raise BootstrapError(f"{state.place(SECRETS)} is not there: there is no cluster of ours to upgrade.")
-        generator = Generator(talosctl, cluster, stored)
-        nodes = Nodes(talosctl, usable_talosconfig(state, generator))
+        generator, nodes = self.opened(state, cluster)
         seen = self.living(nodes, cluster, params["timeout"])
         runs = [
             Runs(node, found.look.version or "", found.schematic, kubernetes(found.persistent))
@@ -74,7 +68,7 @@ class ActionModule(RollingAction):
         self._refuse_missing(params["factory_url"], plan)
         bounds = Bounds(params["timeout"], params["drain_seconds"], params["drain"])
         with Api(params["kubeconfig"]) as api:
-            upgrade = Upgrade(nodes, api, cluster, bounds, self.progress, talosctl.version())
+            upgrade = Upgrade(nodes, api, cluster, bounds, self.progress, generator.talosctl.version())
             found = self.hosts(api, params["timeout"])
             broken = self.broken_off(cluster, found, [move.node for move in plan[:1] if way[0].talos])
             told = self._tell(upgrade, plan, way, found, params["snapshots"])

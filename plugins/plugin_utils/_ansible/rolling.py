@@ -18,7 +18,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import SHOWN, Host, Pod, hosts, pods_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import Cluster, Node
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     PAUSE_SECONDS,
     Found,
@@ -28,7 +30,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
     survey,
     survey_until,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import name_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import name_problems, usable_talosconfig
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.rolling import ASK_SECONDS, Rolling
 
 NOT_LIVING: t.Final = (Standing.MAINTENANCE, Standing.SILENT)
@@ -44,6 +46,18 @@ ROLLING_OPTIONS: t.Final[dict[str, t.Any]] = {
 
 class RollingAction(TalosAction):
     """An action that changes the machines of a living cluster one after the other."""
+
+    def opened(self, state: State, cluster: Cluster) -> tuple[Generator, Nodes]:
+        """What makes the configurations of a cluster that is ours, and its nodes' API."""
+        talosctl = self.talosctl(cluster.version)
+        stored = state.read(SECRETS)
+        if stored is None:
+            raise BootstrapError(
+                f"{state.place(SECRETS)} is not there, so there is no cluster of ours. Restore the state from your "
+                "backup; a cluster that others made is taken over by adopt.yml."
+            )
+        generator = Generator(talosctl, cluster, stored)
+        return generator, Nodes(talosctl, usable_talosconfig(state, generator))
 
     def living(self, nodes: Nodes, cluster: Cluster, seconds: int) -> dict[Node, Found]:
         """The nodes as they are. All have to answer: one that is changed is away for a while."""

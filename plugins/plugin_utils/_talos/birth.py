@@ -132,7 +132,11 @@ class Etcd:
         lost = all(standing is Standing.MAINTENANCE for node, standing in standings.items() if node.is_control_plane)
         if birth is Birth.RESTORED and not lost:
             return Verdict.GOING_ON if self.restores else Verdict.LIVING
-        if birth in (Birth.INTENDED, Birth.RESTORING) and not self.restores:
+        # Nothing was configured yet for what is only intended: a control plane that is, has an etcd of its own.
+        lives = birth is Birth.INTENDED and any(
+            standing is Standing.OURS for node, standing in standings.items() if node.is_control_plane
+        )
+        if birth in (Birth.INTENDED, Birth.RESTORING) and not self.restores and not lives:
             return self._refuse_birth()
         if birth is Birth.RESTORING:
             return Verdict.GOING_ON
@@ -145,7 +149,7 @@ class Etcd:
             found.extend(signs(standings, self.note.state.path(KUBECONFIG)))
             return found
 
-        verdict = judge(standings, self.note.read(), living)
+        verdict = judge(standings, birth, living)
         if verdict is Verdict.LOST and not self.is_confirmed_lost:
             raise BootstrapError(refusal(self.cluster, [node for node in standings if node.is_control_plane], found))
         return verdict

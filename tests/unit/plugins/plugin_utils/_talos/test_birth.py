@@ -117,6 +117,13 @@ def test_what_is_to_be_restored_is_looked_at_before_it_is_begun(tmp_path: Path) 
     assert etcd(tmp_path, Birth.INTENDED, restores=True).decide({CP: SILENT}) is Verdict.LOST
 
 
+def test_an_etcd_that_turns_out_to_live_is_gone_on_with(tmp_path: Path) -> None:
+    """A restore was asked for while the machine was off, and refused when it answered."""
+    living = etcd(tmp_path, Birth.INTENDED, restores=False)
+    living.begin(living.decide({CP: OURS, CP2: NEW}))
+    assert living.note.read() is Birth.NONE
+
+
 @pytest.mark.parametrize("standing", [OURS, Standing.FOREIGN])
 def test_nothing_is_restored_while_a_control_plane_may_have_etcd(tmp_path: Path, standing: Standing) -> None:
     restoring = etcd(tmp_path, Birth.NONE, restores=True)
