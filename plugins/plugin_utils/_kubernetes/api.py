@@ -19,6 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+# Here and not where they are used: Ansible loads an action before it forks for each of its tasks.
+try:
+    import urllib3
+    from kubernetes import client, config
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.causes import Cause, cause_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.exec_plugin import logged_in
@@ -110,16 +119,12 @@ class Api:
                 f"kubeconfig {self._kubeconfig} is not there. The phase talos writes it: run that phase first, or name "
                 "the file of the cluster that you mean."
             )
-        try:
-            import urllib3
-            from kubernetes import client, config
-        except ImportError as error:
+        if MISSING is not None:
             raise BootstrapError(
                 "The Python package kubernetes is not installed for the Python that runs ansible-playbook. "
                 "Install it there: pip install kubernetes"
-            ) from error
+            ) from MISSING
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig's author chose that
-        self._urllib3 = urllib3
         configuration = client.Configuration()
         ready_made = logged_in(self._kubeconfig)
         private = tempfile.mkdtemp(prefix="tazlab-kube-")
@@ -200,11 +205,11 @@ class Api:
                 url,
                 body=None if body is None else json.dumps(body).encode(),
                 headers={"Accept": "application/json", "Content-Type": content_type, **self._headers},
-                timeout=self._urllib3.Timeout(total=max(0.1, min(seconds, REQUEST_SECONDS))),
+                timeout=urllib3.Timeout(total=max(0.1, min(seconds, REQUEST_SECONDS))),
                 retries=False,
                 redirect=False,
             )
-        except (self._urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             words = _UNANSWERED.get(cause_of(error), "the connection failed")
             raise Unanswered(f"Kubernetes API {self.server}: {words}.") from None
         try:
