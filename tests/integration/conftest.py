@@ -25,9 +25,9 @@ def ansible_playbook(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def made(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LivingWorld]:
-    """A cluster that lives: C(param) is the number of its control planes and of its workers, and maybe its Talos."""
-    control_planes, workers, *talos = request.param
-    with living_world(tmp_path, control_planes, workers, *(talos or [version("talosctl")])) as world:
+    """A cluster that lives: C(param) is the number of its control planes and workers, maybe Talos, Kubernetes."""
+    control_planes, workers, *versions = request.param
+    with living_world(tmp_path, control_planes, workers, *(versions or [version("talosctl")])) as world:
         yield world
 
 

@@ -108,6 +108,11 @@ class ControlPlane:
             raise
         return self
 
+    def restart_server(self, timeout: float = 60) -> None:
+        """The API server ends and starts again, as it does when it moves to another version. What it held stays."""
+        self._processes[1].stop()
+        self._processes[1] = self._api_server(timeout).start()
+
     def stop(self) -> None:
         while self._processes:
             self._processes.pop().stop()

@@ -62,6 +62,7 @@ class _Faults:
 
     never_ready: set[str] = field(default_factory=set)
     missing_images: set[str] = field(default_factory=set)
+    held_kubelets: set[str] = field(default_factory=set)
 
 
 class KubeletStandIn:
@@ -154,6 +155,66 @@ class KubeletStandIn:
         with self._lock:
             self._nodes[name].ready = ready
             self._report_node(self._nodes[name])
+
+    def set_kubelet(self, name: str, version: str) -> None:
+        """The node's kubelet was started anew, in this version."""
+        with self._lock:
+            self._nodes[name].kubelet = version
+            if name not in self._faults.held_kubelets:
+                self._report_node(self._nodes[name])
+
+    def hold_kubelet(self, name: str, *, held: bool) -> None:
+        """Let a kubelet that is started anew never report, from now on; or let it."""
+        with self._lock:
+            if held:
+                self._faults.held_kubelets.add(name)
+            else:
+                self._faults.held_kubelets.discard(name)
+                self._report_node(self._nodes[name])
+
+    def run_static(self, node: str, name: str, image: str, stamp: str) -> None:
+        """The mirror of a static pod of Talos, made anew, as a kubelet makes one whose manifest has changed."""
+        owner = self._client.find("v1", "Node", node)
+        if owner is None:
+            return
+        pod: Object = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{name}-{node}",
+                "namespace": "kube-system",
+                "labels": {"k8s-app": name, "tier": "control-plane"},
+                "annotations": {
+                    "kubernetes.io/config.mirror": stamp,
+                    "kubernetes.io/config.source": "file",
+                    "talos.dev/config-version": stamp,
+                },
+                "ownerReferences": [
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Node",
+                        "name": node,
+                        "uid": owner["metadata"]["uid"],
+                        "controller": True,
+                    }
+                ],
+            },
+            "spec": {
+                "nodeName": node,
+                "hostNetwork": True,
+                "containers": [{"name": name, "image": image}],
+                "tolerations": [{"operator": "Exists"}],
+            },
+        }
+        with self._lock, contextlib.suppress(KubeError):
+            self._client.request("DELETE", _path(pod), {"gracePeriodSeconds": 0})
+        self._client.create(pod)
+
+    def make_config(self, name: str) -> None:
+        """An empty ConfigMap of the system, where there is none."""
+        if self._client.find("v1", "ConfigMap", name, "kube-system") is None:
+            metadata = {"name": name, "namespace": "kube-system"}
+            self._client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
     def remove_node(self, name: str) -> None:
         """The machine is gone: its Node and its heartbeat go, too."""

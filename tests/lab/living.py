@@ -16,7 +16,7 @@ import yaml
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import MARK
 from lab.factory import ImageFactory
 from lab.kubeclient import MERGE, Client, KubeError
-from lab.machines import SCHEMATIC, Metal, TalosWorld
+from lab.machines import KUBERNETES, SCHEMATIC, Metal, TalosWorld
 from lab.nodes import Nodes
 from lab.playbook import Run, run_playbook
 from lab.process import wait_until
@@ -80,7 +80,7 @@ class LivingWorld(TalosWorld):
             "tazlab_talos": {
                 "cluster_name": "home",
                 "version": self.options.get("version", self.metal.version),
-                "kubernetes_version": "1.35.4",
+                "kubernetes_version": self.options.get("kubernetes_version", KUBERNETES),
                 "schematic": self.options.get("schematic", SCHEMATIC),
                 "factory_url": self.factory.url,
                 "platform": "nocloud",
@@ -197,14 +197,17 @@ class LivingWorld(TalosWorld):
 
 
 @contextmanager
-def living_world(directory: Path, control_planes: int, workers: int, talos: str) -> Iterator[LivingWorld]:
-    """Such a cluster, in a folder of its own."""
+def living_world(
+    directory: Path, control_planes: int, workers: int, talos: str, kubernetes: str = KUBERNETES
+) -> Iterator[LivingWorld]:
+    """Such a cluster, in a folder of its own, of these versions; its API server is always the lab's."""
     metal = Metal(control_planes + workers, talos)
     with (
         ImageFactory(Authority(directory / "ca")) as factory,
         Nodes(directory / "nodes", metal, "talos-nodes-1.14") as nodes,
     ):
         world = LivingWorld(directory, metal, nodes, factory)
+        world.options["kubernetes_version"] = kubernetes
         names = [f"cp-{number + 1}" for number in range(control_planes)]
         names += [f"worker-{number + 1}" for number in range(workers)]
         world.nodes = [world.node(name, number) for number, name in enumerate(names, 1)]

@@ -27,6 +27,7 @@ from lab.process import Process, wait_until
 from lab.proxmox import Vm
 
 VERSION = "v1.12.6"
+KUBERNETES = "1.35.4"
 SCHEMATIC = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
 
 
@@ -197,7 +198,7 @@ class TalosWorld:
         cluster = {
             "cluster": "home",
             "version": self.machines.version,
-            "kubernetes_version": "1.35.4",
+            "kubernetes_version": KUBERNETES,
             "schematic": SCHEMATIC,
             "platform": "nocloud",
             "nodes": "{{ nodes }}",

@@ -68,6 +68,8 @@ class Machine:
     config_text: str = field(default="", repr=False)
     bootstrapped: bool = False
     data: str = ""  # of etcd, which it was bootstrapped with
+    static_pods: dict[str, tuple[str, str]] = field(default_factory=dict)  # each one's image and stamp
+    kubelet: str = ""  # the image of one that was started since it booted
     _read: tuple[str, MachineConfig | None] = field(default=("", None), repr=False)
 
     @property
@@ -123,6 +125,8 @@ class _Cluster:
         self.nodes: dict[str, str] = {}  # the boot in which it was registered; empty where it is lost
         self.members: dict[str, str] = {}  # of etcd: addresses by host names. Who is lost stays one until it is removed
         self.left: set[str] = set()  # the machines that were taken out of etcd while they ran
+        self.pods: dict[tuple[str, str], tuple[str, str]] = {}  # static ones that were told: image and stamp
+        self.inventory = False
         self.not_before = 0.0
 
     def start(self) -> None:
@@ -156,6 +160,27 @@ class _Cluster:
             ready=config.networked,
         )
         self.nodes[machine.hostname] = machine.boot
+        machine.kubelet = ""
+
+    def run_pods(self, machine: Machine) -> None:
+        """Let a kubelet do what Talos has told it: a static pod is made anew, an API server of another image moves."""
+        assert self.kubelet is not None
+        if not self.nodes.get(machine.hostname):
+            return
+        if machine.kubelet:
+            self.kubelet.set_kubelet(machine.hostname, machine.kubelet.rpartition(":")[2])
+            machine.kubelet = ""
+        for name, wanted in machine.static_pods.items():
+            former = self.pods.get((machine.hostname, name))
+            if former == wanted:
+                continue
+            self.pods[machine.hostname, name] = wanted
+            if name == "kube-apiserver" and former is not None and former[0] != wanted[0]:
+                self.control.restart_server()
+            self.kubelet.run_static(machine.hostname, name, *wanted)
+        if machine.runs >= "v1.13" and machine.control_plane and not self.inventory:
+            self.inventory = True  # of the objects that Talos has made: none here
+            self.kubelet.make_config("talos-bootstrap-manifests-inventory")
 
     def lose(self, names: Iterable[str]) -> None:
         """Nodes whose machine is off or gone are not Ready any more."""
@@ -336,6 +361,10 @@ class Nodes:
                         machine.config_text, machine.bootstrapped, machine.stage = "", False, "off"
                         for cluster in self._clusters.values():
                             cluster.left.discard(machine.identity)
+                    case "pod":
+                        machine.static_pods[event["pod"]] = (event["image"], event["stamp"])
+                    case "kubelet":
+                        machine.kubelet = event["image"]
                     case "upgrade":
                         machine.version, machine.schematic = event["version"], event.get("schematic", "")
 
@@ -379,6 +408,7 @@ class Nodes:
         self._tell_members(cluster, [machine for machine in configured if machine.control_plane])
         for machine in configured:
             cluster.register(machine)
+            cluster.run_pods(machine)
         running = {machine.hostname for machine in self._machines.values() if machine.on and machine.cluster == key}
         cluster.lose([name for name, boot in cluster.nodes.items() if boot and name not in running])
 

@@ -75,6 +75,22 @@ func (f *Fleet) server(order Order) {
 	}
 }
 
+// served is what a node serves under a service's name; nil where it does not answer as a configured one.
+func (f *Fleet) served(address, service string) any {
+	f.mu.Lock()
+	node := f.nodes[address]
+	f.mu.Unlock()
+
+	if node == nil {
+		return nil
+	}
+
+	node.mu.Lock()
+	defer node.mu.Unlock()
+
+	return node.services[service]
+}
+
 // running are those of etcd's members that run.
 func (f *Fleet) running(members []Member) []Member {
 	f.mu.Lock()

@@ -26,6 +26,9 @@ func (n *Node) knows(config.Provider) error { return nil }
 // registerNewer adds what newer Talos serves: nothing.
 func registerNewer(*grpc.Server, *Node) {}
 
+// publishKubernetes says nothing: upgrade-k8s is served by the program of the newer Talos alone.
+func (n *Node) publishKubernetes() {}
+
 // kubernetesImages are those whose version is Kubernetes'.
 func kubernetesImages(running config.Provider) []string {
 	images := []string{running.Machine().Kubelet().Image()}

@@ -5,7 +5,7 @@
 // STAND-IN for Talos nodes: it serves Talos' API (gRPC, port 50000) on the addresses of the lab's machines, so that the
 // real talosctl talks to it over real TLS. It reads and validates configurations with Talos' own code; behind the API
 // there is no machine. What it does not serve: events, logs, upgrades that are staged, rollbacks, the drains that
-// Talos makes by itself, and what upgrade-k8s asks for. One process serves all nodes of a lab. It is told by JSON
+// Talos makes by itself, and, for upgrade-k8s, images that are pulled beforehand. One process serves all nodes of a lab. It is told by JSON
 // lines on standard input which machines run, and tells by JSON lines on standard output what was asked of them. It ends
 // when its standard input does.
 package main
@@ -60,7 +60,7 @@ type Member struct {
 
 // Event is what we tell the lab.
 type Event struct {
-	// What is listening, maintenance, down, config, bootstrap, upgrade, left or wiped.
+	// What is listening, maintenance, down, config, bootstrap, upgrade, left, wiped, pod or kubelet.
 	What    string `json:"what"`
 	Address string `json:"address"`
 	// Config is the configuration on the node's disk now.
@@ -71,6 +71,10 @@ type Event struct {
 	Data string `json:"data,omitempty"`
 	// Member is the address of the member that has left etcd.
 	Member string `json:"member,omitempty"`
+	// Pod is a static pod with another Image or Stamp, the version of what it is made from; for a kubelet: its Image.
+	Pod   string `json:"pod,omitempty"`
+	Image string `json:"image,omitempty"`
+	Stamp string `json:"stamp,omitempty"`
 	// Version and Schematic are what an upgrade has installed.
 	Version   string `json:"version,omitempty"`
 	Schematic string `json:"schematic,omitempty"`

@@ -61,6 +61,9 @@ type Node struct {
 	bootable     bool // etcd may be bootstrapped
 	members      []Member
 	store        *Store
+	services     map[string]any    // what it serves while it answers as a configured node, by the service's name
+	kubelet      string            // the image that its kubelet runs
+	staticPods   map[string]string // the version of what each of its static pods is made from
 	upload       string        // the file of a snapshot of etcd that was uploaded
 	changed      chan struct{} // closed when the node has to boot anew
 }
@@ -113,6 +116,7 @@ func (n *Node) run() {
 		n.boot = uuid.NewString()
 		n.running = n.onDisk
 		n.bootable, n.serverUp = false, false
+		n.services, n.kubelet, n.staticPods = nil, "", map[string]string{}
 		n.resources = newResources(n.disks)
 		n.changed = make(chan struct{})
 		changed := n.changed
@@ -178,7 +182,15 @@ func (n *Node) serve(changed <-chan struct{}) {
 	}
 
 	n.mu.Lock()
-	cosiv1alpha1.RegisterStateServer(api, server.NewState(state.WrapCore(n.resources.state)))
+	resources := server.NewState(state.WrapCore(n.resources.state))
+	cosiv1alpha1.RegisterStateServer(api, resources)
+
+	if n.running != nil {
+		n.services = map[string]any{
+			machine.MachineService_ServiceDesc.ServiceName: n,
+			cosiv1alpha1.State_ServiceDesc.ServiceName:     resources,
+		}
+	}
 	n.mu.Unlock()
 
 	go func() {
@@ -206,6 +218,10 @@ func (n *Node) serve(changed <-chan struct{}) {
 	if err = api.Serve(listener); err != nil {
 		log.Printf("%s: %s", n.address, err)
 	}
+
+	n.mu.Lock()
+	n.services = nil
+	n.mu.Unlock()
 }
 
 func (n *Node) becomeBootable(changed <-chan struct{}) {
@@ -269,6 +285,8 @@ func (n *Node) publish() {
 	if n.bootable && n.running != nil && n.running.Machine().Type().IsControlPlane() && len(n.members) > 0 {
 		n.resources.setServer(n.hostname(), n.serverUp && !n.serverDown)
 	}
+
+	n.publishKubernetes()
 }
 
 // stage is what MachineStatus says.

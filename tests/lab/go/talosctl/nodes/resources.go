@@ -21,6 +21,7 @@ import (
 	"github.com/siderolabs/talos/pkg/machinery/resources/k8s"
 	"github.com/siderolabs/talos/pkg/machinery/resources/network"
 	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
+	"github.com/siderolabs/talos/pkg/machinery/resources/v1alpha1"
 )
 
 // resources are what talosctl get shows: the few that say something about a machine that is not there.
@@ -37,7 +38,10 @@ func newResources(disks []string) *resources {
 	must(namespaces.RegisterDefault(ctx))
 	must(definitions.RegisterDefault(ctx))
 
-	for _, name := range []string{runtime.NamespaceName, config.NamespaceName, network.NamespaceName, k8s.NamespaceName} {
+	for _, name := range []string{
+		runtime.NamespaceName, config.NamespaceName, network.NamespaceName, k8s.NamespaceName,
+		k8s.ControlPlaneNamespaceName,
+	} {
 		must(namespaces.Register(ctx, name, "STAND-IN"))
 	}
 
@@ -48,6 +52,13 @@ func newResources(disks []string) *resources {
 		&network.HostnameStatus{},
 		&block.Disk{},
 		&k8s.StaticPodStatus{},
+		&k8s.StaticPod{},
+		&k8s.KubeletSpec{},
+		&k8s.APIServerConfig{},
+		&k8s.ControllerManagerConfig{},
+		&k8s.SchedulerConfig{},
+		&k8s.Manifest{},
+		&v1alpha1.Service{},
 	} {
 		must(definitions.Register(ctx, kind))
 	}

@@ -9,7 +9,9 @@ import (
 	"crypto/tls"
 	stdx509 "crypto/x509"
 	"net"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/siderolabs/crypto/x509"
@@ -118,41 +120,64 @@ func (n *Node) issue(authority *x509.CertificateAuthority, names []string, addre
 	return *pair.Certificate, nil
 }
 
-// check lets administrators in, and refuses what is meant for another node: nothing is passed on here.
-func (n *Node) check(ctx context.Context) error {
+// meant lets administrators in. It is what serves a request: nil where that is this node, else what another one serves,
+// to which a control plane passes on what is meant for that alone.
+func (n *Node) meant(ctx context.Context, method string) (any, error) {
 	caller, _ := peer.FromContext(ctx)
 
 	if info, ok := caller.AuthInfo.(credentials.TLSInfo); !ok ||
 		!slices.Contains(info.State.PeerCertificates[0].Subject.Organization, string(role.Admin)) {
-		return status.Error(codes.PermissionDenied, "not authorized")
+		return nil, status.Error(codes.PermissionDenied, "not authorized")
 	}
 
 	asked, _ := metadata.FromIncomingContext(ctx)
-	for _, node := range append(asked.Get("nodes"), asked.Get("node")...) {
-		if node != n.address {
-			return status.Errorf(codes.Unavailable,
-				"STAND-IN: node %s does not pass requests on to %s: name it as endpoint, too", n.address, node)
-		}
+
+	nodes := append(asked.Get("nodes"), asked.Get("node")...)
+	if len(nodes) == 0 || (len(nodes) == 1 && nodes[0] == n.address) {
+		return nil, nil //nolint:nilnil
 	}
 
-	return nil
+	if len(nodes) > 1 || !n.active().Machine().Type().IsControlPlane() {
+		return nil, status.Errorf(codes.Unavailable, "STAND-IN: node %s does not pass this on to %v", n.address, nodes)
+	}
+
+	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	if served := n.fleet.served(nodes[0], service); served != nil {
+		return served, nil
+	}
+
+	return nil, status.Errorf(codes.Unavailable, "connection error: dial tcp %s: no route to host", nodes[0])
 }
 
 func (n *Node) checkUnary(
-	ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (any, error) {
-	if err := n.check(ctx); err != nil {
-		return nil, err
+	other, err := n.meant(ctx, info.FullMethod)
+	if err != nil || other == nil {
+		if err != nil {
+			return nil, err
+		}
+
+		return handler(ctx, request)
 	}
 
-	return handler(ctx, request)
+	_, name, _ := strings.Cut(strings.TrimPrefix(info.FullMethod, "/"), "/")
+	answer := reflect.ValueOf(other).MethodByName(name).Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(request)})
+	err, _ = answer[1].Interface().(error)
+
+	return answer[0].Interface(), err
 }
 
 func (n *Node) checkStream(
-	service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler,
+	service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
-	if err := n.check(stream.Context()); err != nil {
+	other, err := n.meant(stream.Context(), info.FullMethod)
+	if err != nil {
 		return err
+	}
+
+	if other != nil {
+		service = other
 	}
 
 	return handler(service, stream)
