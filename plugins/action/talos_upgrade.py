@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller half of C(talos_upgrade): Talos of a living cluster, one node after the other."""
+"""The controller half of C(talos_upgrade): Talos of a living cluster, one node after the other, and its Kubernetes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.rolling 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import read_facts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster import (
     CLUSTER_OPTIONS,
     Cluster,
@@ -25,10 +27,18 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, made
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.contract import contract_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import installer, kubernetes
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found, by_hand
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import Found
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import any_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import take
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers, pair_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.kubernetes import Kubernetes, images, staged
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import Upgrade
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.manifests import (
+    CHANGED,
+    MADE,
+    PRUNED,
+    Manifest,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.plan import (
     Move,
     Runs,
@@ -51,7 +61,8 @@ class ActionModule(RollingAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state(params)
-        noted = read_facts(state).contract
+        facts = read_facts(state)
+        noted = facts.contract
         cluster = any_disk(cluster_of(params, noted))
         generator, nodes = self.opened(state, cluster)
         seen = self.living(nodes, cluster, params["timeout"])
@@ -62,32 +73,83 @@ class ActionModule(RollingAction):
         problems = list(refusals(runs, cluster))
         if problems:
             raise refusal(problems)
-        installers = _installers(generator, noted, seen)
-        way = self._way(runs, cluster, installers, params["factory_url"])
+        configs, contract = _configs(generator, noted, seen)
+        installers = {node: installer(config) or cluster.installer for node, config in configs.items()}
+        way = self._way(runs, cluster, installers, params["factory_url"], facts.kubernetes)
         plan = moves(runs, way, cluster, installers)
         self._refuse_missing(params["factory_url"], plan)
         bounds = Bounds(params["timeout"], params["drain_seconds"], params["drain"])
         with Api(params["kubeconfig"]) as api:
-            upgrade = Upgrade(nodes, api, cluster, bounds, self.progress, generator.talosctl.version())
+            living = replace(cluster, contract=contract)
+            upgrade = Upgrade(nodes, api, living, bounds, self.progress, generator.talosctl.version())
+            moving = [step.kubernetes for step in way if step.kubernetes]
+            kubernetes_upgrade = Kubernetes(upgrade, images(configs, cluster.kubernetes_version) if moving else {})
             found = self.hosts(api, params["timeout"])
             broken = self.broken_off(cluster, found, [move.node for move in plan[:1] if way[0].talos])
             told = self._tell(upgrade, plan, way, found, params["snapshots"])
+            objects = self._look_ahead(kubernetes_upgrade, runs, seen, plan, moving)
+            nodes_told = _nodes(runs, cluster, plan, broken)
+            result = {"plan": told, **_result(nodes_told, _kubernetes(runs, moving, objects))}
             if self.check_mode:
-                return _result(runs, cluster, told, plan, broken) | {"changed": bool(way or broken)}
+                return result
             for node in broken:
                 upgrade.settle(node)
-            if plan and params["snapshots"]:
+            if way and params["snapshots"]:
                 self._snapshot(upgrade, params)
-            self._go(upgrade, plan, way)
-        return _result(runs, cluster, told, plan, broken)
+            self._go(upgrade, kubernetes_upgrade, plan, way, state)
+        return result
 
     def _way(
-        self, runs: t.Sequence[Runs], cluster: Cluster, installers: t.Mapping[Node, str], factory_url: str
+        self,
+        runs: t.Sequence[Runs],
+        cluster: Cluster,
+        installers: t.Mapping[Node, str],
+        factory_url: str,
+        moving: str,
     ) -> list[Step]:
-        """All steps, each of Talos to a release that the factory lists."""
+        """All steps, each of Talos to a release that the factory lists.
+
+        C(moving) is the version to which a run that was broken off moved Kubernetes: what it had still to do does not
+        show in the nodes' configurations.
+        """
         from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.factory import Factory
 
-        return steps(runs, cluster, installers, Factory(factory_url).newest)
+        way = steps(runs, cluster, installers, Factory(factory_url).newest)
+        if moving and not any(step.kubernetes for step in way):
+            way.append(Step(kubernetes=cluster.kubernetes_version))
+        return way
+
+    def _look_ahead(
+        self,
+        upgrade: Kubernetes,
+        runs: t.Sequence[Runs],
+        seen: t.Mapping[Node, Found],
+        plan: t.Sequence[Move],
+        moving: t.Sequence[str],
+    ) -> list[Manifest]:
+        """Tell what becomes of Kubernetes, and raise for what keeps it from moving, as far as that shows now."""
+        if not moving:
+            return []
+        booted = {move.node for move in plan}
+        waiting = [node for node, found in seen.items() if staged(found.persistent, found.active)]
+        problems = [_drops(node) for node in waiting if node not in booted]
+        if problems:
+            raise refusal(problems)
+        for version in moving:
+            self.progress(
+                f"Kubernetes -> {version}, part by part on the control planes, then each kubelet; nothing is evicted. "
+                f"Within {round(upgrade.seconds / 60)} min"
+            )
+        if waiting or any(pair_problem(each.talos, moving[0], "") for each in runs):
+            self.progress("what becomes of Talos' objects in Kubernetes shows when it is its turn")
+            return []
+        if not self.check_mode:
+            upgrade.wait_until_well(upgrade.rolling.bounds.node, "Nothing was changed.")
+        objects = upgrade.plan(moving[0])
+        for change in (MADE, CHANGED, PRUNED):
+            if names := [each.label for each in objects if each.change == change]:
+                self.progress(f"Talos' objects in Kubernetes that would be {change}: {', '.join(names)}")
+        return objects
 
     def _refuse_missing(self, factory_url: str, plan: t.Sequence[Move]) -> None:
         """Raise for an installer that the factory has not, before anything is changed."""
@@ -120,10 +182,7 @@ class ActionModule(RollingAction):
     ) -> list[dict[str, t.Any]]:
         """What is done to each node, line by line and as data."""
         told = [self._of_node(upgrade, move, found) for move in plan]
-        for step in way:
-            if step.kubernetes:
-                self.progress(f"{step.text} is moved by hand, when it is its turn: {_by_hand(upgrade, step)}")
-        if plan and not snapshots:
+        if way and not snapshots:
             self.progress("no snapshot of etcd is made first: tazlab_backup.directory names no folder")
         self.tell_absence(upgrade.cluster, [move.node for move in plan])
         return told
@@ -153,31 +212,59 @@ class ActionModule(RollingAction):
         )
         self.progress(made.taken_text)
 
-    def _go(self, upgrade: Upgrade, plan: t.Sequence[Move], way: t.Sequence[Step]) -> None:
+    def _go(
+        self,
+        upgrade: Upgrade,
+        kubernetes_upgrade: Kubernetes,
+        plan: t.Sequence[Move],
+        way: t.Sequence[Step],
+        state: State,
+    ) -> None:
         for step in way:
             if step.kubernetes:
-                raise BootstrapError(
-                    f"Kubernetes moves to {step.kubernetes} now, which this does not do yet: a snapshot of etcd first, "
-                    f"and a look with --dry-run; then run this again.\n    {_by_hand(upgrade, step)}",
-                    code="kubernetes_next",
-                    subject="Kubernetes",
-                )
+                _note(state, step.kubernetes)
+                kubernetes_upgrade.move(step.kubernetes)
+                _note(state, "")
+                self.progress(f"every node runs Kubernetes {step.kubernetes}")
             for move in (each for each in plan if each.talos == step.talos):
                 upgrade.move(move.node, move.image)
                 self.progress(f"{move.node.name}: runs Talos {step.talos} and is Ready")
 
 
-def _installers(generator: Generator, noted: str, seen: t.Mapping[Node, Found]) -> dict[Node, str]:
-    """The image from which each node installs itself, as the inventory and its patches have it."""
+def _configs(generator: Generator, noted: str, seen: t.Mapping[Node, Found]) -> tuple[dict[Node, bytes], str]:
+    """Each node's configuration as the inventory and its patches have it, and the contract of all."""
     standings = {node: found.standing for node, found in seen.items()}
-    cluster = replace(generator.cluster, contract=contract_of(noted, generator, standings, seen))
-    configs = made(cluster.nodes, replace(generator, cluster=cluster))
-    return {node: installer(config) or cluster.installer for node, config in configs.items()}
+    contract = contract_of(noted, generator, standings, seen)
+    cluster = replace(generator.cluster, contract=contract)
+    return dict(made(cluster.nodes, replace(generator, cluster=cluster))), contract
 
 
-def _by_hand(upgrade: Upgrade, step: Step) -> str:
-    """The command with which a person moves Kubernetes."""
-    return by_hand(upgrade.nodes.talosconfig, upgrade.cluster.control_planes[0], "upgrade-k8s", "--to", step.kubernetes)
+def _note(state: State, kubernetes_version: str) -> None:
+    """Note to which version Kubernetes moves, or that it does not any more."""
+    change_facts(state, lambda facts: replace(facts, kubernetes=kubernetes_version))
+
+
+def _drops(node: Node) -> Problem:
+    return Problem(
+        "staged",
+        f"{node.name} ({node.address})",
+        "a change of its configuration waits for its next boot, and Kubernetes' move would drop it.",
+        "Apply it first: ansible-playbook -i INVENTORY tazlab.bootstrap.configure --check",
+    )
+
+
+def _kubernetes(
+    runs: t.Sequence[Runs], moving: t.Sequence[str], objects: t.Sequence[Manifest]
+) -> list[dict[str, t.Any]]:
+    """Each step of Kubernetes: from what runs then to what it gets; of the first, what becomes of Talos' objects."""
+    versions = sorted({version.removeprefix("v") for each in runs for version in each.kubernetes}, key=numbers)
+    told = []
+    for number, version in enumerate(moving):
+        shown = objects if number == 0 else ()
+        names = {change: [each.label for each in shown if each.change == change] for change in (MADE, CHANGED, PRUNED)}
+        told.append({"from": versions[0] if versions else "", "to": version, **names})
+        versions = [version]
+    return told
 
 
 def _outcome(node: t.Mapping[str, t.Any]) -> str:
@@ -187,17 +274,13 @@ def _outcome(node: t.Mapping[str, t.Any]) -> str:
     return f"Talos {node['from']} -> {node['to']}"
 
 
-def _result(
-    runs: t.Sequence[Runs],
-    cluster: Cluster,
-    told: list[dict[str, t.Any]],
-    plan: t.Sequence[Move],
-    broken: t.Sequence[Node],
-) -> dict[str, t.Any]:
+def _nodes(
+    runs: t.Sequence[Runs], cluster: Cluster, plan: t.Sequence[Move], broken: t.Sequence[Node]
+) -> list[dict[str, t.Any]]:
     """Each node with the Talos that it had and has now, or in check mode would have."""
     last = {move.node: move.talos for move in plan}
     had = {each.node: each.talos for each in runs}
-    nodes = [
+    return [
         {
             "name": node.name,
             "from": had[node],
@@ -207,10 +290,15 @@ def _result(
         }
         for node in cluster.nodes
     ]
+
+
+def _result(nodes: list[dict[str, t.Any]], steps_of_kubernetes: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """What was done, or in check mode would be, as data and as a line for a person."""
     lines = [f"{node['name']}: {_outcome(node)}" for node in nodes if node["changed"]]
+    lines += [f"Kubernetes {step['from']} -> {step['to']}" for step in steps_of_kubernetes]
     return {
-        "changed": bool(plan or broken),
-        "plan": told,
+        "changed": bool(lines),
         "nodes": nodes,
-        "text": "; ".join(lines) or "Every node runs the Talos of the inventory.",
+        "kubernetes": steps_of_kubernetes,
+        "text": "; ".join(lines) or "Every node runs the Talos and the Kubernetes of the inventory.",
     }

@@ -20,7 +20,7 @@ description:
     else has changed or made, is left as it is and returned in RV(waiting), for M(tazlab.bootstrap.talos_apply). No node
     is ever rebooted.
   - Which configurations a node was given is kept in the state as digests. Tags of Kubernetes' images do not count, as
-    C(talosctl upgrade-k8s) moves them.
+    C(talosctl upgrade-k8s) moves them, by hand or in M(tazlab.bootstrap.talos_upgrade).
   - A change of the cluster's CAs or keys is refused.
   - A node that was configured with other secrets is an error. So is another version of Talos or Kubernetes, or another
     schematic, than a configured node runs, since these move node by node, as M(tazlab.bootstrap.talos_upgrade) does it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: talos_upgrade
-short_description: Move the nodes of a living cluster to another Talos, one after the other
+short_description: Move the nodes of a living cluster to another Talos, one after the other, and its Kubernetes
 version_added: 0.1.0
 author:
   - tazlab.bootstrap contributors (@tazlab)
@@ -21,7 +21,13 @@ description:
   - The installer is that of each node's configuration, the inventory's patches included, in the version of the step.
   - Refused before anything is changed are a way back, a version or schematic of which there is no image, and nodes that
     do not answer.
-  - Where Kubernetes has to move before Talos goes on, or is to move at the end, it stops and tells the command.
+  - Kubernetes is brought to O(kubernetes_version) by C(talosctl upgrade-k8s), minor versions one by one, before Talos
+    goes on where that does not run it any more, else at the end. Before, every node is Ready, every kubelet healthy and
+    etcd well, and its dry run is asked. From Talos 1.13 on it applies and prunes what Talos makes in Kubernetes; an
+    object that a seed, Flux or another field manager declares is refused before anything is changed. So are an image of
+    another version in the inventory's patches, and a node with a change that waits for its next boot, which would be
+    lost. The dry run gives each control plane the configuration that it has, and where there is no inventory of Talos'
+    objects, an empty one (ConfigMap C(kube-system/talos-bootstrap-manifests-inventory)).
   - A run that was broken off is followed by another one at any point. That a node's upgrade began is noted in its
     Kubernetes node (annotation C(tazlab.bootstrap/upgrade)); a node that was cordoned before stays so.
 extends_documentation_fragment:
@@ -32,7 +38,9 @@ extends_documentation_fragment:
   - tazlab.bootstrap.talos.action
 attributes:
   check_mode:
-    description: Tells the plan, node by node, with the pods that would be evicted, and changes nothing.
+    description:
+      - Tells the plan, node by node, with the pods that would be evicted, and what would become of Talos' objects in
+        Kubernetes, and changes nothing.
     support: full
   diff_mode:
     description: The plan says what changes.
@@ -97,6 +105,30 @@ plan:
     seconds:
       description: How long it may take at most.
       type: int
+kubernetes:
+  description: Each step of Kubernetes, in its order. Of Talos' objects only those of the first step are told.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    from:
+      description: The version that runs then.
+      type: str
+    to:
+      description: The version that all nodes get.
+      type: str
+    made:
+      description: The objects that Talos makes in Kubernetes, as C(KIND NAMESPACE/NAME).
+      type: list
+      elements: str
+    changed:
+      description: Those that it changes.
+      type: list
+      elements: str
+    pruned:
+      description: Those that it removes.
+      type: list
+      elements: str
 text:
   description: What was done, or in check mode would be, as one line for a person.
   returned: success

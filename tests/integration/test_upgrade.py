@@ -52,7 +52,7 @@ def test_talos_moves_through_each_minor_version(made: LivingWorld) -> None:
 
     again = made.play()
     assert again.returncode == 0, again.output
-    assert "Every node runs the Talos of the inventory." in again.output
+    assert "Every node runs the Talos and the Kubernetes of the inventory." in again.output
     assert "changed=0" in again.output
 
 

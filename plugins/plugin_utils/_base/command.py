@@ -12,7 +12,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,24 +44,29 @@ def run(
     pass_fds: Sequence[int] = (),
     limit: int | None = None,
     listen: bool = True,
+    heard: Callable[[str], None] | None = None,
 ) -> Ended:
     """Run a program with this environment and no input, and end all of it after C(seconds) or C(limit) bytes.
 
-    Without C(listen), what it says on standard error is dropped. An OSError means that it could not be started.
+    Without C(listen), what it says on standard error is dropped. C(heard) gets each line of its standard output while
+    it runs. An OSError means that it could not be started.
     """
     deadline = time.monotonic() + max(0.1, seconds)
     stderr = subprocess.PIPE if listen else subprocess.DEVNULL
     with running(argv, env=env, cwd=cwd, stderr=stderr, pass_fds=pass_fds) as child:
-        ended = _until(child, deadline, limit)
+        ended = _until(child, deadline, limit, heard)
         if ended.status is None:
             kill(child)
         return ended
 
 
-def _until(child: subprocess.Popen[bytes], deadline: float, limit: int | None) -> Ended:
+def _until(
+    child: subprocess.Popen[bytes], deadline: float, limit: int | None, heard: Callable[[str], None] | None
+) -> Ended:
     """What the child prints until it and all that it started have closed its output, or until a bound is reached."""
     printed: dict[object, list[bytes]] = {child.stdout: [], child.stderr: []}
     size = 0
+    begun = b""  # a line of which the end has not come
     with selectors.DefaultSelector() as selector:
         for stream in filter(None, (child.stdout, child.stderr)):
             selector.register(stream, selectors.EVENT_READ)
@@ -75,6 +80,10 @@ def _until(child: subprocess.Popen[bytes], deadline: float, limit: int | None) -
                     selector.unregister(key.fileobj)
                 printed[key.fileobj].append(chunk)
                 size += len(chunk)
+                if heard is not None and key.fileobj is child.stdout:
+                    *lines, begun = (begun + chunk).split(b"\n")
+                    for line in lines:
+                        heard(line.decode(errors="replace"))
             if limit is not None and size > limit:
                 return Ended(None, too_much=True)
     try:

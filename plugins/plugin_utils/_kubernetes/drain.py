@@ -34,6 +34,7 @@ class Host:
     ready: bool
     boot: str  # the id of the boot in which its kubelet registered it
     system: str  # like Talos (v1.12.6)
+    kubelet: str  # its version, like v1.35.4
     cordoned: bool
     ours: bool  # it was us who cordoned it, and nobody has decided otherwise since
     marked: bool  # its upgrade began, and no run has ended it
@@ -63,6 +64,7 @@ def _host(item: Mapping[str, t.Any]) -> Host:
         ready=ready,
         boot=str(info.get("bootID") or ""),
         system=str(info.get("osImage") or ""),
+        kubelet=str(info.get("kubeletVersion") or ""),
         cordoned=cordoned,
         ours=cordoned and managers == {MANAGER},
         marked=MARK in (metadata.get("annotations") or {}),

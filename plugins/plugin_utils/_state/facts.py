@@ -61,6 +61,7 @@ class Facts:
     joined: Mapping[str, Joined] = field(default_factory=dict)  # by the node's name
     left: tuple[str, ...] = ()  # ids of other devices of this cluster: former nodes', and those of its own operator
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # digests of each node's last configurations
+    kubernetes: str = ""  # the version to which Kubernetes moves, while it does
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -114,7 +115,8 @@ def parsed(content: bytes) -> Facts | None:
         }
         left = tuple(str(each) for each in found.get("left") or ())
         given = {str(node): tuple(map(str, each)) for node, each in (found.get("given") or {}).items()}
-        return Facts(str(found["contract"]), births, rebirth, joined, left, given)
+        kubernetes = str(found.get("kubernetes") or "")
+        return Facts(str(found["contract"]), births, rebirth, joined, left, given, kubernetes)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -141,7 +143,10 @@ def merged(before: bytes, later: bytes, base: bytes | None = None) -> bytes:
     if known is not None and old.contract == known.contract:
         contract = new.contract or old.contract  # nobody else has raised it since
     given = {node: _given(node, old, new, known) for node in (*old.given, *new.given)}
-    return serialised(Facts(contract, kept, _rebirth(old, new, known), joined, left, given))
+    kubernetes = new.kubernetes
+    if known is None or old.kubernetes != known.kubernetes:  # somebody else has moved it since
+        kubernetes = old.kubernetes or new.kubernetes
+    return serialised(Facts(contract, kept, _rebirth(old, new, known), joined, left, given, kubernetes))
 
 
 def _given(node: str, old: Facts, new: Facts, base: Facts | None) -> tuple[str, ...]:

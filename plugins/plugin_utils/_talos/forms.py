@@ -186,11 +186,16 @@ def installer(config: bytes) -> str:
 
 def kubernetes(config: bytes) -> frozenset[str]:
     """The versions that the tags of Kubernetes' images carry. A digest behind one pins it; other tags carry none."""
-    main = main_document(config)
-    images = [_at(main, *path, "image") for path in _KUBERNETES]
-    images += [_at(_of_kind(config, kind), "image") for kind in _KUBERNETES_KINDS]
-    tags = [str(image).partition("@")[0].rpartition(":")[2] for image in images if image]
+    tags = [image.partition("@")[0].rpartition(":")[2] for image in kubernetes_images(config).values()]
     return frozenset(tag for tag in tags if VERSION.fullmatch(tag))
+
+
+def kubernetes_images(config: bytes) -> dict[str, str]:
+    """The images of Kubernetes' parts, by the paths at which a configuration names them."""
+    main = main_document(config)
+    found = {".".join((*path, "image")): _at(main, *path, "image") for path in _KUBERNETES}
+    found |= {f"{kind}.image": _at(_of_kind(config, kind), "image") for kind in _KUBERNETES_KINDS}
+    return {path: str(image) for path, image in found.items() if image}
 
 
 def allows_scheduling(config: bytes) -> bool:

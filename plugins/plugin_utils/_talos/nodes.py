@@ -9,7 +9,6 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,15 +162,20 @@ class Nodes:
         *arguments: str | Private,
         insecure: bool = False,
         timeout: float = CALL_SECONDS,
+        heard: Callable[[str], None] | None = None,
     ) -> bytes:
-        """A call to one node, by its own address: a virtual one needs etcd, which may not run yet."""
+        """A call to one node, by its own address: a virtual one needs etcd, which may not run yet.
+
+        C(heard) gets each line of its output while it goes on.
+        """
         if insecure:
             reach: list[str | Private] = ["--nodes", node.address, "--insecure"]
         else:
             given = self.talosconfig
             credentials = Private(given) if isinstance(given, bytes) else str(given)
             reach = ["--nodes", node.address, "--endpoints", node.address, "--talosconfig", credentials]
-        return self.talosctl.run(*arguments, *reach, timeout=timeout, target=f"{node.name} ({node.address})")
+        target = f"{node.name} ({node.address})"
+        return self.talosctl.run(*arguments, *reach, timeout=timeout, target=target, heard=heard)
 
 
 @dataclass(frozen=True)
@@ -350,12 +354,6 @@ def update(nodes: Nodes, node: Node, wanted: bytes) -> bool:
             raise
         return False
     return True
-
-
-def by_hand(talosconfig: Path | bytes | None, node: Node, *words: str) -> str:
-    """A command of talosctl for a person to run, which needs nothing from elsewhere."""
-    reach = ["--talosconfig", str(talosconfig)] if isinstance(talosconfig, Path) else []
-    return shlex.join(["talosctl", *reach, "--endpoints", node.address, "--nodes", node.address, *words])
 
 
 def foreign(node: Node, have_secrets: bool) -> Problem:

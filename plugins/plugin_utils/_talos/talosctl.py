@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -108,8 +108,17 @@ class Talosctl:
             )
         return found[0]
 
-    def run(self, *arguments: str | Private, timeout: float = CALL_SECONDS, target: str = "") -> bytes:
-        """What a call prints on standard output. C(target) is the node's name, for the message of a failure."""
+    def run(
+        self,
+        *arguments: str | Private,
+        timeout: float = CALL_SECONDS,
+        target: str = "",
+        heard: Callable[[str], None] | None = None,
+    ) -> bytes:
+        """What a call prints on standard output. C(target) is the node's name, for the message of a failure.
+
+        C(heard) gets each line while it runs.
+        """
         program = shutil.which("talosctl", path=self.environ.get("PATH", os.defpath))
         if program is None:
             raise TalosctlError(
@@ -119,7 +128,7 @@ class Talosctl:
             )
         verb = _verb(arguments)
         with _readable(arguments) as (words, descriptors):
-            ended = self._call([program, *words], descriptors, timeout)
+            ended = self._call([program, *words], descriptors, timeout, heard)
         if ended.status == 0:
             return ended.output
         said = ended.said.decode(errors="replace")
@@ -127,11 +136,17 @@ class Talosctl:
         place = f"{target}: " if target else ""
         raise TalosctlError(failure, f"{place}talosctl {verb}: {failure.value}{_code(said)}.", said)
 
-    def _call(self, argv: Sequence[str], descriptors: Sequence[int], timeout: float) -> Ended:
+    def _call(
+        self,
+        argv: Sequence[str],
+        descriptors: Sequence[int],
+        timeout: float,
+        heard: Callable[[str], None] | None,
+    ) -> Ended:
         environment = {name: self.environ[name] for name in KEPT if name in self.environ}
         environment |= {"LC_ALL": "C", "NO_COLOR": "1"}
         try:
-            return run(argv, env=environment, seconds=timeout, pass_fds=descriptors)
+            return run(argv, env=environment, seconds=timeout, pass_fds=descriptors, heard=heard)
         except OSError as error:
             raise TalosctlError(
                 Failure.MISSING, f"talosctl at {argv[0]} cannot be started (errno {error.errno}). Install it anew."

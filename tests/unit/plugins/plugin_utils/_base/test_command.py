@@ -32,6 +32,15 @@ def test_more_than_a_pipe_holds_is_read_from_both() -> None:
     assert (ended.status, len(ended.output), len(ended.said)) == (0, 300000, 300000)
 
 
+def test_each_line_is_heard_while_it_runs() -> None:
+    heard: list[tuple[str, float]] = []
+    script = "echo one; echo tw; sleep 0.5; printf 'half'; sleep 0.3; echo ' and half'; printf 'no end'"
+    ended = run(shell(script), env=ENVIRON, seconds=20, heard=lambda line: heard.append((line, time.monotonic())))
+    assert [line for line, _when in heard] == ["one", "tw", "half and half"]
+    assert heard[-1][1] - heard[0][1] > 0.5
+    assert ended.output.endswith(b"no end")
+
+
 def test_its_input_is_empty_and_its_environment_is_what_was_given() -> None:
     ended = run(shell("cat; env"), env={**ENVIRON, "MINE": "1"}, seconds=20)
     names = {line.partition("=")[0] for line in ended.output.decode().splitlines()}

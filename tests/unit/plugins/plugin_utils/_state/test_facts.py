@@ -49,6 +49,25 @@ def test_a_rebirth_that_a_later_birth_has_ended_does_not_come_back() -> None:
     assert merge(Facts(births=(Birth(20.0, {"vms": 1.0}),)), Facts(rebirth=BEGUN)).rebirth is None
 
 
+MOVES, RESTS = Facts(kubernetes="1.35.4"), Facts()
+
+
+@pytest.mark.parametrize(
+    ("vault", "waiting", "base", "kept"),
+    [
+        (MOVES, RESTS, MOVES, ""),  # it was ended here
+        (RESTS, MOVES, RESTS, "1.35.4"),  # it was begun here
+        (MOVES, RESTS, RESTS, "1.35.4"),  # somebody else has begun it since
+        (MOVES, RESTS, None, "1.35.4"),
+        (RESTS, MOVES, None, "1.35.4"),
+    ],
+)
+def test_a_move_of_kubernetes_is_known_until_it_is_through(
+    vault: Facts, waiting: Facts, base: Facts | None, kept: str
+) -> None:
+    assert merge(vault, waiting, base).kubernetes == kept
+
+
 def test_of_two_keys_of_a_node_the_later_one_counts() -> None:
     older, newer = Joined("nOld", 1.0), Joined("nNew", 2.0)
     assert merge(Facts(joined={"cp-1": newer}), Facts(joined={"cp-1": older})).joined["cp-1"] == newer

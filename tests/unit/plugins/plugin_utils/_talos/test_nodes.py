@@ -59,7 +59,7 @@ class Scripted(Talosctl):
     script: dict[tuple[str, str], list[Answer]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def run(self, *arguments: str | Private, timeout: float = 1.0, target: str = "") -> bytes:
+    def run(self, *arguments: str | Private, timeout: float = 1.0, target: str = "", heard: object = None) -> bytes:
         words = [argument for argument in arguments if isinstance(argument, str)]
         address = words[words.index("--nodes") + 1]
         call = " ".join(words[: next(i for i, word in enumerate(words) if word.startswith("-"))])

@@ -80,7 +80,7 @@ class Printing(Talosctl):
         super().__init__({})
         object.__setattr__(self, "text", text)
 
-    def run(self, *arguments: str | Private, timeout: float = 1, target: str = "") -> bytes:
+    def run(self, *arguments: str | Private, timeout: float = 1, target: str = "", heard: object = None) -> bytes:
         return bytes(self.__dict__["text"])
 
 

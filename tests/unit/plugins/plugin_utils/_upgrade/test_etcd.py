@@ -32,7 +32,7 @@ class Answering(Talosctl):
 
     answer: bytes = b""
 
-    def run(self, *arguments: str | Private, timeout: float = 1.0, target: str = "") -> bytes:
+    def run(self, *arguments: str | Private, timeout: float = 1.0, target: str = "", heard: object = None) -> bytes:
         return self.answer
 
 
