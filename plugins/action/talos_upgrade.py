@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.rolling import ROLLING_OPTIONS, RollingAction
@@ -14,7 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, refusal
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, Unanswered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.drain import Host
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.facts import change_facts, read_facts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import State
@@ -31,6 +33,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.preflight import any_disk
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.snapshot import take
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers, pair_problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.kubernetes import Kubernetes, images, staged
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.machine import Upgrade
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.manifests import (
@@ -82,21 +85,23 @@ class ActionModule(RollingAction):
         with Api(params["kubeconfig"]) as api:
             living = replace(cluster, contract=contract)
             upgrade = Upgrade(nodes, api, living, bounds, self.progress, generator.talosctl.version())
-            moving = [step.kubernetes for step in way if step.kubernetes]
+            moving = _moving(runs, way)
             kubernetes_upgrade = Kubernetes(upgrade, images(configs, cluster.kubernetes_version) if moving else {})
             found = self.hosts(api, params["timeout"])
             broken = self.broken_off(cluster, found, [move.node for move in plan[:1] if way[0].talos])
             told = self._tell(upgrade, plan, way, found, params["snapshots"])
-            objects = self._look_ahead(kubernetes_upgrade, runs, seen, plan, moving)
+            first = list(takewhile(lambda step: not step.kubernetes, way))
+            booted = {move.node for move in plan if Step(talos=move.talos) in first}
+            objects = self._look_ahead(kubernetes_upgrade, runs, seen, booted, moving)
             nodes_told = _nodes(runs, cluster, plan, broken)
-            result = {"plan": told, **_result(nodes_told, _kubernetes(runs, moving, objects))}
+            result = {"plan": told, **_result(nodes_told, _kubernetes(moving, objects))}
             if self.check_mode:
                 return result
             for node in broken:
                 upgrade.settle(node)
             if way and params["snapshots"]:
                 self._snapshot(upgrade, params)
-            self._go(upgrade, kubernetes_upgrade, plan, way, state)
+            self._go(upgrade, kubernetes_upgrade, plan, way, moving, state)
         return result
 
     def _way(
@@ -124,28 +129,35 @@ class ActionModule(RollingAction):
         upgrade: Kubernetes,
         runs: t.Sequence[Runs],
         seen: t.Mapping[Node, Found],
-        plan: t.Sequence[Move],
-        moving: t.Sequence[str],
+        booted: t.Collection[Node],
+        moving: t.Sequence[tuple[str, str]],
     ) -> list[Manifest]:
-        """Tell what becomes of Kubernetes, and raise for what keeps it from moving, as far as that shows now."""
+        """Tell what becomes of Kubernetes, and raise for what keeps it from moving, as far as that shows now.
+
+        C(booted) are the nodes that Talos moves before.
+        """
         if not moving:
             return []
-        booted = {move.node for move in plan}
         waiting = [node for node, found in seen.items() if staged(found.persistent, found.active)]
         problems = [_drops(node) for node in waiting if node not in booted]
         if problems:
             raise refusal(problems)
-        for version in moving:
+        for since, version in moving:
             self.progress(
-                f"Kubernetes -> {version}, part by part on the control planes, then each kubelet; nothing is evicted. "
-                f"Within {round(upgrade.seconds / 60)} min"
+                f"Kubernetes {since} -> {version}, part by part on the control planes, then each kubelet; nothing is "
+                f"evicted. Within {round(upgrade.seconds / 60)} min"
             )
-        if waiting or any(pair_problem(each.talos, moving[0], "") for each in runs):
+        if waiting or any(pair_problem(each.talos, moving[0][1], "") for each in runs):
             self.progress("what becomes of Talos' objects in Kubernetes shows when it is its turn")
             return []
         if not self.check_mode:
             upgrade.wait_until_well(upgrade.rolling.bounds.node, "Nothing was changed.")
-        objects = upgrade.plan(moving[0])
+        try:
+            objects = upgrade.plan(*moving[0])
+        except (TalosctlError, Unanswered) as error:
+            raise BootstrapError(
+                f"{error} This run has changed nothing.", code="no_dry_run", subject="Kubernetes"
+            ) from None
         for change in (MADE, CHANGED, PRUNED):
             if names := [each.label for each in objects if each.change == change]:
                 self.progress(f"Talos' objects in Kubernetes that would be {change}: {', '.join(names)}")
@@ -218,12 +230,15 @@ class ActionModule(RollingAction):
         kubernetes_upgrade: Kubernetes,
         plan: t.Sequence[Move],
         way: t.Sequence[Step],
+        moving: t.Sequence[tuple[str, str]],
         state: State,
     ) -> None:
+        since = {version: former for former, version in moving}
         for step in way:
             if step.kubernetes:
-                _note(state, step.kubernetes)
-                kubernetes_upgrade.move(step.kubernetes)
+                # Noted when it begins, and until it is through.
+                note = partial(_note, state, step.kubernetes)
+                kubernetes_upgrade.move(since[step.kubernetes], step.kubernetes, note)
                 _note(state, "")
                 self.progress(f"every node runs Kubernetes {step.kubernetes}")
             for move in (each for each in plan if each.talos == step.talos):
@@ -253,18 +268,30 @@ def _drops(node: Node) -> Problem:
     )
 
 
-def _kubernetes(
-    runs: t.Sequence[Runs], moving: t.Sequence[str], objects: t.Sequence[Manifest]
-) -> list[dict[str, t.Any]]:
-    """Each step of Kubernetes: from what runs then to what it gets; of the first, what becomes of Talos' objects."""
-    versions = sorted({version.removeprefix("v") for each in runs for version in each.kubernetes}, key=numbers)
-    told = []
-    for number, version in enumerate(moving):
-        shown = objects if number == 0 else ()
-        names = {change: [each.label for each in shown if each.change == change] for change in (MADE, CHANGED, PRUNED)}
-        told.append({"from": versions[0] if versions else "", "to": version, **names})
-        versions = [version]
-    return told
+def _moving(runs: t.Sequence[Runs], way: t.Sequence[Step]) -> list[tuple[str, str]]:
+    """Each step of Kubernetes: from the oldest that runs then, as far as that is known, to what it gets."""
+    since = min((tag.removeprefix("v") for each in runs for tag in each.kubernetes), key=numbers, default="")
+    found = []
+    for step in way:
+        if step.kubernetes:
+            found.append((since, step.kubernetes))
+            since = step.kubernetes
+    return found
+
+
+def _kubernetes(moving: t.Sequence[tuple[str, str]], objects: t.Sequence[Manifest]) -> list[dict[str, t.Any]]:
+    """The steps of Kubernetes, and of the first one what becomes of Talos' objects."""
+    return [
+        {
+            "from": since,
+            "to": version,
+            **{
+                change: [each.label for each in objects if number == 0 and each.change == change]
+                for change in (MADE, CHANGED, PRUNED)
+            },
+        }
+        for number, (since, version) in enumerate(moving)
+    ]
 
 
 def _outcome(node: t.Mapping[str, t.Any]) -> str:
@@ -292,10 +319,16 @@ def _nodes(
     ]
 
 
+def _step_text(step: t.Mapping[str, t.Any]) -> str:
+    if step["from"] == step["to"]:
+        return f"Kubernetes {step['to']}: a move that was broken off is ended"
+    return f"Kubernetes {step['from']} -> {step['to']}"
+
+
 def _result(nodes: list[dict[str, t.Any]], steps_of_kubernetes: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     """What was done, or in check mode would be, as data and as a line for a person."""
     lines = [f"{node['name']}: {_outcome(node)}" for node in nodes if node["changed"]]
-    lines += [f"Kubernetes {step['from']} -> {step['to']}" for step in steps_of_kubernetes]
+    lines += [_step_text(step) for step in steps_of_kubernetes]
     return {
         "changed": bool(lines),
         "nodes": nodes,

@@ -23,6 +23,7 @@ from lab.process import wait_until
 
 OLDEST, BETWEEN, NEWEST = version("talosctl"), "v1.13.8", version("talosctl-1.14")
 BEFORE, AFTER = "1.34.3", "1.35.4"
+PATCH = '{"machine": {"sysctls": {"vm.swappiness": "1"}}}'
 INVENTORY = "talos-bootstrap-manifests-inventory"
 
 
@@ -47,7 +48,7 @@ def objects(made: LivingWorld) -> dict[str, str]:
     return found
 
 
-def applied(made: LivingWorld, name: str, manager: str, **metadata: Any) -> None:
+def applied(made: LivingWorld, name: str, manager: str, app: str = "kube-dns", **metadata: Any) -> None:
     """A Deployment that somebody declares."""
     made.client().apply(
         {
@@ -55,9 +56,9 @@ def applied(made: LivingWorld, name: str, manager: str, **metadata: Any) -> None
             "kind": "Deployment",
             "metadata": {"name": name, "namespace": "kube-system", **metadata},
             "spec": {
-                "selector": {"matchLabels": {"k8s-app": "kube-dns"}},
+                "selector": {"matchLabels": {"k8s-app": app}},
                 "template": {
-                    "metadata": {"labels": {"k8s-app": "kube-dns"}},
+                    "metadata": {"labels": {"k8s-app": app}},
                     "spec": {"containers": [{"name": "kube-dns", "image": "example.net/dns:1"}]},
                 },
             },
@@ -83,7 +84,7 @@ def test_kubernetes_moves_on_all_nodes(made: LivingWorld) -> None:
     stands = objects(made)
     check = made.play("--check", "-vvvvv", "--diff")
     assert check.returncode == 0, check.output
-    assert f"Kubernetes -> {AFTER}" in check.output
+    assert f"Kubernetes {BEFORE} -> {AFTER}" in check.output
     (shown,) = re.findall(r"Talos' objects in Kubernetes that would be made: ([^\n]*?)(?:\\n|\n|\")", check.output)
     assert "DaemonSet kube-system/kube-proxy" in shown
     (secret,) = re.findall(r"Secret kube-system/(bootstrap-token-\w+)", shown)
@@ -163,6 +164,10 @@ def test_a_move_that_is_killed_goes_on(made: LivingWorld, moment: str) -> None:
 def test_what_is_somebody_elses_is_neither_pruned_nor_overwritten(made: LivingWorld) -> None:
     # Talos makes CoreDNS, and a seed does.
     reconfigured(made, coredns=True)
+    applied(made, "coredns", "Terraform", app="another")
+    made.refused("Deployment/kube-system/coredns is there, and Talos cannot make it its own", "KubeCoreDNSConfig")
+    made.client().delete("apps/v1", "Deployment", "coredns", "kube-system")
+    wait_until(lambda: "Deployment/coredns" not in objects(made), "it is gone", 20)
     applied(made, "coredns", "Terraform")
     before = declared(made, "coredns")
     for arguments in (["--check"], []):
@@ -199,17 +204,37 @@ def test_what_keeps_kubernetes_from_moving_is_told_before_anything_is_changed(ma
     made.nodes[0]["patches"] = [{"apiVersion": "v1alpha1", "kind": "KubeAPIServerConfig", "extraArgs": gates}]
     reconfigured(made)
     for arguments in (["--check"], []):
-        made.refused("SizeMemoryBackedVolumes of kube-apiserver", "Nothing was changed", arguments=arguments)
+        words = ("SizeMemoryBackedVolumes of kube-apiserver", "This run has changed nothing")
+        made.refused(*words, arguments=arguments)
     # An image of another version, which the inventory would still have afterwards.
     pinned = {"apiVersion": "v1alpha1", "kind": "KubeSchedulerConfig", "image": "example.net/s:v1.34.3"}
     made.nodes[0]["patches"] = [pinned]
     made.refused("cp-1: KubeSchedulerConfig.image of its configuration is example.net/s:v1.34.3")
     made.nodes[0]["patches"] = []
     # A change that waits for a boot.
-    patch = '{"machine": {"sysctls": {"vm.swappiness": "1"}}}'
-    made.talosctl(2, "patch", "machineconfig", "--mode", "staged", "--patch", patch)
+    made.talosctl(2, "patch", "machineconfig", "--mode", "staged", "--patch", PATCH)
     made.refused("worker-1", "waits for its next boot, and Kubernetes' move would drop it")
     assert (kubelets(made), images(made)) == ({f"v{BEFORE}"}, {f"v{BEFORE}"})
+
+
+@pytest.mark.kube
+@pytest.mark.sweep("a living cluster")
+@pytest.mark.parametrize("made", [(1, 1, BETWEEN, BEFORE)], indirect=True)
+def test_talos_and_kubernetes_move_in_one_run(made: LivingWorld) -> None:
+    """A change that waits for the next boot is no hindrance, as Talos boots its node before."""
+    made.talosctl(2, "patch", "machineconfig", "--mode", "staged", "--patch", PATCH)
+    made.options |= {"version": NEWEST, "kubernetes_version": AFTER}
+    check = made.play("--check")
+    assert check.returncode == 0, check.output
+    assert "what becomes of Talos' objects in Kubernetes shows when it is its turn" in check.output
+    run = made.play()
+    assert run.returncode == 0, run.output
+    steps = re.findall(r"(\S+): runs Talos \S+ and is Ready|every node runs (Kubernetes \S+)", run.output)
+    assert ["".join(step) for step in steps] == ["cp-1", "worker-1", f"Kubernetes {AFTER}"]
+    assert (kubelets(made), images(made)) == ({f"v{AFTER}"}, {f"v{AFTER}"})
+    assert {runs for runs, _schematic in made.runs().values()} == {NEWEST}
+    assert "vm.swappiness" in made.talosctl(2, "get", "machineconfig", "--output", "yaml")
+    assert not made.results("talos_upgrade")["talos_upgrade"]["changed"]
 
 
 @pytest.mark.kube
@@ -221,8 +246,9 @@ def test_a_kubelet_that_does_not_come_is_waited_for_with_a_bound(made: LivingWor
     (kubelet,) = made.talos.kubelets()
     kubelet.hold_kubelet("worker-1", held=True)
     made.rolling = {"timeout": 12}
-    said = made.refused("talosctl upgrade-k8s", "It had come to kubelet of worker-1", "Run this again")
+    said = made.refused("upgrade-k8s was not through within", "It had come to kubelet of worker-1", "Run this again")
     assert "Kubernetes 1.34.0: kubelet of worker-1" in said
+    assert "does not answer" not in said
     kubelet.hold_kubelet("worker-1", held=False)
     made.rolling = {}
     told = made.results("talos_upgrade")["talos_upgrade"]

@@ -80,7 +80,7 @@ class Facts:
         return replace(self, joined=joined, left=tuple(each for each in self.left if each not in devices))
 
     def with_birth(self, birth: Birth) -> Facts:
-        return replace(self, births=(*self.births, birth)[-BIRTHS:])
+        return replace(self, births=(*self.births, birth)[-BIRTHS:], kubernetes="")
 
 
 def read_facts(state: State) -> Facts:

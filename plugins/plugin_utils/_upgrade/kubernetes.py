@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import shlex
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
@@ -27,11 +27,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import differences
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.forms import kubernetes_images, without_coredns
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import PASSING, Waiting
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.supported import numbers
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.talosctl import TalosctlError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.manifests import (
     INVENTORY,
-    MADE,
     PRUNED,
     Manifest,
     changes,
@@ -41,7 +39,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.rolling 
 
 DRY_SECONDS: t.Final = 180.0
 AGAIN: t.Final = "Run this again: it goes on where that has ended."
-
+NOTHING: t.Final = "Kubernetes was not moved by this run."
 ATTEMPTS: t.Final = 3  # where the API server was away, which moves itself
 
 # Which option of talosctl names the image of a part, by the path at which a configuration does.
@@ -57,7 +55,7 @@ _OPTIONS: t.Final = {
     "KubeSchedulerConfig.image": "scheduler",
     "KubeProxyConfig.image": "proxy",
 }
-_KUBELET_KINDS = ("slim", "fat")  # of which talosctl keeps each node's own
+_KUBELET_KINDS = ("", "-slim", "-fat")  # of which talosctl keeps each node's own
 
 # What talosctl says while it works.
 _UPDATES = re.compile(r'updating "?(?P<part>kube[a-z-]*)"? to version ')
@@ -66,15 +64,24 @@ _MANIFESTS = "updating manifests"
 
 # What it refuses to go on with: components' flags that the wanted version does not know any more.
 _REMOVED = re.compile(r"^\S+ +(kube[a-z-]*) +([A-Za-z][\w-]*) *$", re.MULTILINE)
+_REMOVED_KINDS = re.compile(r"^([a-z]+\.v\w+\.[a-z0-9.]+) +\d+ *$", re.MULTILINE)
+# An object that is there and cannot become Talos': its selector is another one, for example.
+_CLASHES = re.compile(r'apply dry run failed for ([\w:./-]+?):? |([A-Z]\w+)\.[a-z0-9.]+ "([\w:.-]+)" is invalid')
 _SIGNS = (
     (r"unsupported upgrade path", "It knows no way there from the version that runs: a newer client may."),
-    (r"is too (?:new|old) to be used with|not (?:supported|compatible)", "Talos does not run that version."),
+    (r"version of Kubernetes \S+ is too (?:new|old) to be used with", "Talos does not run that version."),
     (
-        r"inventory policy",
+        r"inventory policy check failure",
         "An object of Talos' is another inventory's by now (annotation config.k8s.io/owning-inventory).",
     ),
-    (r"pre-pulling", "An image cannot be pulled: is its registry reached from the nodes, and has it that version?"),
+    (
+        r"failed pre-pulling images",
+        "An image cannot be pulled: is its registry reached from the nodes, and has it that version?",
+    ),
+    (r"failed to detect lowest Kubernetes version", "No pod tells which version runs."),
 )
+# The same, where asking again may help.
+_PASSES = ((r"kubelet is not healthy", "A kubelet is not healthy, or starts just now."),)
 
 
 @dataclass
@@ -113,55 +120,83 @@ class Kubernetes:
         cluster = self.rolling.cluster
         return self.rolling.bounds.node * (len(cluster.control_planes) + len(cluster.nodes))
 
-    def plan(self, version: str) -> list[Manifest]:
-        """What the dry run says of Talos' objects. Raises where it refuses, or where an object is somebody else's."""
-        output = self._call(version, DRY_SECONDS, "Nothing was changed.", "--dry-run", "--pre-pull-images=false")
+    def plan(self, since: str, version: str) -> list[Manifest]:
+        """What a move's dry run says of Talos' objects. Raises where it refuses, or where one is somebody else's."""
+        output = self._call(since, version, DRY_SECONDS, "--dry-run", "--pre-pull-images=false")
         found = changes(output)
         problems = [problem for each in found if (problem := self._owned(each))]
         if problems:
             raise refusal(problems)
         return found
 
-    def move(self, version: str) -> None:
-        """Bring all nodes to a version, when they are well; it is through when every kubelet runs it."""
+    def move(self, since: str, version: str, begins: Callable[[], None]) -> None:
+        """Bring all nodes to a version, when they are well; it is through when every kubelet runs it.
+
+        C(begins) is called before anything is moved.
+        """
         deadline = Deadline(self.seconds)
-        self.wait_until_well(self.rolling.bounds.node, "Nothing was moved.")
-        self.plan(version)
+        after = NOTHING
         for attempt in range(ATTEMPTS):
+            self.wait_until_well(deadline.left if attempt else self.rolling.bounds.node, after)
             try:
-                self._call(version, deadline.left, AGAIN)
+                self.plan(since, version)
+                begins()
+                after = AGAIN
+                self._call(since, version, deadline.left)
                 break
-            except TalosctlError as error:
+            except (TalosctlError, Unanswered) as error:
                 last = attempt + 1 == ATTEMPTS or deadline.left <= 0
-                if last or error.failure not in UNHEARD or _refused(error.said):
-                    raise
+                if last or (isinstance(error, TalosctlError) and not _passes(error)):
+                    raise BootstrapError(f"{error} {after}", code="not_moved", subject="Kubernetes") from None
                 self.rolling.say(f"{error} It is asked again when all are well")
-            self.wait_until_well(deadline.left, AGAIN)
         self.wait_until_well(deadline.left, AGAIN, version)
 
-    def _call(self, version: str, seconds: float, after: str, *words: str) -> str:
+    def _call(self, since: str, version: str, seconds: float, *words: str) -> str:
         rolling = self.rolling
         course = _Course(rolling, version)
-        images = [f"--{part}-image={image}" for part, image in self.images.items()]
+        bound = Deadline(max(1.0, seconds))
         try:
             return rolling.nodes.call(
                 rolling.cluster.control_planes[0],
                 *("upgrade-k8s", "--to", version, "--with-docs=false", "--with-examples=false"),
-                *images,
+                *(("--from", since) if since else ()),
+                *(f"--{part}-image={image}" for part, image in self.images.items()),
                 *words,
-                timeout=max(1.0, seconds),
+                timeout=bound.seconds,
                 heard=None if "--dry-run" in words else course,
             ).decode(errors="replace")
         except TalosctlError as error:
+            what = f"{error}" if bound.left else f"talosctl upgrade-k8s was not through within {bound.seconds:.0f} s."
             where = f" It had come to {course.where}." if course.where else ""
-            why = _refused(error.said)
-            raise TalosctlError(
-                error.failure, f"{error}{where}{f' {why}' if why else ''} {after}", error.said
-            ) from None
+            why = self._why(error.said)
+            raise TalosctlError(error.failure, f"{what}{where}{f' {why}' if why else ''}", error.said) from None
+
+    def _why(self, said: str) -> str:
+        """What a failure says, where it is known: of its text only names."""
+        removed = [f"{thing} of {part}" for part, thing in _REMOVED.findall(said)]
+        if removed:
+            return (
+                f"The wanted version does not have any more: {', '.join(dict.fromkeys(removed))}. Take that out of the "
+                "machine configurations (configure.yml)."
+            )
+        if kinds := _REMOVED_KINDS.findall(said):
+            return f"There are objects of kinds that the wanted version does not serve any more: {', '.join(kinds)}."
+        if clash := _CLASHES.search(said):
+            name = clash[1] or f"{clash[2]} {clash[3]}"
+            return f"{name} is there, and Talos cannot make it its own: somebody else has made it. {self._leave}"
+        return next((why for sign, why in (*_SIGNS, *_PASSES) if re.search(sign, said)), "")
+
+    @property
+    def _leave(self) -> str:
+        """What to do where an object is of two."""
+        return (
+            "One of the two has to leave it. Of Talos' configuration it is taken by a patch and configure.yml "
+            f"(CoreDNS: {without_coredns(self.rolling.cluster.contract)}; else the manifest or the CNI there)."
+        )
 
     def wait_until_well(self, seconds: float, after: str, kubelets: str = "") -> None:
         """Wait until every node is Ready, its kubelet healthy and etcd well; with C(kubelets), of that version."""
-        waiting = Waiting(Deadline(seconds), self.rolling.say)
+        waiting = Waiting(Deadline(max(0.0, seconds)), self.rolling.say)
         nodes = list(self.rolling.cluster.nodes)
         what = f"run Kubernetes {kubelets}" if kubelets else "be well before Kubernetes moves"
         while True:
@@ -197,13 +232,11 @@ class Kubernetes:
         return {
             node: f"its kubelet is {kubelet or 'not there'}"
             for node, kubelet in told.items()
-            if kubelet.removeprefix("v").partition("-")[0] != version
+            if kubelet.removeprefix("v") != version
         }
 
     def _owned(self, manifest: Manifest) -> Problem | None:
         """Why an object must not be touched, if it must not."""
-        if manifest.change == MADE:
-            return None
         living = self._living(manifest)
         whose = owner(living) if living else ""
         if not whose:
@@ -213,10 +246,7 @@ class Kubernetes:
             step = f"Take it out of what Talos has noted: {self._forget(manifest)}"
         else:
             what = f"Talos makes it and would overwrite it, and it is of {whose}."
-            step = (
-                "One of the two has to leave it. Of Talos' configuration it is taken by a patch and configure.yml "
-                f"(CoreDNS: {without_coredns(self.rolling.cluster.contract)}; else the manifest or the CNI there)."
-            )
+            step = self._leave
         return Problem("owned", manifest.label, what, step)
 
     def _living(self, manifest: Manifest) -> Mapping[str, t.Any] | None:
@@ -237,15 +267,12 @@ class Kubernetes:
         return shlex.join([*reach, "patch", "configmap", INVENTORY, "--type", "json", "-p", patch])
 
 
-def _refused(said: str) -> str:
-    """What a failure says, where it is known: asking again does not mend it."""
-    removed = dict.fromkeys(f"{thing} of {part}" for part, thing in _REMOVED.findall(said))
-    if removed:
-        return (
-            f"The wanted version does not have any more: {', '.join(removed)}. Take that out of the machine "
-            "configurations (configure.yml)."
-        )
-    return next((why for sign, why in _SIGNS if re.search(sign, said)), "")
+def _passes(error: TalosctlError) -> bool:
+    """Whether asking again may help: the API server may be away, which moves itself."""
+    final = (_REMOVED, _REMOVED_KINDS, _CLASHES, *(re.compile(sign) for sign, _why in _SIGNS))
+    if any(sign.search(error.said) for sign in final):
+        return False
+    return error.failure in UNHEARD or any(re.search(sign, error.said) for sign, _why in _PASSES)
 
 
 def images(configs: Mapping[Node, bytes], version: str) -> dict[str, str]:
@@ -260,8 +287,8 @@ def images(configs: Mapping[Node, bytes], version: str) -> dict[str, str]:
             if option != "kubelet" and not node.is_control_plane:
                 continue
             name, _colon, tag = image.rpartition(":")
-            plain, _dash, kind = tag.partition("-")
-            if "@" in image or numbers(plain) != numbers(version) or (kind and kind not in _KUBELET_KINDS):
+            kinds = _KUBELET_KINDS if option == "kubelet" else ("",)
+            if tag not in [f"v{version}{kind}" for kind in kinds]:  # which a digest is not, either
                 raise BootstrapError(
                     f"{node.name}: {path} of its configuration is {image}, and Kubernetes {version} is wanted. Name it "
                     "in that version in your patch, without a digest, or leave it out there.",

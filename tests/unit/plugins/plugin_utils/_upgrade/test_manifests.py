@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.manifests import (
     CHANGED,
     MADE,
@@ -19,7 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._upgrade.manifest
 
 # As talosctl prints it with Talos 1.13 and newer, then with older Talos.
 NEWER = """updating manifests (dry run)
- < pruned Deployment/kube-system/coredns
+ < Pruned Deployment/kube-system/coredns
 --- a/apps/v1.Deployment/kube-system/coredns
 +++ b/apps/v1.Deployment/kube-system/coredns
 @@ -1,3 +0,0 @@
@@ -69,6 +70,18 @@ def test_each_is_named_as_talos_inventory_does() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        " < configured DaemonSet/kube-system/cilium\n",
+        "--- a/strange\n+++ b/strange\n@@ -1,3 +1,4 @@\n",
+    ],
+)
+def test_what_cannot_be_read_is_an_error(output: str) -> None:
+    with pytest.raises(BootstrapError, match="cannot be read"):
+        changes(NEWER + output)
+
+
 def entry(manager: str, operation: str, subresource: str = "") -> dict[str, Any]:
     return {"manager": manager, "operation": operation, **({"subresource": subresource} if subresource else {})}
 
@@ -81,6 +94,18 @@ def entry(manager: str, operation: str, subresource: str = "") -> dict[str, Any]
         ({"managedFields": [entry("kubectl-edit", "Update")]}, ""),
         ({"managedFields": [entry("Terraform", "Apply")]}, "a seed, or Terraform (field manager Terraform)"),
         ({"managedFields": [entry("HashiCorp", "Update")]}, "HashiCorp"),
+        (
+            {"managedFields": [entry("terraform-provider-helm_v2.17.0_x5", "Update")]},
+            "terraform-provider-helm_v2.17.0_x5",
+        ),
+        ({"managedFields": [entry("argocd-controller", "Update")]}, "argocd-controller"),
+        (
+            {
+                "annotations": {"meta.helm.sh/release-name": "cilium", "meta.helm.sh/release-namespace": "kube-system"},
+                "managedFields": [entry("cilium", "Update")],
+            },
+            "Helm (release kube-system/cilium)",
+        ),
         ({"managedFields": [entry("argocd-controller", "Apply")]}, "argocd-controller"),
         ({"managedFields": [entry("somebody", "Apply", "status")]}, ""),
         (
