@@ -460,6 +460,7 @@ def test_a_kustomization_that_does_more_is_built(lab: Lab, flux: Callable[..., R
         "patches:\n- target: {kind: Deployment}\n"
         "  patch: |\n    - {op: add, path: /metadata/labels, value: {patched: 'yes'}}\n"
     )
+    files[".gitattributes"] = "* export-ignore\n"  # which Flux does not go by
     lab.git.commit(files, branch="patched")
     run = flux(flux_bootstrap_branch="patched", flux_bootstrap_move="patched", flux_bootstrap_timeout=120)
     assert run.returncode == 0, run.output

@@ -111,6 +111,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "kustomize-controller": Program(
             "cluster", f"{_FLUX}/kustomize-controller", f"{_FLUX}/kustomize-controller", 63, kept=_MANIFESTS
         ),
+        "fluxbuild": Program("cluster", "./fluxbuild", f"{_FLUX}/pkg/kustomize", 12),
         "talosctl": Program("talosctl", f"{_TALOS}/cmd/talosctl", _TALOS, 59, without=_PROVISIONING, lean="talosctl"),
         "talos-nodes": Program("talosctl", "./nodes", _TALOS, 3),
         "talosctl-1.14": Program(
@@ -130,7 +131,11 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
 def programs(talos: str) -> list[str]:
     """The names of those that a lab with this Talos runs."""
     own = (f"talosctl{talos}", f"talos-nodes{talos}")
-    return [name for name, program in PROGRAMS.items() if program.module == "cluster" or name in own]
+    return [name for name, program in PROGRAMS.items() if name in own or _runs_in_every_lab(program)]
+
+
+def _runs_in_every_lab(program: Program) -> bool:
+    return program.module == "cluster" and not program.package.startswith("./")
 
 
 def binary(name: str) -> Path:
@@ -269,6 +274,8 @@ def _outlook(name: str) -> str:
     wanted = programs(
         OLDEST_TALOS if name in (f"talosctl{OLDEST_TALOS}", f"talos-nodes{OLDEST_TALOS}") else NEWEST_TALOS
     )
+    if name not in wanted:
+        wanted = [name]
     missing = [other for other in wanted if not _given(other) and not _place(other).is_dir()]
     seconds = sum(PROGRAMS[other].seconds for other in missing) / (os.cpu_count() or 1)
     number = len(wanted) - len(missing) + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load_all
+from ansible.module_utils.common.yaml import HAS_YAML, SafeDumper, yaml_dump, yaml_load_all
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 
@@ -42,6 +42,27 @@ def dump(value: t.Any) -> bytes:
     _require()
     text: str = yaml_dump(value, sort_keys=False, default_flow_style=False)
     return text.encode()
+
+
+def dump_blocks(value: t.Any) -> bytes:
+    """The same, with texts of several lines as blocks, whose lines stand as they are."""
+    _require()
+    import yaml
+
+    class Blocks(SafeDumper):  # type: ignore[misc]
+        """What is written so; what is there twice, twice."""
+
+        def ignore_aliases(self, _data: t.Any) -> bool:
+            return True
+
+    def text(dumper: t.Any, content: str) -> t.Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", content, style="|" if "\n" in content else None)
+
+    Blocks.add_representer(str, text)
+    written: str = yaml.dump(
+        value, Dumper=Blocks, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 30
+    )
+    return written.encode()
 
 
 def _require() -> None:

@@ -186,9 +186,11 @@ class Checkout:
         """The whole commit as files, in the private directory."""
         target = self._directory / "tree"
         target.mkdir()
+        (self._directory / "info").mkdir(exist_ok=True)
+        (self._directory / "info" / "attributes").write_text("* -export-ignore -export-subst\n")
         packed = self._local("archive", "--format=tar", self.commit).output
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(target, filter="data")
+            archive.extractall(target, filter=_inside)  # noqa: S202 - which lets nothing out of it
         return target
 
     def _fetch(self) -> None:
@@ -287,6 +289,14 @@ class Checkout:
                 "the host answers and that this machine reaches it."
             )
         return done
+
+
+def _inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
+    """A file of a commit as it is unpacked; a link that leads out of it is left out."""
+    try:
+        return tarfile.data_filter(member, target)
+    except tarfile.FilterError:
+        return None
 
 
 class Glance(Checkout):

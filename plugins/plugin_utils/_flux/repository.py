@@ -8,26 +8,20 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import os
 import posixpath
-import shutil
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base import yaml as _yaml
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, inherited
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 FOLDER = "flux-system"  # of the components in a cluster's folder; Flux gives its namespace and objects the same name
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-PLAIN = frozenset({"apiVersion", "kind", "metadata", "resources"})
-BUILDERS = (("kubectl", "kustomize"), ("kustomize", "build"))
-BUILD_SECONDS = 60.0
 
 # The groups of what Flux follows. An object of these is not a component.
 SYNC_GROUPS = ("source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io")
@@ -205,51 +199,15 @@ def _neighbours(checkout: Checkout, folder: str) -> str:
 
 
 def _documents(checkout: Checkout, system: str) -> list[Document]:
-    """The objects of the folder, built as a kustomization."""
-    files = [name for name in KUSTOMIZATIONS if checkout.exists(f"{system}/{name}")]
-    if not files:  # Flux makes one up from every file
-        names = [name for name in checkout.folder(system) if name.endswith((".yaml", ".yml"))]
-        return [each for name in names for each in parse(checkout.read(name), name)]
-    loaded = _load(checkout.read(f"{system}/{files[0]}"), f"{system}/{files[0]}")
-    kustomization = loaded[0] if loaded else None
-    if not isinstance(kustomization, dict):
-        raise BootstrapError(f"{system}/{files[0]} of the repository is not a kustomization.")
-    resources = [str(each) for each in kustomization.get("resources") or []]
-    paths = [posixpath.normpath(posixpath.join(system, each)) for each in resources]
-    tree = set(checkout.folder(system))
-    if set(kustomization) <= PLAIN and all(path in tree for path in paths):
-        return [each for path in paths for each in parse(checkout.read(path), path)]
-    return _build(checkout, system)
-
-
-def builder() -> list[str] | None:
-    """The program that builds kustomizations, with its first words; None where there is none."""
-    for program, word in BUILDERS:
-        found = shutil.which(program)
-        if found:
-            return [found, word]
-    return None
-
-
-def _build(checkout: Checkout, system: str) -> list[Document]:
-    command = builder()
-    if command is None:
-        raise BootstrapError(
-            f"{system}/kustomization.yaml of the repository does more than list files, and neither kubectl nor "
-            "kustomize is on PATH to build it. Install one of them."
-        )
-    tree = checkout.unpack()
-    own = {"HOME": str(tree), "TMPDIR": str(tree), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
-    seconds = min(checkout.deadline.left, BUILD_SECONDS)
-    done = run([*command, str(tree / system)], env={**inherited(), **own}, seconds=seconds, cwd=tree)
-    if done.status is None:
-        raise BootstrapError(f"{system} of the repository: {Path(command[0]).name} did not build it in time.")
-    if done.status:
-        by_hand = f"{Path(command[0]).name} {command[1]} {system}"
-        raise BootstrapError(
-            f"{system} of the repository cannot be built as a kustomization. See why, in a clone of it: {by_hand}"
-        )
-    return parse(done.output, f"{system}, built")
+    """The objects of the folder, built as Flux builds it. What SOPS encrypted is left out: only Flux can read it."""
+    with Builder(Tree(checkout.unpack()), checkout.deadline) as builder:
+        found = [each.document for each in builder.build(system)]
+        if builder.skipped:
+            raise BootstrapError(
+                f"{system}/kustomization.yaml of the repository does more than list files, and neither kubectl nor "
+                "kustomize is on PATH to build it. Install one of them."
+            )
+    return [each for each in found if "sops" not in each]
 
 
 def parse(content: bytes, name: str) -> list[Document]:

@@ -28,6 +28,7 @@ FORBIDDEN = {
     "_talos": frozenset({"_proxmox", "_vault", "_vault_admin"}),
     "_vms": frozenset({"_proxmox", "_talos"}),
     "_site": frozenset({"_vault", "_vault_admin"}),
+    "_gitops": PACKAGES - {"_base", "_gitops"},
     "_tailnet": PACKAGES - {"_base", "_tailnet", "_vault"},
     "_state": PACKAGES - {"_base", "_secrets", "_state", "_vault", "_vault_admin"},
 }

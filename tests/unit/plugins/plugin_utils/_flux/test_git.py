@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import io
 import socket
+import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import REFUSALS, Checkout, Remote
@@ -61,6 +65,33 @@ def test_names_of_branches_are_accepted(branch: str) -> None:
 def test_what_git_says_becomes_one_cause(said: str, words: str) -> None:
     found = next(refusal for refusal in REFUSALS if refusal.pattern.search(said))
     assert words in found.words
+
+
+class Archived(Checkout):
+    """A commit that was fetched: two files, and links of which two lead out of it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(Remote(URL, "main"), Deadline(10))
+        self._directory = directory
+
+    def _local(self, *arguments: str, check: bool = False) -> Ended:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name, link in (
+                ("a.yaml", ""),
+                ("b.yaml", "a.yaml"),
+                ("c.yaml", "/etc/hostname"),
+                ("d.yaml", "../../x"),
+            ):
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+                archive.addfile(member)
+        return Ended(0, packed.getvalue())
+
+
+def test_links_that_lead_out_of_a_commit_are_not_unpacked(tmp_path: Path) -> None:
+    tree = Archived(tmp_path).unpack()
+    assert sorted(path.name for path in tree.iterdir()) == ["a.yaml", "b.yaml"]
 
 
 def test_words_in_the_address_are_not_gits() -> None:

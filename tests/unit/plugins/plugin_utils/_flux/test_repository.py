@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,14 @@ class FakeCheckout:
 
     def read(self, path: str) -> bytes:
         return self.files[path].encode()
+
+    def unpack(self) -> Path:
+        self.unpacked = tempfile.TemporaryDirectory()
+        for name, content in self.files.items():
+            path = Path(self.unpacked.name) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return Path(self.unpacked.name)
 
 
 def document(kind: str, api_version: str = "v1", **more: Any) -> str:
@@ -98,7 +108,7 @@ def test_addresses_and_paths_may_be_written_in_several_ways(url: str, path: str)
         (sync(url="https://other.example.net/x"), "url is 'https://other.example.net/x' there"),
         (sync(branch="main"), "branch is 'main' there and 'master' in tazlab_flux"),
         (sync(path="./clusters/other"), "path is './clusters/other' there"),
-        (sync() + sync(), "has 2 GitRepositories and 2 Kustomizations"),
+        (sync() + sync().replace("name: it", "name: other"), "has 2 GitRepositories and 2 Kustomizations"),
     ],
 )
 def test_a_repository_that_follows_something_else_is_refused(followed: str, words: str) -> None:
@@ -137,9 +147,23 @@ def test_a_path_out_of_the_repository_is_refused() -> None:
 
 def test_more_than_a_list_of_files_needs_a_builder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    for kustomization in ("resources: [components.yaml]\npatches: []", "resources: ['../base']"):
+    for kustomization in ("resources: [components.yaml]\nnamePrefix: x-", "resources: ['../base']"):
+        checkout = repository(kustomization, components=COMPONENTS)
+        checkout.files["clusters/home/base/kustomization.yaml"] = "namePrefix: x-"
         with pytest.raises(BootstrapError, match="neither kubectl nor kustomize is on PATH"):
-            read(repository(kustomization, components=COMPONENTS))
+            read(checkout)
+
+
+def test_files_beside_the_folder_and_whole_folders_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    checkout = repository("resources: [../shared.yaml, ../more]")
+    checkout.files |= {
+        "clusters/home/shared.yaml": COMPONENTS,
+        "clusters/home/more/kustomization.yaml": "resources: [sync.yaml]",
+        "clusters/home/more/sync.yaml": sync(),
+    }
+    flux = read(checkout)
+    assert (kinds(flux.controllers), kinds(flux.sync)) == (["ConfigMap"], ["GitRepository", "Kustomization"])
 
 
 def test_what_sops_encrypted_is_left_to_flux() -> None:

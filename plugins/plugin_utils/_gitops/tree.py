@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a repository as they lie on a disk: only read, bounded, and nothing outside of it, whatever a link says.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import typing as t
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
+
+MOST_BYTES: t.Final = 4 * 2**20  # of a file of manifests
+MOST_FILES: t.Final = 50_000
+MOST_NODES: t.Final = 1_000_000  # of a file's documents, those that an alias repeats counted each time
+GIT: t.Final = ".git"
+
+
+class Unreadable(BootstrapError):
+    """A file that is not there, leads out of the repository, or is not what it is taken for."""
+
+    def __init__(self, path: str, why: str, step: str) -> None:
+        super().__init__(f"{path} of the repository: {why} {step}", code="unreadable", subject=path)
+
+
+class Tree:
+    """A repository's files, by their paths in it: with C(/), and the root as ''."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.realpath(root))
+
+    def normal(self, path: str, base: str = "") -> str:
+        """A path as this class has it; C(base) is the folder that it is relative to. Raises where it leads out."""
+        joined = posixpath.normpath(posixpath.join(base, path))
+        if joined.startswith("../") or joined == ".." or posixpath.isabs(path):
+            raise Unreadable(posixpath.join(base, path), "it leads out of the repository.", "Name something inside it.")
+        return "" if joined == "." else joined
+
+    def place(self, path: str) -> Path:
+        """Where it lies on the disk."""
+        found = Path(os.path.realpath(self.root / path))
+        if found != self.root and self.root not in found.parents:
+            raise Unreadable(path, "it is a link that leads out of the repository.", "Put the file itself there.")
+        return found
+
+    def is_file(self, path: str) -> bool:
+        return self.place(path).is_file()
+
+    def is_folder(self, path: str) -> bool:
+        return self.place(path).is_dir()
+
+    def read(self, path: str) -> bytes:
+        place = self.place(path)
+        if not place.is_file():
+            raise Unreadable(path, "it is not there.", "Correct who names it, or add it.")
+        with place.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise Unreadable(
+                path,
+                f"it is larger than {MOST_BYTES // 2**20} MiB, which no manifest is.",
+                "Split it, or take it out of what Flux builds.",
+            )
+        return content
+
+    def documents(self, path: str) -> list[t.Any]:
+        """The YAML documents of a file that are not empty."""
+        try:
+            found = [each for each in documents(self.read(path)) if each is not None]
+        except NotYaml as error:
+            raise Unreadable(path, f"it is not YAML ({error}).", "Correct it there.") from None
+        left = [MOST_NODES]
+        for each in found:
+            if not _is_small(each, left):
+                raise Unreadable(path, "it repeats itself without end by its aliases.", "Write it out.")
+        return found
+
+    def files(self, folder: str) -> list[str]:
+        """Every file below a folder, in the order of names."""
+        found: list[str] = []
+        for where, folders, files in os.walk(self.place(folder)):
+            folders[:] = sorted(name for name in folders if name != GIT)
+            base = os.path.relpath(where, self.root).replace(os.sep, "/")
+            found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files)]
+            if len(found) > MOST_FILES:
+                raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
+        return found
+
+
+def _is_small(value: t.Any, left: list[int]) -> bool:
+    """Whether a value has no more parts than are left."""
+    left[0] -= 1
+    if left[0] < 0:
+        return False
+    if isinstance(value, dict):
+        return all(_is_small(each, left) for each in value.values())
+    if isinstance(value, list):
+        return all(_is_small(each, left) for each in value)
+    return True

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repositories in the shapes that people give them, each with what a Flux Kustomization says of a folder in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def config(name: str, **data: str) -> str:
+    """A ConfigMap as somebody writes it."""
+    lines = "".join(f"  {key}: {value}\n" for key, value in data.items())
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n{lines or '  a: b'}\n"
+
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  labels: {app: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - {name: main, image: "example.net/web:1"}
+"""
+LIST = """apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: first}, data: {a: b}}
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: second}, data: {a: b}}
+"""
+SCRIPT = """apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: script
+data:
+  run.sh: |
+    #!/bin/sh
+    for each in a b; do
+      echo "$each of ${domain}: $${HOME} ${missing:-none}"
+    done
+  port: ${port}
+  name: "${domain}"
+  list: ${hosts}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: left
+  labels: {kustomize.toolkit.fluxcd.io/substitute: disabled}
+data:
+  name: ${domain}
+"""
+
+
+def resources(*paths: str, **more: Any) -> str:
+    listed = "".join(f"  - {path}\n" for path in paths)
+    rest = "".join(f"{key}: {value}\n" for key, value in more.items())
+    return f"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{listed}{rest}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A repository's files (a value that begins with -> is a link), a folder of it, and the spec that builds it."""
+
+    files: Mapping[str, str]
+    folder: str = "apps"
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, root: Path) -> Path:
+        for name, text in self.files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text.startswith("->"):
+                path.symlink_to(text.removeprefix("->"))
+            else:
+                path.write_text(text)
+        return root
+
+
+VARIABLES = {"domain": "example.net", "port": "8080", "hosts": "[a, b]"}
+SUBSTITUTED = {"postBuild": {"substitute": VARIABLES}}
+PATCH = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
+
+CASES = {
+    "a folder without a kustomization": Case(
+        {
+            "apps/b.yaml": config("b"),
+            "apps/a.yml": config("a"),
+            "apps/README.md": "no manifest",
+            "apps/deep/er/c.yaml": config("c"),
+            "apps/own/kustomization.yaml": resources("d.yaml"),
+            "apps/own/d.yaml": config("d"),
+            "apps/own/not-listed.yaml": config("e"),
+            "apps/own/below/f.yaml": config("f"),
+            "apps/empty.yaml": "---\n# nothing\n",
+        }
+    ),
+    "files beside the folder": Case(
+        {"apps/kustomization.yaml": resources("../shared/a.yaml", "../other"), "shared/a.yaml": config("a")}
+        | {"other/Kustomization": resources("b.yaml"), "other/b.yaml": config("b")}
+    ),
+    "a base and what is laid over it": Case(
+        {
+            "base/kustomization.yml": resources("web.yaml"),
+            "base/web.yaml": DEPLOYMENT,
+            "apps/kustomization.yaml": resources(
+                "../base", namespace="prod", namePrefix="my-", patches="[{path: more.yaml}]"
+            ),
+            "apps/more.yaml": PATCH,
+        }
+    ),
+    "bases in subfolders": Case(
+        {
+            "apps/kustomization.yaml": resources("./one", "two/"),
+            "apps/one/kustomization.yaml": resources("a.yaml"),
+            "apps/one/a.yaml": config("a"),
+            "apps/two/kustomization.yaml": resources("b.yaml", commonLabels="{team: x}"),
+            "apps/two/b.yaml": config("b"),
+        }
+    ),
+    "components, one of which is not there": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml"),
+            "apps/web.yaml": DEPLOYMENT,
+            "more/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+            "patches:\n  - {path: patch.yaml}\n",
+            "more/patch.yaml": PATCH,
+        },
+        spec={"components": ["../more", "../nowhere"], "ignoreMissingComponents": True},
+    ),
+    "generators": Case(
+        {
+            "apps/kustomization.yaml": "configMapGenerator:\n  - name: made\n    files: [key=a.txt, b.txt]\n"
+            "    literals: [c=d]\n  - {name: from-env, envs: [x.env]}\n"
+            "secretGenerator:\n  - {name: hidden, files: [a.txt]}\n",
+            "apps/a.txt": "text\n",
+            "apps/b.txt": "more\n",
+            "apps/x.env": "KEY=value\n",
+        }
+    ),
+    "what the Flux Kustomization adds": Case(
+        {"apps/web.yaml": DEPLOYMENT, "apps/a.yaml": config("a")},
+        spec={
+            "targetNamespace": "web",
+            "namePrefix": "x-",
+            "nameSuffix": "-y",
+            "images": [{"name": "example.net/web", "newTag": "2"}],
+            "patches": [
+                {"patch": PATCH},
+                {
+                    "patch": '[{"op": "add", "path": "/metadata/labels/new", "value": "yes"}]',
+                    "target": {"kind": "Deployment"},
+                },
+            ],
+        },
+    ),
+    "images of both": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml", images="[{name: example.net/web, newTag: old}]"),
+            "apps/web.yaml": DEPLOYMENT,
+        },
+        spec={"images": [{"name": "example.net/web", "newName": "mirror/web", "newTag": "3"}]},
+    ),
+    "a list": Case({"apps/list.yaml": LIST}),
+    "a kustomization that lists nothing": Case({"apps/kustomization.yaml": "resources: []\n"}),
+    "an empty folder": Case({"apps/README.md": "nothing"}),
+    "variables": Case({"apps/script.yaml": SCRIPT}, spec=SUBSTITUTED),
+    "variables that are not asked for": Case({"apps/script.yaml": SCRIPT}),
+    "the root of a repository": Case({"a.yaml": config("a"), "sub/b.yaml": config("b")}, folder="."),
+    "a link inside": Case({"apps/a.yaml": "->../shared/a.yaml", "shared/a.yaml": config("a")}),
+    "the same object twice": Case({"apps/a.yaml": config("a"), "apps/b.yaml": config("a")}),
+    "a file that is not there": Case({"apps/kustomization.yaml": resources("nowhere.yaml")}),
+    "a folder that has no kustomization as a base": Case(
+        {"apps/kustomization.yaml": resources("plain"), "apps/plain/a.yaml": config("a")}
+    ),
+    "what is not an object": Case({"apps/a.yaml": "just: values\n"}),
+    "two kustomizations in a file": Case(
+        {"apps/kustomization.yaml": resources("a.yaml") + "---\n" + resources("b.yaml")}
+        | {"apps/a.yaml": config("a"), "apps/b.yaml": config("b")}
+    ),
+    "a circle": Case(
+        {"apps/kustomization.yaml": resources("../other"), "other/kustomization.yaml": resources("../apps")}
+    ),
+}

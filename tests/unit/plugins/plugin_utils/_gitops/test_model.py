@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository becomes Kustomizations, and objects with their places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import (
+    Known,
+    Object,
+    Repository,
+    read,
+    release_name,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
+from lab.gitopscorpus import Case, config
+
+
+def kustomization(name: str, path: str, more: str = "", source: str = "flux-system") -> str:
+    return (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        f"metadata: {{name: {name}, namespace: flux-system}}\n"
+        f"spec: {{path: {path}, sourceRef: {{kind: GitRepository, name: {source}}}{more}}}\n"
+    )
+
+
+FILES = {
+    "clusters/home/flux-system/gotk-sync.yaml": kustomization("flux-system", "./clusters/home"),
+    "clusters/home/operators.yaml": kustomization("operators", "./operators"),
+    "clusters/home/apps.yaml": kustomization(
+        "apps",
+        "./apps",
+        ", dependsOn: [{name: operators}, {name: x, namespace: y}], targetNamespace: web,"
+        " postBuild: {substituteFrom: [{kind: ConfigMap, name: cluster-vars}, {kind: Secret, name: more}]}",
+    ),
+    "clusters/home/elsewhere.yaml": kustomization("elsewhere", "./", source="other"),
+    "clusters/home/out.yaml": kustomization("out", "../../.."),
+    "clusters/home/gone.yaml": kustomization("gone", "./nowhere"),
+    "operators/eso.yaml": "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\n"
+    "metadata: {name: eso, namespace: external-secrets}\nspec: {targetNamespace: eso}\n",
+    "apps/web/a.yaml": config("a", host="${domain}", key="${secret}"),
+}
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Repository:
+    known: Known = {("ConfigMap", "flux-system", "cluster-vars"): {"domain": "example.net"}}
+    with Builder(Tree(Case(FILES).write(tmp_path)), Deadline(60)) as builder:
+        return read(builder, "clusters/home", known)
+
+
+def test_the_kustomizations_are_found_from_the_root_on(found: Repository) -> None:
+    assert {each.name: (each.folder, each.file) for each in found.kustomizations.values()} == {
+        "flux-system": ("clusters/home", "clusters/home/flux-system/gotk-sync.yaml"),
+        "operators": ("operators", "clusters/home/operators.yaml"),
+        "apps": ("apps", "clusters/home/apps.yaml"),
+        "gone": ("nowhere", "clusters/home/gone.yaml"),
+    }
+    assert found.kustomizations["flux-system/apps"].depends_on == ("flux-system/operators", "y/x")
+
+
+def test_objects_are_as_flux_applies_them_and_know_their_file(found: Repository) -> None:
+    (one,) = [each for each in found.objects if each.name == "a"]
+    assert (one.kind, one.namespace, one.file, one.kustomization) == (
+        "ConfigMap",
+        "web",
+        "apps/web/a.yaml",
+        "flux-system/apps",
+    )
+    assert one.document["data"] == {"host": "example.net", "key": "${secret}"}, "what is not known stays"
+
+
+def test_what_was_not_looked_into_and_what_is_wrong_is_told(found: Repository) -> None:
+    assert sorted(found.skipped) == [
+        "flux-system/apps: variables of Secret flux-system/more are not known here",
+        "flux-system/elsewhere: it builds another source, GitRepository other",
+    ]
+    texts = {each.subject: each.text for each in found.problems}
+    assert "its path ../../.. leads out of the repository" in texts["flux-system/out"]
+    assert "clusters/home/out.yaml" in texts["flux-system/out"]
+    assert "nowhere of the repository: it is not a folder" in texts["flux-system/gone"]
+
+
+def test_helms_names_are_derived_as_flux_derives_them(found: Repository) -> None:
+    (release,) = found.of_kind("helm.toolkit.fluxcd.io", "HelmRelease")
+    assert release_name(release) == "eso-eso"
+    long = {"metadata": {"name": "n" * 60}, "spec": {}}
+    name = release_name(Object(long, "", ""))
+    assert (len(name), name[:41]) == (53, "n" * 40 + "-")
+    assert release_name(Object({"metadata": {"name": "a"}, "spec": {"releaseName": "b"}}, "", "")) == "b"
+    assert release_name(Object({"metadata": {"name": "a"}}, "", "")) == "a"
+
+
+def test_a_repository_that_does_not_declare_its_root_has_one_all_the_same(tmp_path: Path) -> None:
+    files = {"cluster/apps.yaml": kustomization("apps", "apps"), "apps/a.yaml": config("a")}
+    with Builder(Tree(Case(files).write(tmp_path)), Deadline(60)) as builder:
+        found = read(builder, "cluster")
+    assert list(found.kustomizations) == ["flux-system/flux-system", "flux-system/apps"]
+    assert [each.name for each in found.objects] == ["apps", "a"]
