@@ -86,6 +86,23 @@ class Case:
         return root
 
 
+# Plain words that versions and readers of YAML take for different things.
+WORDS = (
+    *("yes", "no", "on", "off", "y", "n", "Yes", "ON", "true", "True", "TRUE", "false", "~", "null", "Null", "="),
+    *("12:30", "22:22:22", "190:20:30.15", "0755", "0o755", "08", "0o8", "0x1F", "0x", "0b11", "1_000", "1__0", "+1"),
+    *("-0", "1e3", "1E3", "1e400", ".5", "5.", "1.0", "1.50", "1_0.5", "1.2.3", "123456789012345678901234"),
+    *("2001-01-01", "2001-01-01T10:00:00Z", "2001-01-01T10:00:00+02:00"),
+)
+WORDY = "apiVersion: v1\nkind: X\nmetadata: {name: x}\nspec:\n" + "".join(
+    f"  k{number}: {word}\n" for number, word in enumerate(WORDS)
+)
+ANCHORS = """apiVersion: v1
+kind: X
+metadata: {name: x}
+spec:
+  - {name: &name first, key: *name}
+  - {name: &name second, key: *name}
+"""
 VARIABLES = {"domain": "example.net", "port": "8080", "hosts": "[a, b]"}
 SUBSTITUTED = {"postBuild": {"substitute": VARIABLES}}
 PATCH = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
@@ -187,6 +204,12 @@ CASES = {
         {"apps/kustomization.yaml": resources("a.yaml") + "---\n" + resources("b.yaml")}
         | {"apps/a.yaml": config("a"), "apps/b.yaml": config("b")}
     ),
+    "words": Case({"apps/x.yaml": WORDY}),
+    "words that are built": Case({"apps/x.yaml": WORDY}, spec={"namePrefix": "x-"}),
+    "words after variables were replaced": Case({"apps/x.yaml": WORDY}, spec=SUBSTITUTED),
+    "a number that JSON has not": Case({"apps/x.yaml": WORDY + "  k: .inf\n"}),
+    "an anchor that is there twice": Case({"apps/x.yaml": ANCHORS}),
+    "an anchor that is there twice, built": Case({"apps/x.yaml": ANCHORS}, spec={"namePrefix": "x-"}),
     "a circle": Case(
         {"apps/kustomization.yaml": resources("../other"), "other/kustomization.yaml": resources("../apps")}
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.yaml import HAS_YAML, SafeDumper, yaml_dump, yaml_load_all
+from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load_all
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 
@@ -21,7 +21,7 @@ class NotYaml(Exception):
 
 def documents(content: bytes) -> list[t.Any]:
     """The documents of a YAML text, empty ones included as None."""
-    _require()
+    require()
     try:
         return list(yaml_load_all(content))
     except Exception as error:  # noqa: BLE001  # every error of the library quotes the text
@@ -39,33 +39,13 @@ def mapping(content: bytes) -> dict[str, t.Any]:
 
 def dump(value: t.Any) -> bytes:
     """A value as YAML, its keys in the order they have."""
-    _require()
+    require()
     text: str = yaml_dump(value, sort_keys=False, default_flow_style=False)
     return text.encode()
 
 
-def dump_blocks(value: t.Any) -> bytes:
-    """The same, with texts of several lines as blocks, whose lines stand as they are."""
-    _require()
-    import yaml
-
-    class Blocks(SafeDumper):  # type: ignore[misc]
-        """What is written so; what is there twice, twice."""
-
-        def ignore_aliases(self, _data: t.Any) -> bool:
-            return True
-
-    def text(dumper: t.Any, content: str) -> t.Any:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", content, style="|" if "\n" in content else None)
-
-    Blocks.add_representer(str, text)
-    written: str = yaml.dump(
-        value, Dumper=Blocks, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 30
-    )
-    return written.encode()
-
-
-def _require() -> None:
+def require() -> None:
+    """Raise where the library is not there."""
     if not HAS_YAML:
         raise BootstrapError(
             "The Python package PyYAML is not installed for the Python that runs ansible-playbook. "

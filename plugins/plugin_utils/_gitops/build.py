@@ -22,7 +22,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomization import (
     FILES,
     LISTS,
@@ -32,6 +32,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomiza
     references,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import GIT, Tree, Unreadable
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, manifests
 
 # Each with the words that build a folder. Flux does not restrict a build to its folder.
 PROGRAMS: t.Final = (("kustomize", "build"), ("kubectl", "kustomize"))
@@ -167,7 +168,7 @@ class Builder:
         before = file.read_bytes() if file.exists() else None
         metadata = dict.fromkeys([*(content.get("buildMetadata") or []), "originAnnotations"])
         content = {**content, "buildMetadata": list(metadata)}
-        file.write_bytes(dump(content))
+        file.write_text(dump(content))
         try:
             own = {"HOME": str(root), "TMPDIR": str(root), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
             path = {"PATH": os.environ.get("PATH", os.defpath)}
@@ -251,7 +252,7 @@ def _each_once(placed: Iterator[Placed], folder: str) -> list[Placed]:
 
 def _objects(content: bytes, folder: str) -> Iterator[Document]:
     try:
-        found = documents(content)
+        found = manifests(content)
     except NotYaml as error:
         raise BootstrapError(f"What {folder or '.'} of the repository builds is not YAML ({error}).") from None
     return (each for each in found if isinstance(each, dict))
@@ -262,7 +263,7 @@ def _placed(document: Document, folder: str, name: str, keep: bool) -> Placed:
     annotations = document.get("metadata", {}).get("annotations") or {}
     origin: t.Mapping[str, t.Any] = {}
     if ORIGIN in annotations:
-        (origin,) = documents(str(annotations[ORIGIN]).encode())
+        (origin,) = manifests(str(annotations[ORIGIN]).encode())
         if not keep:
             del annotations[ORIGIN]
             if not annotations:

@@ -144,7 +144,12 @@ def _applied(
             try:
                 document = substituted(document, variables, whole=whole)
             except BadSubstitution as error:
-                found.problems.append(Problem("substitution", kustomization.label, f"{each.file}: {error}."))
+                if whole:
+                    found.problems.append(Problem("substitution", kustomization.label, f"{each.file}: {error}."))
+                else:
+                    found.skipped.append(
+                        f"{kustomization.label}: {each.file} is read with no variable replaced: {error}"
+                    )
         one = Object(document, each.file, kustomization.label)
         objects.append(one)
         if one.kind == "ConfigMap" and isinstance(document.get("data"), Mapping):

@@ -13,7 +13,8 @@ import re
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents, dump_blocks
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, replaced
 
 SWITCH: t.Final = "kustomize.toolkit.fluxcd.io/substitute"  # label or annotation; disabled leaves an object as it is
 NAME: t.Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
@@ -35,10 +36,10 @@ def substituted(document: Mapping[str, t.Any], variables: Mapping[str, str], *, 
         if not NAME.fullmatch(name):
             raise BadSubstitution(f"{name!r} is not a name of a variable")
     known = {name: value.replace("\n", "") for name, value in variables.items()}
-    text = evaluated(dump_blocks(document).decode(), lambda name: known.get(name, "" if whole else None))
+    text = evaluated(dump(document), lambda name: known.get(name, "" if whole else None))
     try:
-        (result,) = documents(text.encode())
-    except (NotYaml, ValueError):
+        result = replaced(text)
+    except NotYaml:
         raise BadSubstitution("it is not YAML any more with its variables replaced") from None
     if not isinstance(result, dict):
         raise BadSubstitution("it is not an object any more with its variables replaced")

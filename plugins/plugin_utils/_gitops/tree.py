@@ -14,7 +14,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, documents
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import manifests
 
 MOST_BYTES: t.Final = 4 * 2**20  # of a file of manifests
 MOST_FILES: t.Final = 50_000
@@ -72,7 +73,7 @@ class Tree:
     def documents(self, path: str) -> list[t.Any]:
         """The YAML documents of a file that are not empty."""
         try:
-            found = [each for each in documents(self.read(path)) if each is not None]
+            found = [each for each in manifests(self.read(path)) if each is not None]
         except NotYaml as error:
             raise Unreadable(path, f"it is not YAML ({error}).", "Correct it there.") from None
         left = [MOST_NODES]
