@@ -113,11 +113,10 @@ def test_folders_are_built_as_flux_builds_them(tmp_path: Path) -> None:
 def read(root: Path, case: Case) -> list[dict[str, Any]] | None:
     """The objects; None where the folder is refused."""
     variables = case.spec.get("postBuild", {}).get("substitute") or {}
-    with Builder(Tree(root), Deadline(60)) as builder:
-        try:
-            placed = builder.build("" if case.folder == "." else case.folder, case.spec)
-        except BootstrapError:
-            return None
+    try:
+        placed = Builder(Tree(root), Deadline(60)).build("" if case.folder == "." else case.folder, case.spec)
+    except BootstrapError:
+        return None
     return [substituted(each.document, variables, whole=True) for each in placed]
 
 

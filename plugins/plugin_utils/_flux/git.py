@@ -33,6 +33,8 @@ KEPT = ("PATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PR
 # A transfer slower than a byte a second for so long is given up, whatever the deadline leaves.
 STALLED_SECONDS = 20
 
+MOST_UNPACKED: t.Final = 512 * 2**20
+
 BRANCH = re.compile(r"(?!.*(\.\.|//|@\{|\.lock$))[A-Za-z0-9_][A-Za-z0-9._/+-]*(?<![./])")
 
 
@@ -188,7 +190,13 @@ class Checkout:
         target.mkdir()
         (self._directory / "info").mkdir(exist_ok=True)
         (self._directory / "info" / "attributes").write_text("* -export-ignore -export-subst\n")
-        packed = self._local("archive", "--format=tar", self.commit).output
+        done = self._local("archive", "--format=tar", self.commit, limit=MOST_UNPACKED)
+        if done.status or done.too_much:
+            raise BootstrapError(
+                f"Git repository {self.remote.url}: its files are more than {MOST_UNPACKED // 2**20} MiB, or cannot be "
+                "unpacked. Is this disk full?"
+            )
+        packed = done.output
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(target, filter=_inside)  # noqa: S202 - which lets nothing out of it
         return target
@@ -262,13 +270,13 @@ class Checkout:
             numbered |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return self._run([self._git_program, *arguments], numbered)
 
-    def _local(self, *arguments: str, check: bool = False) -> Ended:
-        done = self._run([self._git_program, *arguments], {})
+    def _local(self, *arguments: str, check: bool = False, limit: int | None = None) -> Ended:
+        done = self._run([self._git_program, *arguments], {}, limit)
         if check and done.status:
             raise BootstrapError(f"git {arguments[0]} failed in a directory of our own. Is this disk full?")
         return done
 
-    def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> Ended:
+    def _run(self, argv: Sequence[str], environment: Mapping[str, str], limit: int | None = None) -> Ended:
         own = {
             **inherited(),
             "HOME": str(self._directory),
@@ -282,8 +290,8 @@ class Checkout:
             "GIT_ASKPASS": "true",
             "GIT_OPTIONAL_LOCKS": "0",
         }
-        done = run(argv, env={**own, **environment}, seconds=self.deadline.left, cwd=self._directory)
-        if done.status is None:
+        done = run(argv, env={**own, **environment}, seconds=self.deadline.left, cwd=self._directory, limit=limit)
+        if done.status is None and not done.too_much:
             raise BootstrapError(
                 f"Git repository {self.remote.url}: it was not read within {self.deadline.seconds:.0f} s. Check that "
                 "the host answers and that this machine reaches it."

@@ -200,13 +200,13 @@ def _neighbours(checkout: Checkout, folder: str) -> str:
 
 def _documents(checkout: Checkout, system: str) -> list[Document]:
     """The objects of the folder, built as Flux builds it. What SOPS encrypted is left out: only Flux can read it."""
-    with Builder(Tree(checkout.unpack()), checkout.deadline) as builder:
-        found = [each.document for each in builder.build(system)]
-        if builder.skipped:
-            raise BootstrapError(
-                f"{system}/kustomization.yaml of the repository does more than list files, and neither kubectl nor "
-                "kustomize is on PATH to build it. Install one of them."
-            )
+    builder = Builder(Tree(checkout.unpack()), checkout.deadline)
+    found = [each.document for each in builder.build(system)]
+    if builder.skipped:
+        raise BootstrapError(
+            f"{system}/kustomization.yaml of the repository does more than list files, and neither kubectl nor "
+            "kustomize is on PATH to build it. Install one of them."
+        )
     return [each for each in found if "sops" not in each]
 
 

@@ -21,17 +21,18 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomization import (
     FILES,
     LISTS,
     MANIFESTS,
     Reference,
+    Unknown,
+    checked,
     merged,
     references,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import GIT, Tree, Unreadable
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, manifests
 
 # Each with the words that build a folder. Flux does not restrict a build to its folder.
@@ -40,6 +41,16 @@ FREE: t.Final = ("--load-restrictor", "LoadRestrictionsNone")
 BUILD_SECONDS: t.Final = 60.0
 MOST_BYTES: t.Final = 64 * 2**20  # of what a build prints
 ORIGIN: t.Final = "config.kubernetes.io/origin"
+LOCAL: t.Final = "config.kubernetes.io/local-config"  # such an object is for programs alone
+
+# What Flux' source-controller leaves out of a repository by default, as far as it would be taken for a manifest.
+LEFT_OUT: t.Final = frozenset(
+    (
+        *(".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml", "codeship-services.yml"),
+        *("codeship-steps.yml", ".goreleaser.yml", ".sops.yaml", ".flux.yaml"),
+    )
+)
+LEFT_OUT_FOLDERS: t.Final = frozenset({".github", ".circleci"})
 
 Document = dict[str, t.Any]
 
@@ -61,7 +72,7 @@ def program() -> list[str] | None:
 
 
 class Builder:
-    """Builds the folders of a repository, in a copy of it. Use it as a context manager.
+    """Builds the folders of a repository, in copies of the files that each reads.
 
     C(skipped) is what was not looked into, as there is no program that builds: a line each.
     """
@@ -71,14 +82,8 @@ class Builder:
         self.skipped: list[str] = []
         self._deadline = deadline
         self._program = program()
-        self._scratch: Path | None = None
-
-    def __enter__(self) -> Builder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._loaded: dict[str, Document] = {}  # kustomizations, by their paths
+        self._lists: dict[str, bool] = {}  # whether one only lists objects
 
     def build(self, folder: str, spec: Mapping[str, t.Any] | None = None) -> list[Placed]:
         """The objects of a folder. C(spec) is that of the Flux Kustomization that builds it."""
@@ -87,26 +92,43 @@ class Builder:
         spec = spec or {}
         name = kustomization_file(self.tree, folder)
         content = self._load(posixpath.join(folder, name)) if name else self._made_up(folder)
-        components = [str(each) for each in spec.get("components") or []]
-        if spec.get("ignoreMissingComponents"):
-            components = [each for each in components if self._is_there(folder, each)]
-        content = merged(content, spec, components)
-        self._look_at(folder, name or FILES[0], content)
-        if self._program is None or self._is_list(folder, content):
-            return _each_once(self._listed(folder, name or FILES[0], content), folder)
+        file = posixpath.join(folder, name or FILES[0])
+        try:
+            content = merged(content, spec, self._components(folder, spec))
+        except Unknown as error:
+            raise Unreadable(file, f"with what Flux adds, {error}.", "Correct who builds it.") from None
+        reached: dict[str, bytes] = {}
+        self._reach(folder, file, content, reached)
+        lists = not set(content) - LISTS and all(self._lists[each] for each in reached if each in self._lists)
+        if self._program is None or lists:
+            return _each_once(self._listed(file, content, set()), folder)
         keep = "originAnnotations" in (content.get("buildMetadata") or [])
         keep = keep or (bool(name) and not content.get("resources"))  # to which Flux adds the notes itself
-        return self._built(self._program, folder, name or FILES[0], content, keep)
+        metadata = dict.fromkeys([*(content.get("buildMetadata") or []), "originAnnotations"])
+        reached[file] = dump({**content, "buildMetadata": list(metadata)}).encode()
+        return [_placed(each, file, keep) for each in self._built(self._program, folder, reached)]
 
-    def _is_there(self, folder: str, path: str) -> bool:
-        return Path(self.tree.place(self.tree.normal(path, folder))).exists()
+    def _components(self, folder: str, spec: Mapping[str, t.Any]) -> list[str]:
+        """The components that a Flux Kustomization adds, without those that may be missing and are."""
+        components = spec.get("components") or []
+        if not isinstance(components, list):
+            raise Unknown("its components is not a list")
+        found = [str(each) for each in components]
+        if spec.get("ignoreMissingComponents"):
+            found = [each for each in found if self.tree.is_folder(self.tree.normal(each, folder))]
+        return found
 
     def _load(self, path: str) -> Document:
-        found = self.tree.documents(path)
-        if found and not isinstance(found[0], dict):
-            raise Unreadable(path, "it is not a kustomization.", "Its first document is a mapping.")
-        content: Document = found[0] if found else {}
-        return content
+        """A kustomization, when all that it says is known."""
+        if path not in self._loaded:
+            found = self.tree.documents(path)
+            try:
+                self._loaded[path] = checked(found[0] if found else {})
+            except Unknown as error:
+                step = "That is not looked into here."
+                raise Unreadable(path, f"it is not a kustomization that is read here: {error}.", step) from None
+            self._lists[path] = not set(self._loaded[path]) - LISTS
+        return self._loaded[path]
 
     def _made_up(self, folder: str) -> Document:
         """The kustomization that Flux makes of a folder that has none: all manifests, and folders that have one."""
@@ -114,7 +136,7 @@ class Builder:
         taken: list[str] = []
         for path in self.tree.files(folder):
             below = posixpath.dirname(path)
-            if any(below == each or below.startswith(f"{each}/") for each in taken):
+            if any(below == each or below.startswith(f"{each}/") for each in taken) or _is_left_out(path):
                 continue
             inner = _topmost(self.tree, folder, below)
             if inner:
@@ -124,11 +146,24 @@ class Builder:
                 resources.append(posixpath.relpath(path, folder or "."))
         return {"resources": resources}
 
-    def _look_at(
-        self, folder: str, name: str, content: Mapping[str, t.Any], seen: frozenset[str] = frozenset()
+    def _reach(
+        self,
+        folder: str,
+        file: str,
+        content: Mapping[str, t.Any],
+        reached: dict[str, bytes],
+        above: frozenset[str] = frozenset(),
     ) -> None:
-        """Raise for what a build would read outside of the repository, before a program runs."""
-        file = posixpath.join(folder, name)
+        """Collect all files that a build reads. Raises for what is elsewhere, before a program runs.
+
+        Kustomizations are written anew from what was read of them, so that no two readers can differ.
+        """
+        if self._deadline.left <= 0:
+            raise Unreadable(
+                folder or ".", f"it was not read within {self._deadline.seconds:.0f} s.", "Run this again."
+            )
+        reached[file] = dump(content).encode()
+        named: set[str] = set()
         for each in references(content):
             if each.is_remote:
                 raise Unreadable(
@@ -137,85 +172,78 @@ class Builder:
                     "That is not looked into here: nothing is fetched. Keep a copy in the repository.",
                 )
             path = self.tree.normal(each.path, folder)
-            if self.tree.is_folder(path):
-                inner = kustomization_file(self.tree, path)
-                if path in seen or path == folder:
-                    raise Unreadable(file, f"{each.key} names {each.path}, which leads back to it.", "Take it out.")
-                if inner:
-                    loaded = self._load(posixpath.join(path, inner))
-                    self._look_at(path, inner, loaded, seen | {folder})
-            elif each.path.endswith(MANIFESTS) and each.key in ("resources", "bases"):
-                self.tree.documents(path)
-            else:
-                self.tree.read(path)
+            if path in above or path == folder:
+                raise Unreadable(file, f"{each.key} names {each.path}, which leads back to it.", "Take it out.")
+            if each.key in ("resources", "bases") and path in named:
+                raise Unreadable(file, f"it names {path} twice.", "Flux would refuse what is there, too.")
+            named |= {path} if each.key in ("resources", "bases") else set()
+            if not self.tree.is_folder(path):
+                reached.setdefault(path, self.tree.read(path))
+            elif (inner := kustomization_file(self.tree, path)) and posixpath.join(path, inner) not in reached:
+                inside = posixpath.join(path, inner)
+                self._reach(path, inside, self._load(inside), reached, above | {folder})
 
-    def _is_list(self, folder: str, content: Mapping[str, t.Any]) -> bool:
-        """Whether a kustomization, with all that it names, lists objects and changes none: no program is needed."""
-        if set(content) - LISTS:
-            return False
-        for each in references(content):
-            path = self.tree.normal(each.path, folder)
-            if self.tree.is_folder(path):
-                inner = kustomization_file(self.tree, path)
-                if not inner or not self._is_list(path, self._load(posixpath.join(path, inner))):
-                    return False
-        return True
-
-    def _built(self, words: list[str], folder: str, name: str, content: Document, keep: bool) -> list[Placed]:
-        """What the program makes of a folder of our copy. It notes the files; C(keep): as Flux does."""
-        root = self._copy()
-        file = root / folder / name
-        before = file.read_bytes() if file.exists() else None
-        metadata = dict.fromkeys([*(content.get("buildMetadata") or []), "originAnnotations"])
-        content = {**content, "buildMetadata": list(metadata)}
-        file.write_text(dump(content))
-        try:
-            own = {"HOME": str(root), "TMPDIR": str(root), "KUBECONFIG": os.devnull, "LC_ALL": "C"}
+    def _built(self, words: list[str], folder: str, files: Mapping[str, bytes]) -> list[Document]:
+        """What the program makes of a folder, of which it sees these files alone."""
+        if sum(map(len, files.values())) > MOST_BYTES:
+            raise Unreadable(folder or ".", f"it reads more than {MOST_BYTES // 2**20} MiB.", "Split it.")
+        with tempfile.TemporaryDirectory(prefix="tazlab-gitops-") as scratch:
+            root = Path(os.path.realpath(scratch)) / "tree"
+            for name, content in files.items():
+                place = root / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+            own = {
+                "HOME": scratch,
+                "TMPDIR": scratch,
+                "KUBECONFIG": os.devnull,
+                "LC_ALL": "C",
+                # A second wall: what names something elsewhere was refused before.
+                "GIT_ALLOW_PROTOCOL": "none",
+                **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+            }
             path = {"PATH": os.environ.get("PATH", os.defpath)}
             seconds = min(self._deadline.left, BUILD_SECONDS)
             argv = [*words, str(root / folder)]
             done = run(argv, env={**path, **own}, seconds=seconds, cwd=root, limit=MOST_BYTES)
-        finally:
-            if before is None:
-                file.unlink()
-            else:
-                file.write_bytes(before)
+        where = folder or "."
         if done.too_much:
-            raise Unreadable(folder or ".", f"it builds more than {MOST_BYTES // 2**20} MiB.", "Split it.")
+            raise Unreadable(where, f"it builds more than {MOST_BYTES // 2**20} MiB.", "Split it.")
         if done.status is None:
-            raise Unreadable(folder or ".", f"it was not built within {seconds:.0f} s.", "Run this again.")
+            raise Unreadable(where, f"it was not built within {seconds:.0f} s.", "Run this again.")
         if done.status:
-            by_hand = " ".join((Path(words[0]).name, *words[1:], folder or "."))
-            raise Unreadable(
-                folder or ".", "it cannot be built as a kustomization.", f"See why, in a clone of it: {by_hand}"
-            )
-        return [_placed(each, folder, name, keep) for each in _objects(done.output, folder)]
+            by_hand = " ".join((Path(words[0]).name, *words[1:], where))
+            raise Unreadable(where, "it cannot be built as a kustomization.", f"See why, in a clone of it: {by_hand}")
+        try:
+            found = manifests(done.output)
+        except NotYaml as error:
+            raise Unreadable(where, f"what it builds is not YAML that is read here ({error}).", "Split it.") from None
+        return [each for each in found if isinstance(each, dict)]
 
-    def _copy(self) -> Path:
-        if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="tazlab-gitops-"))
-            shutil.copytree(self.tree.root, self._scratch / "tree", symlinks=True, ignore=lambda _where, _names: {GIT})
-        return self._scratch / "tree"
-
-    def _listed(self, folder: str, name: str, content: Mapping[str, t.Any]) -> Iterator[Placed]:
+    def _listed(self, file: str, content: Mapping[str, t.Any], seen: set[str]) -> Iterator[Placed]:
         """The objects that a kustomization lists, unchanged."""
-        file = posixpath.join(folder, name)
+        folder = posixpath.dirname(file)
         if more := sorted(set(content) - LISTS):
             self.skipped.append(f"{file}: {', '.join(more)} was not applied: neither kustomize nor kubectl is on PATH")
         for each in references({key: content.get(key) for key in ("resources", "bases")}):
             path = self.tree.normal(each.path, folder)
+            if path in seen:
+                raise Unreadable(path, f"{file} and another kustomization name it.", "Flux would refuse it, too.")
+            seen.add(path)
             if self.tree.is_folder(path):
                 inner = kustomization_file(self.tree, path)
                 if not inner:
                     raise Unreadable(path, "it has no kustomization.", "Add one, or list its files.")
-                yield from self._listed(path, inner, self._load(posixpath.join(path, inner)))
+                yield from self._listed(posixpath.join(path, inner), self._load(posixpath.join(path, inner)), seen)
             else:
-                for item in (item for document in self.tree.documents(path) for item in _items(document)):
+                for item in (item for document in self.tree.documents(path) for item in _items(document, path)):
                     if not _is_object(item):
                         raise Unreadable(
                             path, "a document lacks apiVersion, kind or metadata.", "Flux would refuse it, too."
                         )
-                    yield Placed(item, path)
+                    annotations = item["metadata"].get("annotations")
+                    if not isinstance(annotations, dict) or annotations.get(LOCAL) != "true":
+                        yield Placed(item, path)
 
 
 def kustomization_file(tree: Tree, folder: str) -> str:
@@ -250,32 +278,38 @@ def _each_once(placed: Iterator[Placed], folder: str) -> list[Placed]:
     return list(found.values())
 
 
-def _objects(content: bytes, folder: str) -> Iterator[Document]:
-    try:
-        found = manifests(content)
-    except NotYaml as error:
-        raise BootstrapError(f"What {folder or '.'} of the repository builds is not YAML ({error}).") from None
-    return (each for each in found if isinstance(each, dict))
-
-
-def _placed(document: Document, folder: str, name: str, keep: bool) -> Placed:
-    """An object without the note of its origin, unless it is to keep it."""
-    annotations = document.get("metadata", {}).get("annotations") or {}
-    origin: t.Mapping[str, t.Any] = {}
-    if ORIGIN in annotations:
-        (origin,) = manifests(str(annotations[ORIGIN]).encode())
+def _placed(document: Document, file: str, keep: bool) -> Placed:
+    """An object without the note of its origin, unless it is to C(keep) it. C(file) is the kustomization."""
+    metadata = document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    origin: t.Any = {}
+    if isinstance(annotations, dict) and ORIGIN in annotations:
+        try:
+            (origin,) = manifests(str(annotations[ORIGIN]).encode())
+        except (NotYaml, ValueError):
+            origin = {}
         if not keep:
             del annotations[ORIGIN]
             if not annotations:
                 del document["metadata"]["annotations"]
-    path = origin.get("path") or origin.get("configuredIn") or name
-    return Placed(document, posixpath.normpath(posixpath.join(folder, str(path))))
+    folder, name = posixpath.split(file)
+    path = (origin.get("path") or origin.get("configuredIn")) if isinstance(origin, dict) else None
+    return Placed(document, posixpath.normpath(posixpath.join(folder, str(path or name))))
 
 
-def _items(document: t.Any) -> list[t.Any]:
+def _is_left_out(path: str) -> bool:
+    """Whether Flux leaves a file out of what it fetches, where its source says nothing else."""
+    *folders, name = path.split("/")
+    return name in LEFT_OUT or not LEFT_OUT_FOLDERS.isdisjoint(folders)
+
+
+def _items(document: t.Any, path: str) -> list[t.Any]:
     """The objects of a document, which may be a list of them."""
     if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and "items" in document:
-        return list(document["items"] or [])
+        items = document["items"] or []
+        if not isinstance(items, list):
+            raise Unreadable(path, "items of a list is not a list.", "Flux would refuse it, too.")
+        return items
     return [document]
 
 

@@ -15,13 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder, Document
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder, Document, Placed
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.substitute import BadSubstitution, substituted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Unreadable
 
 KUSTOMIZE: t.Final = "kustomize.toolkit.fluxcd.io"
 HELM: t.Final = "helm.toolkit.fluxcd.io"
 ROOT: t.Final = "flux-system"  # the name and namespace of what flux bootstrap declares
+
+IGNORES: t.Final = ".sourceignore"
+PASSES: t.Final = 4  # so often variables may be declared by what itself has variables
 
 _RELEASE_LENGTH: t.Final = 53  # of Helm's names
 
@@ -46,16 +49,15 @@ class Object:
 
     @property
     def namespace(self) -> str:
-        return str((self.document.get("metadata") or {}).get("namespace") or "")
+        return str(mapping(self.document.get("metadata")).get("namespace") or "")
 
     @property
     def name(self) -> str:
-        return str((self.document.get("metadata") or {}).get("name") or "")
+        return str(mapping(self.document.get("metadata")).get("name") or "")
 
     @property
     def spec(self) -> Mapping[str, t.Any]:
-        spec = self.document.get("spec")
-        return spec if isinstance(spec, Mapping) else {}
+        return mapping(self.document.get("spec"))
 
 
 @dataclass(frozen=True)
@@ -92,47 +94,77 @@ def read(builder: Builder, folder: str, known: Known | None = None) -> Repositor
 
     C(known) has the data of ConfigMaps and Secrets that the repository's variables come from and that others make.
     """
-    found = Repository()
-    data: dict[tuple[str, str, str], Mapping[str, str]] = dict(known or {})
     root, source = _root(builder, folder)
-    waiting = [root]
-    while waiting:
-        each = waiting.pop(0)
-        if each.label in found.kustomizations:
-            continue
-        found.kustomizations[each.label] = each
-        applied = _applied(builder, each, data, found)
-        found.objects += applied
-        waiting += _declared(builder, applied, source, found)
+    data: dict[tuple[str, str, str], Mapping[str, str]] = dict(known or {})
+    builds = _Builds(builder)
+    for _pass in range(PASSES):  # what declares a variable may be found after what uses it
+        found = Repository()
+        before = dict(data)
+        waiting = [root]
+        while waiting:
+            each = waiting.pop(0)
+            if each.label in found.kustomizations:
+                continue
+            found.kustomizations[each.label] = each
+            applied = _applied(builds, each, data, found)
+            found.objects += applied
+            waiting += _declared(builder, applied, source, found)
+        uses = any(_sources(each) for each in found.kustomizations.values())
+        if data == before or not uses:
+            break
+    if builder.tree.is_file(IGNORES):
+        found.skipped.append(f"{IGNORES}: what it leaves out is read here all the same")
     found.skipped = list(dict.fromkeys([*found.skipped, *builder.skipped]))
     return found
 
 
-def _root(builder: Builder, folder: str) -> tuple[Kustomization, str]:
-    """The root Kustomization, as its own folder declares it where it does, and the name of its source."""
+def _root(builder: Builder, folder: str) -> tuple[Kustomization, tuple[str, str]]:
+    """The root Kustomization, as its own folder declares it where it does, and its source's namespace and name."""
     try:
         placed = builder.build(folder)
     except Unreadable:  # which is told when it is read as a part of the repository
         placed = []
     for each in placed:
         one = Object(each.document, each.file, "")
-        source = one.spec.get("sourceRef") or {}
-        if (one.group, one.kind, source.get("kind")) == (KUSTOMIZE, "Kustomization", "GitRepository"):
-            root = _kustomization(builder, one)
-            if root is not None and root.folder == folder:
-                return root, str(source.get("name"))
-    return Kustomization(ROOT, ROOT, folder), ROOT
+        if (one.group, one.kind) == (KUSTOMIZE, "Kustomization"):
+            root, source = _kustomization(builder, one), _source(one)
+            if root is not None and root.folder == folder and source is not None:
+                return root, source
+    return Kustomization(ROOT, ROOT, folder), (ROOT, ROOT)
+
+
+def _source(declared: Object) -> tuple[str, str] | None:
+    """The namespace and name of the GitRepository that a Kustomization builds from; None where it is another kind."""
+    source = mapping(declared.spec.get("sourceRef"))
+    if source.get("kind") != "GitRepository":
+        return None
+    return str(source.get("namespace") or declared.namespace or ROOT), str(source.get("name"))
+
+
+class _Builds:
+    """What each folder builds, built once as long as its Kustomization says the same."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._done: dict[str, tuple[Mapping[str, t.Any], list[Placed]]] = {}
+
+    def of(self, kustomization: Kustomization) -> list[Placed]:
+        spec, placed = self._done.get(kustomization.label, (None, []))
+        if spec != kustomization.spec:
+            placed = self._builder.build(kustomization.folder, kustomization.spec)
+            self._done[kustomization.label] = kustomization.spec, placed
+        return placed
 
 
 def _applied(
-    builder: Builder,
+    builds: _Builds,
     kustomization: Kustomization,
     data: dict[tuple[str, str, str], Mapping[str, str]],
     found: Repository,
 ) -> list[Object]:
     """The objects that a Kustomization applies, its variables replaced."""
     try:
-        placed = builder.build(kustomization.folder, kustomization.spec)
+        placed = builds.of(kustomization)
     except Unreadable as error:
         found.problems.append(Problem(error.code, kustomization.label, str(error)))
         return []
@@ -147,22 +179,36 @@ def _applied(
                 if whole:
                     found.problems.append(Problem("substitution", kustomization.label, f"{each.file}: {error}."))
                 else:
-                    found.skipped.append(
-                        f"{kustomization.label}: {each.file} is read with no variable replaced: {error}"
-                    )
-        one = Object(document, each.file, kustomization.label)
+                    line = f"{kustomization.label}: {each.file} is read with no variable replaced: {error}"
+                    found.skipped.append(line)
+        one = Object(_marked(document, kustomization.spec), each.file, kustomization.label)
         objects.append(one)
-        if one.kind == "ConfigMap" and isinstance(document.get("data"), Mapping):
-            texts = {str(key): str(value) for key, value in document["data"].items()}
+        if one.kind == "ConfigMap":
+            texts = {str(key): str(value) for key, value in mapping(document.get("data")).items()}
             data.setdefault(("ConfigMap", one.namespace, one.name), texts)
     return objects
 
 
+def _marked(document: Document, spec: Mapping[str, t.Any]) -> Document:
+    """An object with the labels and annotations that its Kustomization gives all."""
+    common = mapping(spec.get("commonMetadata"))
+    added = {key: mapping(common.get(key)) for key in ("labels", "annotations") if common.get(key)}
+    if not added:
+        return document
+    metadata = mapping(document.get("metadata"))
+    merged = {key: {**mapping(metadata.get(key)), **values} for key, values in added.items()}
+    return {**document, "metadata": {**metadata, **merged}}
+
+
+def _sources(kustomization: Kustomization) -> list[Mapping[str, t.Any]]:
+    return mappings(mapping(kustomization.spec.get("postBuild")).get("substituteFrom"))
+
+
 def _variables(kustomization: Kustomization, data: Known, found: Repository) -> tuple[dict[str, str] | None, bool]:
     """A Kustomization's variables, None where it has none; and whether all of them are known here."""
-    after = kustomization.spec.get("postBuild") or {}
-    sources: Sequence[Mapping[str, t.Any]] = after.get("substituteFrom") or []
-    if not sources and not after.get("substitute"):
+    given = mapping(mapping(kustomization.spec.get("postBuild")).get("substitute"))
+    sources = _sources(kustomization)
+    if not sources and not given:
         return None, True
     variables: dict[str, str] = {}
     whole = True
@@ -171,30 +217,32 @@ def _variables(kustomization: Kustomization, data: Known, found: Repository) -> 
         values = data.get((kind, kustomization.namespace, name))
         if values is not None:
             variables |= values
-        elif not source.get("optional"):
-            whole = False
-            found.skipped.append(
-                f"{kustomization.label}: variables of {kind} {kustomization.namespace}/{name} are not known here"
-            )
-    variables |= {str(key): str(value) for key, value in (after.get("substitute") or {}).items()}
-    return variables, whole
+            continue
+        whole = whole and bool(source.get("optional"))
+        may = ", which may be missing," if source.get("optional") else ""
+        found.skipped.append(
+            f"{kustomization.label}: variables of {kind} {kustomization.namespace}/{name}{may} are not known here"
+        )
+    return variables | {str(key): str(value) for key, value in given.items()}, whole
 
 
-def _declared(builder: Builder, objects: Sequence[Object], followed: str, found: Repository) -> list[Kustomization]:
+def _declared(
+    builder: Builder, objects: Sequence[Object], followed: tuple[str, str], found: Repository
+) -> list[Kustomization]:
     """The Flux Kustomizations among these objects that build folders of this repository, the source C(followed)."""
     declared = []
     for each in objects:
         if (each.group, each.kind) != (KUSTOMIZE, "Kustomization"):
             continue
-        source = each.spec.get("sourceRef") or {}
         label = f"{each.namespace or ROOT}/{each.name}"
-        if (source.get("kind"), source.get("name")) != ("GitRepository", followed):
+        if _source(each) != followed:
+            source = mapping(each.spec.get("sourceRef"))
             found.skipped.append(f"{label}: it builds another source, {source.get('kind')} {source.get('name')}")
         elif "kubeConfig" in each.spec:
             found.skipped.append(f"{label}: what it builds is for another cluster")
         elif (one := _kustomization(builder, each)) is None:
             path = each.spec.get("path")
-            what = f"its path {path} leads out of the repository."
+            what = f"its path {path!r} is none of the repository."
             found.problems.append(Problem("unreadable", label, what, f"Correct it in {each.file}."))
         else:
             declared.append(one)
@@ -209,9 +257,20 @@ def _kustomization(builder: Builder, declared: Object) -> Kustomization | None:
     except Unreadable:
         return None
     before = tuple(
-        f"{other.get('namespace') or namespace}/{other.get('name')}" for other in declared.spec.get("dependsOn") or []
+        f"{other.get('namespace') or namespace}/{other.get('name')}"
+        for other in mappings(declared.spec.get("dependsOn"))
     )
     return Kustomization(namespace, declared.name, folder, before, declared.spec, declared.file)
+
+
+def mapping(value: t.Any) -> Mapping[str, t.Any]:
+    """A value where it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: t.Any) -> list[Mapping[str, t.Any]]:
+    """The mappings of a value where it is a list, else none."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def release_name(helm_release: Object) -> str:

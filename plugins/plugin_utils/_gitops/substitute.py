@@ -19,6 +19,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml impo
 SWITCH: t.Final = "kustomize.toolkit.fluxcd.io/substitute"  # label or annotation; disabled leaves an object as it is
 NAME: t.Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 
+# How large a text may become, how deep expressions may nest, and how long a value may be that a pattern cuts.
+LARGEST: t.Final = 16 * 2**20
+DEEPEST: t.Final = 50
+LONGEST: t.Final = 1000
+
 Lookup = Callable[[str], "str | None"]
 
 
@@ -28,8 +33,9 @@ class BadSubstitution(Exception):
 
 def substituted(document: Mapping[str, t.Any], variables: Mapping[str, str], *, whole: bool) -> dict[str, t.Any]:
     """An object with its variables replaced. Not C(whole): there are others, not known here, which stay as they are."""
-    metadata = document.get("metadata") or {}
-    switches = [(metadata.get(key) or {}).get(SWITCH) for key in ("labels", "annotations")]
+    metadata = document.get("metadata")
+    marks = [metadata.get(key) for key in ("labels", "annotations")] if isinstance(metadata, Mapping) else []
+    switches = [each.get(SWITCH) for each in marks if isinstance(each, Mapping)]
     if "disabled" in switches or (whole and not variables):
         return dict(document)
     for name in variables:
@@ -58,13 +64,18 @@ class _Scanner:
         self._text = text
         self._at = 0
         self._lookup = lookup
+        self._depth = 0
 
     def text(self) -> str:
         """All of the text."""
         parts = []
+        size = 0
         while self._at < len(self._text):
             if self._take("${"):
                 parts.append(self._expression())
+                size += len(parts[-1])
+                if size > LARGEST:
+                    raise BadSubstitution(f"it becomes larger than {LARGEST // 2**20} MiB")
             elif self._take("$$"):
                 parts.append("$")
             else:
@@ -97,6 +108,15 @@ class _Scanner:
     def _expression(self) -> str:
         """What stands for an expression whose C(${) was read."""
         begin = self._at - 2
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise BadSubstitution(f"expressions are nested deeper than {DEEPEST}")
+        try:
+            return self._evaluated(begin)
+        finally:
+            self._depth -= 1
+
+    def _evaluated(self, begin: int) -> str:
         if self._take("#"):
             name = self._name()
             self._close()
@@ -107,7 +127,10 @@ class _Scanner:
 
     def _replaced(self, name: str, begin: int, change: Callable[[str], str]) -> str:
         value = self._lookup(name)
-        return self._text[begin : self._at] if value is None else change(value)
+        result = self._text[begin : self._at] if value is None else change(value)
+        if len(result) > LARGEST:
+            raise BadSubstitution(f"it becomes larger than {LARGEST // 2**20} MiB")
+        return result
 
     def _change(self) -> Callable[[str], str]:
         """What is done to the variable's value: the rest of an expression."""
@@ -209,40 +232,48 @@ def _cut(value: str, operator: str, pattern: str) -> str:
     """The value without the shortest (one sign) or longest (two) beginning or end that fits a pattern."""
     back = operator.startswith("%")
     text, wanted = (value[::-1], pattern[::-1]) if back else (value, pattern)
-    fits = _pattern(wanted)
-    if fits is None:
-        return value
-    lengths = range(len(text), 0, -1) if len(operator) == 2 else range(1, len(text) + 1)
-    found = next((length for length in lengths if fits.fullmatch(text[:length])), 0)
+    if not set(wanted) & set("*?[\\"):
+        found = len(wanted) if text.startswith(wanted) else 0
+    else:
+        if max(len(text), len(wanted)) > LONGEST:
+            raise BadSubstitution(f"a value or a pattern is longer than {LONGEST} letters")
+        fits = _pattern(wanted)
+        if fits is None:
+            return value
+        lengths = range(len(text), 0, -1) if len(operator) == 2 else range(1, len(text) + 1)
+        found = next((length for length in lengths if fits.fullmatch(text[:length])), 0)
     return text[found:][::-1] if back else text[found:]
 
 
 def _pattern(glob: str) -> re.Pattern[str] | None:
-    """A shell's pattern; None where it is not one."""
-    parts = []
+    """A shell's pattern; None where it is not one. What stands between two stars is taken where it comes first."""
+    pieces: list[list[str]] = [[]]
     at = 0
     while at < len(glob):
         sign = glob[at]
         at += 1
         if sign == "*":
-            parts.append(".*")
+            pieces.append([])
         elif sign == "?":
-            parts.append(".")
+            pieces[-1].append(".")
         elif sign == "[":
             end = glob.find("]", at + 1)
             if end < 0:
                 return None
             inside = glob[at:end].replace("\\", "\\\\").replace("[", "\\[")
-            parts.append(f"[{inside}]")
+            pieces[-1].append(f"[{inside}]")
             at = end + 1
         elif sign == "\\":
             if at == len(glob):
                 return None
-            parts.append(re.escape(glob[at]))
+            pieces[-1].append(re.escape(glob[at]))
             at += 1
         else:
-            parts.append(re.escape(sign))
+            pieces[-1].append(re.escape(sign))
+    first, *others = ("".join(piece) for piece in pieces)
+    middle = "".join(f"(?>.*?{piece})" for piece in others[:-1] if piece)
+    last = f".*{others[-1]}" if others else ""
     try:
-        return re.compile("".join(parts), re.DOTALL)
+        return re.compile(f"{first}{middle}{last}", re.DOTALL)
     except re.error:
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -19,7 +20,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml impo
 
 MOST_BYTES: t.Final = 4 * 2**20  # of a file of manifests
 MOST_FILES: t.Final = 50_000
-MOST_NODES: t.Final = 1_000_000  # of a file's documents, those that an alias repeats counted each time
 GIT: t.Final = ".git"
 
 
@@ -44,24 +44,42 @@ class Tree:
         return "" if joined == "." else joined
 
     def place(self, path: str) -> Path:
-        """Where it lies on the disk."""
-        found = Path(os.path.realpath(self.root / path))
+        """Where it lies on the disk. A link to a file is followed inside the repository, one to a folder is not."""
+        where = self.root
+        try:
+            for part in Path(path).parts:
+                if where.is_symlink():
+                    raise Unreadable(path, "it leads through a link to a folder.", "Name the folder itself.")
+                where /= part
+            found = Path(os.path.realpath(where))
+            if where.is_symlink() and found.is_dir():
+                raise Unreadable(path, "it is a link to a folder.", "Name the folder itself.")
+        except (OSError, ValueError):
+            raise Unreadable(_shown(path), "it is not a path.", "Correct who names it.") from None
         if found != self.root and self.root not in found.parents:
             raise Unreadable(path, "it is a link that leads out of the repository.", "Put the file itself there.")
         return found
 
     def is_file(self, path: str) -> bool:
-        return self.place(path).is_file()
+        return self._is(path, Path.is_file)
 
     def is_folder(self, path: str) -> bool:
-        return self.place(path).is_dir()
+        return self._is(path, Path.is_dir)
+
+    def _is(self, path: str, what: Callable[[Path], bool]) -> bool:
+        try:
+            return what(self.place(path))
+        except (OSError, ValueError):
+            return False
 
     def read(self, path: str) -> bytes:
-        place = self.place(path)
-        if not place.is_file():
-            raise Unreadable(path, "it is not there.", "Correct who names it, or add it.")
-        with place.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        if not self.is_file(path):
+            raise Unreadable(_shown(path), "it is not there.", "Correct who names it, or add it.")
+        try:
+            with self.place(path).open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+        except OSError as error:
+            raise Unreadable(path, f"it cannot be read (errno {error.errno}).", "Make it readable.") from None
         if len(content) > MOST_BYTES:
             raise Unreadable(
                 path,
@@ -73,14 +91,9 @@ class Tree:
     def documents(self, path: str) -> list[t.Any]:
         """The YAML documents of a file that are not empty."""
         try:
-            found = [each for each in manifests(self.read(path)) if each is not None]
+            return [each for each in manifests(self.read(path)) if each is not None]
         except NotYaml as error:
-            raise Unreadable(path, f"it is not YAML ({error}).", "Correct it there.") from None
-        left = [MOST_NODES]
-        for each in found:
-            if not _is_small(each, left):
-                raise Unreadable(path, "it repeats itself without end by its aliases.", "Write it out.")
-        return found
+            raise Unreadable(path, f"it is not YAML that is read here ({error}).", "Correct it there.") from None
 
     def files(self, folder: str) -> list[str]:
         """Every file below a folder, in the order of names."""
@@ -88,19 +101,21 @@ class Tree:
         for where, folders, files in os.walk(self.place(folder)):
             folders[:] = sorted(name for name in folders if name != GIT)
             base = os.path.relpath(where, self.root).replace(os.sep, "/")
-            found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files)]
+            found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files) if _is_text(name)]
             if len(found) > MOST_FILES:
                 raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
         return found
 
 
-def _is_small(value: t.Any, left: list[int]) -> bool:
-    """Whether a value has no more parts than are left."""
-    left[0] -= 1
-    if left[0] < 0:
+def _shown(path: str) -> str:
+    """A path for a message."""
+    return path if len(path) <= 200 and path.isprintable() else f"{path[:50]!r}..."
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written in YAML: what Git holds in another encoding is no manifest."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
         return False
-    if isinstance(value, dict):
-        return all(_is_small(each, left) for each in value.values())
-    if isinstance(value, list):
-        return all(_is_small(each, left) for each in value)
     return True

@@ -31,6 +31,11 @@ _TAGS: t.Final = {
     r"(?: *(?:Z|[-+][0-9]{1,2}(?::?[0-9]{2})?))?)?",
     "merge": r"<<",
 }
+# What the documents of one text may be worth at most: a point for each value, and for so many characters.
+MOST_WORTH: t.Final = 1_000_000
+CHARACTERS: t.Final = 200
+DEEPEST: t.Final = 100
+
 _LARGEST: t.Final = 2**64  # from here on a number loses its last digits
 
 
@@ -63,13 +68,50 @@ def _documents(content: bytes, *, more_words: bool) -> list[t.Any]:
     import yaml
 
     try:
-        return list(yaml.load_all(content, Loader=_loader(more_words, quick=True)))
-    except Exception:  # noqa: BLE001  # every error of the library quotes the text
-        try:  # an anchor may be there twice, which the quick one refuses
-            return list(yaml.load_all(content, Loader=_loader(more_words, quick=False)))
-        except Exception as error:  # noqa: BLE001
-            mark = getattr(error, "problem_mark", None)
-            raise NotYaml("it cannot be read" if mark is None else f"line {mark.line + 1}") from None
+        slow = _repeats_anchors(content)
+        loader = _loader(more_words, quick=not slow)
+        found = list(yaml.load_all(content, Loader=loader))
+    except Exception as error:  # noqa: BLE001  # every error of the library quotes the text
+        mark = getattr(error, "problem_mark", None)
+        raise NotYaml("it cannot be read" if mark is None else f"line {mark.line + 1}") from None
+    left = [MOST_WORTH]
+    for each in found:
+        _weigh(each, left)
+    return found
+
+
+def _repeats_anchors(content: bytes) -> bool:
+    """Whether a document has an anchor twice, which YAML allows and the quick loader refuses."""
+    if b"&" not in content:
+        return False
+    import yaml
+
+    known: set[str] = set()
+    for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.events.DocumentStartEvent):
+            known.clear()
+        anchor = getattr(event, "anchor", None)
+        if anchor and not isinstance(event, yaml.events.AliasEvent):
+            if anchor in known:
+                return True
+            known.add(anchor)
+    return False
+
+
+def _weigh(value: t.Any, left: list[int], depth: int = 0) -> None:
+    """Raise where a value is larger or deeper than manifests are: an alias counts each time."""
+    left[0] -= 1 + (len(value) // CHARACTERS if isinstance(value, str) else 0)
+    if left[0] < 0 or depth > DEEPEST:
+        raise NotYaml("it is larger or deeper than manifests are")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                raise NotYaml("a key is not a text")
+            _weigh(key, left, depth + 1)
+            _weigh(each, left, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _weigh(each, left, depth + 1)
 
 
 @functools.cache

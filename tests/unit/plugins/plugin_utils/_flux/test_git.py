@@ -74,7 +74,7 @@ class Archived(Checkout):
         super().__init__(Remote(URL, "main"), Deadline(10))
         self._directory = directory
 
-    def _local(self, *arguments: str, check: bool = False) -> Ended:
+    def _local(self, *arguments: str, check: bool = False, limit: int | None = None) -> Ended:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             for name, link in (

@@ -26,8 +26,7 @@ def build(tmp_path: Path) -> Build:
         root = Case(files).write(tmp_path / "tree")
         before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
         try:
-            with Builder(Tree(root), Deadline(30)) as builder:
-                return builder.build(folder, spec)
+            return Builder(Tree(root), Deadline(30)).build(folder, spec)
         finally:
             assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
@@ -43,6 +42,9 @@ def build(tmp_path: Path) -> Build:
         "git@example.net:you/repository",
         "ssh://git@example.net/you/repository",
         "../other?ref=main",
+        "root@127.0.0.1:org/repo",
+        "example.net/org/repo.git",
+        "file:///etc/hostname",
     ],
 )
 @pytest.mark.parametrize("key", ["resources", "components"])
@@ -63,7 +65,8 @@ def test_nothing_is_fetched(build: Build, monkeypatch: pytest.MonkeyPatch, path:
         "secretGenerator: [{name: x, envs: [../../outside.yaml]}]\n",
         "replacements: [{path: ../../outside.yaml}]\n",
         "openapi: {path: ../../outside.yaml}\n",
-        "transformers: [../../outside.yaml]\n",
+        "configMapGenerator: [{name: x, envs: ['../../foo=x/../outside.env']}]\n",
+        "crds: [../../outside.yaml]\n",
     ],
 )
 def test_what_leads_out_is_refused_before_a_program_runs(
@@ -74,6 +77,97 @@ def test_what_leads_out_is_refused_before_a_program_runs(
         build({"apps/kustomization.yaml": kustomization})
     with pytest.raises(Unreadable, match="leads out of the repository"):
         build({"apps/kustomization.yaml": resources("../inner"), "inner/kustomization.yaml": kustomization})
+
+
+@pytest.mark.parametrize(
+    "kustomization",
+    [
+        # kustomize takes keys in any case.
+        "configmapgenerator: [{name: x, files: [/etc/hostname]}]\n",
+        "configMapGenerator: [{name: x, Files: [/etc/hostname]}]\n",
+        "Resources: [/etc/hostname]\n",
+        "patches: [{Path: /etc/hostname}]\n",
+        "openapi: {Path: /etc/hostname}\n",
+        # A plugin's own configuration names files, too.
+        "generators: [g.yaml]\n",
+        "transformers: [t.yaml]\n",
+        "validators: ['{apiVersion: builtin, kind: ConfigMapGenerator, files: [/etc/hostname]}']\n",
+        "helmCharts: [{name: x, repo: 'https://example.net'}]\n",
+        # What is of another form than it has.
+        "resources: 5\n",
+        "resources: [5]\n",
+        "configMapGenerator: [abc]\n",
+        "configMapGenerator: [{name: x, files: abc}]\n",
+        "openapi: abc\n",
+        "buildMetadata: 4\n",
+        "1: a\n",
+        "- a\n",
+        "text\n",
+    ],
+)
+def test_what_is_not_known_of_a_kustomization_is_refused(
+    build: Build, monkeypatch: pytest.MonkeyPatch, kustomization: str
+) -> None:
+    monkeypatch.setattr(_build, "run", None)
+    with pytest.raises(Unreadable):
+        build({"apps/kustomization.yaml": kustomization})
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"patches": 5},
+        {"patches": ["x"]},
+        {"patches": [{"path": "/etc/hostname"}]},
+        {"images": [{"newTag": "x"}, "y", {"name": [1]}]},
+        {"images": 5},
+        {"components": 5},
+        {"components": ["/etc"]},
+        {"components": ["https://example.net/x"]},
+        {"targetNamespace": 5},
+    ],
+)
+def test_what_a_flux_kustomization_adds_is_looked_at_as_well(build: Build, spec: dict[str, Any]) -> None:
+    try:
+        placed = build({"apps/a.yaml": config("a")}, spec=spec)
+    except Unreadable:
+        return
+    assert [each.document["metadata"]["name"] for each in placed] == ["a"], "an image that fits nothing changes nothing"
+
+
+def test_a_program_sees_the_files_alone_that_a_build_reads(build: Build) -> None:
+    """Not even what lies beside them in the repository, whatever it may be."""
+    files = {"apps/kustomization.yaml": "namePrefix: x-\nresources: [a.yaml]\n", "apps/a.yaml": config("a")}
+    (placed,) = build({**files, "apps/hidden.yaml": "->/etc/hostname", "apps/loop": "->..", "apps/b.yaml": config("b")})
+    assert (placed.document["metadata"]["name"], placed.file) == ("x-a", "apps/a.yaml")
+
+
+def test_the_way_through_many_folders_is_gone_once(build: Build) -> None:
+    files = {
+        "apps/kustomization.yaml": "namePrefix: x-\nresources: [../0]\n",
+        "40/kustomization.yaml": "resources: []\n",
+    }
+    for number in range(40):
+        files[f"{number}/kustomization.yaml"] = f"resources: [../{number + 1}, ../{number + 1}/.]\n"
+    with pytest.raises(Unreadable, match="twice"):
+        build(files)
+
+
+def test_what_flux_does_not_fetch_is_not_read(build: Build) -> None:
+    files = {
+        "apps/a.yaml": config("a"),
+        "apps/.sops.yaml": "creation_rules: []\n",
+        ".github/workflows/ci.yml": "on: push\n",
+    }
+    assert [each.file for each in build(files)] == ["apps/a.yaml"]
+    assert [each.file for each in build(files, folder="")] == ["apps/a.yaml"]
+
+
+def test_an_object_for_programs_alone_is_left_out(build: Build) -> None:
+    local = config("l").replace("name: l", "name: l\n  annotations: {config.kubernetes.io/local-config: 'true'}")
+    files = {"apps/a.yaml": config("a"), "apps/l.yaml": local}
+    assert [each.file for each in build(files)] == ["apps/a.yaml"]
+    assert [each.file for each in build(files, spec={"namePrefix": "x-"})] == ["apps/a.yaml"]
 
 
 def test_a_link_that_leads_out_is_refused(build: Build) -> None:
@@ -88,11 +182,11 @@ def test_without_a_program_what_is_not_looked_into_is_said(
     """What only lists objects is read all the same."""
     case = CASES[name]
     monkeypatch.setattr(_build, "program", lambda: None)
-    with Builder(Tree(case.write(tmp_path / "tree")), Deadline(30)) as builder:
-        try:
-            placed = builder.build("" if case.folder == "." else case.folder, case.spec)
-        except Unreadable:
-            return
+    builder = Builder(Tree(case.write(tmp_path / "tree")), Deadline(30))
+    try:
+        placed = builder.build("" if case.folder == "." else case.folder, case.spec)
+    except Unreadable:
+        return
     lists = not builder.skipped
     if not lists:
         assert all("was not applied: neither kustomize nor kubectl is on PATH" in line for line in builder.skipped)

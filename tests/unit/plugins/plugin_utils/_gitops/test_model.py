@@ -51,8 +51,7 @@ FILES = {
 @pytest.fixture
 def found(tmp_path: Path) -> Repository:
     known: Known = {("ConfigMap", "flux-system", "cluster-vars"): {"domain": "example.net"}}
-    with Builder(Tree(Case(FILES).write(tmp_path)), Deadline(60)) as builder:
-        return read(builder, "clusters/home", known)
+    return read(Builder(Tree(Case(FILES).write(tmp_path)), Deadline(60)), "clusters/home", known)
 
 
 def test_the_kustomizations_are_found_from_the_root_on(found: Repository) -> None:
@@ -82,9 +81,69 @@ def test_what_was_not_looked_into_and_what_is_wrong_is_told(found: Repository) -
         "flux-system/elsewhere: it builds another source, GitRepository other",
     ]
     texts = {each.subject: each.text for each in found.problems}
-    assert "its path ../../.. leads out of the repository" in texts["flux-system/out"]
+    assert "its path '../../..' is none of the repository" in texts["flux-system/out"]
     assert "clusters/home/out.yaml" in texts["flux-system/out"]
     assert "nowhere of the repository: it is not a folder" in texts["flux-system/gone"]
+
+
+def test_variables_that_are_declared_later_are_known(tmp_path: Path) -> None:
+    """And those that others may declare, where the repository does."""
+    after = ", postBuild: {substituteFrom: [{kind: ConfigMap, name: later, optional: true}]}"
+    later = config("later", domain="example.net").replace("name: later", "name: later\n  namespace: flux-system")
+    files = {
+        "cluster/a.yaml": kustomization("apps", "apps", after),
+        "cluster/b.yaml": kustomization("config", "config"),
+        "apps/a.yaml": config("a", host="${domain}"),
+        "config/later.yaml": later,
+    }
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    (one,) = [each for each in found.objects if each.name == "a"]
+    assert one.document["data"] == {"host": "example.net"}
+    assert found.skipped == []
+
+
+def test_a_source_of_the_same_name_in_another_namespace_is_another_one(tmp_path: Path) -> None:
+    other = kustomization("team", "apps").replace("namespace: flux-system", "namespace: team-a")
+    named = kustomization("named", "apps").replace("name: flux-system}}", "name: flux-system, namespace: other}}")
+    ours = kustomization("ours", "apps").replace("namespace: flux-system", "namespace: team-b")
+    ours = ours.replace("name: flux-system}}", "name: flux-system, namespace: flux-system}}")
+    files = {"cluster/a.yaml": other, "cluster/b.yaml": named, "cluster/c.yaml": ours, "apps/a.yaml": config("a")}
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    assert list(found.kustomizations) == ["flux-system/flux-system", "team-b/ours"]
+    assert len(found.skipped) == 2
+
+
+def test_labels_for_all_are_on_all(tmp_path: Path) -> None:
+    files = {
+        "cluster/a.yaml": kustomization("apps", "apps", ", commonMetadata: {labels: {team: x}, annotations: {a: b}}"),
+        "apps/a.yaml": config("a"),
+    }
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    (one,) = [each for each in found.objects if each.name == "a"]
+    assert one.document["metadata"] == {"name": "a", "labels": {"team": "x"}, "annotations": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{path: apps, sourceRef: abc}",
+        "{path: [1], sourceRef: {kind: GitRepository, name: flux-system}}",
+        '{path: "a\\0b", sourceRef: {kind: GitRepository, name: flux-system}}',
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: abc, dependsOn: 5}",
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, dependsOn: [abc]}",
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: [a]}}",
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substituteFrom: [a]}}",
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, commonMetadata: [a]}",
+        "{path: apps, sourceRef: {kind: GitRepository, name: flux-system}, patches: abc}",
+        "abc",
+    ],
+)
+def test_what_is_of_another_form_than_it_has_is_told_or_left_out(tmp_path: Path, spec: str) -> None:
+    described = kustomization("apps", "apps").partition("spec:")[0] + f"spec: {spec}\n"
+    odd = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: odd, labels: [1], annotations: x}\ndata: [1]\n"
+    files = {"cluster/a.yaml": described, "apps/a.yaml": config("a"), "apps/b.yaml": odd}
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    assert "flux-system/flux-system" in found.kustomizations
 
 
 def test_helms_names_are_derived_as_flux_derives_them(found: Repository) -> None:
@@ -99,7 +158,6 @@ def test_helms_names_are_derived_as_flux_derives_them(found: Repository) -> None
 
 def test_a_repository_that_does_not_declare_its_root_has_one_all_the_same(tmp_path: Path) -> None:
     files = {"cluster/apps.yaml": kustomization("apps", "apps"), "apps/a.yaml": config("a")}
-    with Builder(Tree(Case(files).write(tmp_path)), Deadline(60)) as builder:
-        found = read(builder, "cluster")
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
     assert list(found.kustomizations) == ["flux-system/flux-system", "flux-system/apps"]
     assert [each.name for each in found.objects] == ["apps", "a"]

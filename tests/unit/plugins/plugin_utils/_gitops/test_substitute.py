@@ -68,6 +68,29 @@ def test_several_lines_stay_several_lines() -> None:
     assert found["data"] == {"script": "#!/bin/sh\necho example.net\n"}
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("${long}" * 200, "larger than 16 MiB"),
+        (
+            "${long//x/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}",
+            "larger",
+        ),
+        ("${a:-" * 60 + "x" + "}" * 60, "nested deeper"),
+        ("${long#*y}", "longer than 1000 letters"),
+    ],
+    ids=["many", "grown", "nested", "long"],
+)
+def test_what_would_take_too_long_or_too_much_is_refused(text: str, words: str) -> None:
+    with pytest.raises(BadSubstitution, match=words):
+        evaluated(text, lambda name: "x" * 200_000 if name == "long" else "")
+
+
+def test_a_pattern_with_many_stars_takes_no_time() -> None:
+    assert evaluated("${a#*a*a*a*a*a*a*a*a*b}", lambda _name: "a" * 900) == "a" * 900
+    assert evaluated("${a##*a*b}", lambda _name: "aab-aac") == "-aac"
+
+
 def test_an_error_quotes_no_value() -> None:
     with pytest.raises(BadSubstitution) as raised:
         substituted(config(a="${secret}"), {"secret": "canary: [canary"}, whole=True)

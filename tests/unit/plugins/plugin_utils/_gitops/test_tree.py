@@ -47,7 +47,7 @@ def test_a_file_is_bounded(tree: Tree) -> None:
     with pytest.raises(Unreadable, match="it is not there"):
         tree.read("none.yaml")
     (tree.root / "broken.yaml").write_text("a: [canary\n")
-    with pytest.raises(Unreadable, match=r"it is not YAML \(line 2\)") as raised:
+    with pytest.raises(Unreadable, match=r"it is not YAML that is read here \(line 2\)") as raised:
         tree.documents("broken.yaml")
     assert "canary" not in str(raised.value)
 
@@ -56,8 +56,34 @@ def test_a_file_that_repeats_itself_is_refused(tree: Tree) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 10)]
     (tree.root / "bomb.yaml").write_text("\n".join(lines))
-    with pytest.raises(Unreadable, match="repeats itself"):
+    with pytest.raises(Unreadable, match="larger or deeper than manifests are"):
         tree.documents("bomb.yaml")
+    text = "x" * 100_000
+    (tree.root / "long.yaml").write_text(f"a: &a {text}\nb: [{', '.join(['*a'] * 20_000)}]\n")
+    with pytest.raises(Unreadable, match="larger or deeper than manifests are"):
+        tree.documents("long.yaml")
+
+
+@pytest.mark.parametrize("text", ["&a {a: *a}", "[" * 600 + "]" * 600, "[" * 90 + "x" + "]" * 90 + "\n" + "{" * 200])
+def test_what_is_nested_too_deep_is_refused(tree: Tree, text: str) -> None:
+    (tree.root / "deep.yaml").write_text(text)
+    with pytest.raises(Unreadable, match="it is not YAML that is read here"):
+        tree.documents("deep.yaml")
+
+
+def test_links_to_folders_are_not_followed(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("apps")
+    for path in ("link", "link/a.yaml"):
+        with pytest.raises(Unreadable, match="link to a folder"):
+            tree.place(path)
+    (tree.root / "same.yaml").symlink_to("apps/a.yaml")
+    assert tree.documents("same.yaml") == tree.documents("apps/a.yaml")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "apps/a.yaml/b"])
+def test_what_is_no_path_is_refused(tree: Tree, path: str) -> None:
+    with pytest.raises(Unreadable):
+        tree.read(path)
 
 
 def test_every_file_is_listed_but_gits_own(tree: Tree) -> None:
