@@ -15,7 +15,9 @@ author:
 description:
   - Fetches the newest commit of a branch over HTTPS and returns Flux' components and what Flux follows, from the folder
     C(flux-system) of the cluster's folder, built as a kustomization.
-  - A kustomization that only lists files is read directly. Any other is built with C(kubectl) or C(kustomize).
+  - It is built as Flux builds it. A kustomization that only lists files is read directly, any other is built with
+    C(kubectl) or C(kustomize), which see the files alone that it names. One that names something outside of the
+    repository is refused, and so are C(generators), C(transformers), C(validators) and Helm charts in it.
   - What the folder's GitRepository and Kustomization follow must be what the options say.
   - The token stands in the environment of Git alone, for which nothing of the user's own configuration counts. No
     redirect is followed. Objects that SOPS encrypted are left out.

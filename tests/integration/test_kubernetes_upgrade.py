@@ -224,6 +224,8 @@ def test_talos_and_kubernetes_move_in_one_run(made: LivingWorld) -> None:
     """A change that waits for the next boot is no hindrance, as Talos boots its node before."""
     made.talosctl(2, "patch", "machineconfig", "--mode", "staged", "--patch", PATCH)
     made.options |= {"version": NEWEST, "kubernetes_version": AFTER}
+    mirrored = {"cluster": {"scheduler": {"image": f"mirror.example.net:5000/kube-scheduler:v{AFTER}"}}}
+    made.patches = {"control_plane": [mirrored]}
     check = made.play("--check")
     assert check.returncode == 0, check.output
     assert "what becomes of Talos' objects in Kubernetes shows when it is its turn" in check.output
@@ -233,8 +235,10 @@ def test_talos_and_kubernetes_move_in_one_run(made: LivingWorld) -> None:
     assert ["".join(step) for step in steps] == ["cp-1", "worker-1", f"Kubernetes {AFTER}"]
     assert (kubelets(made), images(made)) == ({f"v{AFTER}"}, {f"v{AFTER}"})
     assert {runs for runs, _schematic in made.runs().values()} == {NEWEST}
+    pod = made.client().get("v1", "Pod", "kube-scheduler-cp-1", "kube-system")
+    assert pod["spec"]["containers"][0]["image"] == mirrored["cluster"]["scheduler"]["image"]
     assert "vm.swappiness" in made.talosctl(2, "get", "machineconfig", "--output", "yaml")
-    assert not made.results("talos_upgrade")["talos_upgrade"]["changed"]
+    assert "changed=0" in made.play().output
 
 
 @pytest.mark.kube

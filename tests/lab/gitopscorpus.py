@@ -200,6 +200,7 @@ CASES = {
         {"apps/kustomization.yaml": resources("plain"), "apps/plain/a.yaml": config("a")}
     ),
     "what is not an object": Case({"apps/a.yaml": "just: values\n"}),
+    "an object without a name": Case({"apps/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"}),
     "two kustomizations in a file": Case(
         {"apps/kustomization.yaml": resources("a.yaml") + "---\n" + resources("b.yaml")}
         | {"apps/a.yaml": config("a"), "apps/b.yaml": config("b")}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import shutil
 import tempfile
 import typing as t
@@ -39,7 +40,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml impo
 PROGRAMS: t.Final = (("kustomize", "build"), ("kubectl", "kustomize"))
 FREE: t.Final = ("--load-restrictor", "LoadRestrictionsNone")
 BUILD_SECONDS: t.Final = 60.0
-MOST_BYTES: t.Final = 64 * 2**20  # of what a build prints
+MOST_BYTES: t.Final = 64 * 2**20  # of what a build reads, and of what it prints
 ORIGIN: t.Final = "config.kubernetes.io/origin"
 LOCAL: t.Final = "config.kubernetes.io/local-config"  # such an object is for programs alone
 
@@ -125,7 +126,7 @@ class Builder:
             try:
                 self._loaded[path] = checked(found[0] if found else {})
             except Unknown as error:
-                step = "That is not looked into here."
+                step = "Take that out, and have what it makes as files."
                 raise Unreadable(path, f"it is not a kustomization that is read here: {error}.", step) from None
             self._lists[path] = not set(self._loaded[path]) - LISTS
         return self._loaded[path]
@@ -212,7 +213,7 @@ class Builder:
         if done.status is None:
             raise Unreadable(where, f"it was not built within {seconds:.0f} s.", "Run this again.")
         if done.status:
-            by_hand = " ".join((Path(words[0]).name, *words[1:], where))
+            by_hand = shlex.join((Path(words[0]).name, *words[1:], where))
             raise Unreadable(where, "it cannot be built as a kustomization.", f"See why, in a clone of it: {by_hand}")
         try:
             found = manifests(done.output)
@@ -228,7 +229,8 @@ class Builder:
         for each in references({key: content.get(key) for key in ("resources", "bases")}):
             path = self.tree.normal(each.path, folder)
             if path in seen:
-                raise Unreadable(path, f"{file} and another kustomization name it.", "Flux would refuse it, too.")
+                step = "Flux would refuse what is there, too."
+                raise Unreadable(path, f"it is named twice, the second time in {file}.", step)
             seen.add(path)
             if self.tree.is_folder(path):
                 inner = kustomization_file(self.tree, path)
@@ -239,7 +241,7 @@ class Builder:
                 for item in (item for document in self.tree.documents(path) for item in _items(document, path)):
                     if not _is_object(item):
                         raise Unreadable(
-                            path, "a document lacks apiVersion, kind or metadata.", "Flux would refuse it, too."
+                            path, "a document lacks apiVersion, kind or a name.", "Flux would refuse it, too."
                         )
                     annotations = item["metadata"].get("annotations")
                     if not isinstance(annotations, dict) or annotations.get(LOCAL) != "true":
@@ -318,10 +320,10 @@ def _is_object(document: t.Any) -> bool:
         isinstance(document, dict)
         and all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
         and isinstance(document.get("metadata"), dict)
+        and bool(document["metadata"].get("name"))
     )
 
 
 def _shown(reference: Reference) -> str:
     """A reference without the login that it may hold."""
-    before, at, rest = reference.path.rpartition("@")
-    return f"{before.partition('//')[0]}//{rest}" if at and "//" in before else reference.path
+    return reference.path.rpartition("@")[2]
