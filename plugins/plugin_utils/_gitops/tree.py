@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -31,10 +31,18 @@ class Unreadable(BootstrapError):
 
 
 class Tree:
-    """A repository's files, by their paths in it: with C(/), and the root as ''."""
+    """A repository's files, by their paths in it: with C(/), and the root as ''.
 
-    def __init__(self, root: Path) -> None:
+    C(instead) is what files hold in the place of what lies there, and what there is beside it.
+    """
+
+    def __init__(self, root: Path, instead: Mapping[str, bytes] | None = None) -> None:
         self.root = Path(os.path.realpath(root))
+        self._instead = dict(instead or {})
+
+    def with_files(self, instead: Mapping[str, bytes]) -> Tree:
+        """The same with other files: what it would be if they were written."""
+        return Tree(self.root, {**self._instead, **instead})
 
     def normal(self, path: str, base: str = "") -> str:
         """A path as this class has it; C(base) is the folder that it is relative to. Raises where it leads out."""
@@ -61,10 +69,10 @@ class Tree:
         return found
 
     def is_file(self, path: str) -> bool:
-        return self._is(path, Path.is_file)
+        return path in self._instead or self._is(path, Path.is_file)
 
     def is_folder(self, path: str) -> bool:
-        return self._is(path, Path.is_dir)
+        return self._is(path, Path.is_dir) or any(each.startswith(f"{path}/") for each in self._instead)
 
     def _is(self, path: str, what: Callable[[Path], bool]) -> bool:
         try:
@@ -73,6 +81,8 @@ class Tree:
             return False
 
     def read(self, path: str) -> bytes:
+        if path in self._instead:
+            return self._instead[path]
         if not self.is_file(path):
             raise Unreadable(_shown(path), "it is not there.", "Correct who names it, or add it.")
         try:
@@ -104,7 +114,8 @@ class Tree:
             found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files) if _is_text(name)]
             if len(found) > MOST_FILES:
                 raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
-        return found
+        more = [each for each in self._instead if each.startswith(f"{folder}/" if folder else "")]
+        return found if not more else sorted({*found, *more})
 
 
 def _shown(path: str) -> str:

@@ -29,6 +29,7 @@ FORBIDDEN = {
     "_vms": frozenset({"_proxmox", "_talos"}),
     "_site": frozenset({"_vault", "_vault_admin"}),
     "_gitops": PACKAGES - {"_base", "_gitops"},
+    "_delivery": PACKAGES - {"_base", "_delivery", "_gitops"},
     "_tailnet": PACKAGES - {"_base", "_tailnet", "_vault"},
     "_state": PACKAGES - {"_base", "_secrets", "_state", "_vault", "_vault_admin"},
 }

@@ -1,0 +1,323 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to change in a repository so that it delivers the declared Secrets: files, and why. Changes nothing.
+
+It is planned on the objects as Flux builds them, and proven on them: the changed files are built again, and each Secret
+must then be what was declared, by one writer, and nothing else may be different.
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import edit
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Consumer, Declared
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import (
+    Written,
+    secrets,
+    workloads,
+    written,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import (
+    KINDS,
+    Document,
+    Operators,
+    api_version,
+    chosen,
+    is_served,
+    manifest,
+    obstacle,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import (
+    AUTO,
+    NO,
+    YES,
+    patch,
+    releases,
+    restarted,
+    says_restart,
+    workload_name,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import kustomization_file
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
+
+NEW, CHANGED, EQUAL = "new", "changed", "equal"
+
+_EMPTY: t.Final = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+
+Read = Callable[[Tree], Repository]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where new objects go, by writer: the file, and the kustomization that lists it where the folder has none."""
+
+    files: Mapping[str, str]
+    lists: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One Secret: who makes it, by which file, and whether that changes."""
+
+    declared: Declared
+    file: str
+    state: str
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "name": self.declared.name,
+            "namespace": self.declared.namespace,
+            "writer": self.declared.writer,
+            "file": self.file,
+            "state": self.state,
+            "paths": list(self.declared.paths),
+        }
+
+
+@dataclass
+class Plan:
+    """The files that change, each with its new content, and what is wrong."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    deliveries: list[Delivery] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Planner:
+    """Plans the files of a repository, C(tree), of which C(read) makes a model."""
+
+    def __init__(self, tree: Tree, read: Read, operators: Operators, places: Places) -> None:
+        self._tree = tree
+        self._read = read
+        self._operators = operators
+        self._places = places
+        self._plan = Plan()
+        self._touched: set[tuple[str, str, str, str]] = set()  # objects, by group, kind, namespace and name
+
+    def plan(self, declared: Sequence[Declared]) -> Plan:
+        if api_version(self._operators.eso) is None:
+            what = f"no version of its kinds is known that ESO {self._operators.eso} serves."
+            self._plan.problems.append(Problem("version", "ESO", what, "Name the release that runs, like 0.10.3."))
+            return self._plan
+        before = self._read(self._tree)
+        self._plan.problems += before.problems
+        made = _by_label(before, self._operators)
+        for one in declared:
+            self._one(one, made.get(one.label, []), before)
+        if self._plan.files and not self._plan.problems:
+            self._plan.problems += self._unproven(before)
+        return self._plan
+
+    def _one(self, declared: Declared, made: Sequence[Written], before: Repository) -> None:
+        """Plan one Secret."""
+        problems = list(_strangers(declared, made, before))
+        consumers: list[Consumer] = []
+        for each in declared.consumers:
+            found = _consumer(before, declared, each)
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                consumers.append(found)
+        declared = replace(declared, consumers=tuple(consumers))
+        here = made[0] if made else None
+        writer = here.writer if here else declared.writer or chosen(declared, self._operators)
+        if reason := obstacle(declared, writer):
+            step = "Declare it for the other writer." if not here else f"Change {here.object.file} by hand."
+            problems.append(Problem("impossible", f"Secret {declared.label}", f"{reason}.", step))
+        if writer == VSO and not (declared.through or self._operators.auth):
+            problems.append(Problem("no_auth", f"Secret {declared.label}", "no VaultAuth is named.", "Name one."))
+        self._plan.problems += problems
+        if problems:
+            return
+        declared = replace(declared, writer=writer)
+        file, state = self._declare(declared, here)
+        self._plan.deliveries.append(Delivery(declared, file, state))
+        if writer == ESO:
+            for consumer in declared.consumers:
+                self._restart(declared, consumer, before)
+
+    def _declare(self, declared: Declared, here: Written | None) -> tuple[str, str]:
+        document = manifest(declared, self._operators)
+        if here is None:
+            file = self._new_file(declared, document)
+            return file, NEW
+        api = str(here.object.document["apiVersion"])
+        served = declared.writer != ESO or is_served(api, self._operators.eso)
+        document["apiVersion"] = api if served else document["apiVersion"]
+        if here.declared is None or (served and _meaning(here.declared) == _meaning(declared)):
+            return here.object.file, EQUAL
+        before = {**manifest(here.declared, self._operators), "apiVersion": api}
+
+        def change(content: bytes, identity: edit.Identity) -> bytes:
+            """What differs alone is changed, unless the object says the same in another way."""
+            changed = edit.replaced(content, identity, document, before)
+            found = edit.document_of(changed, identity)
+            found["metadata"] = {**found["metadata"], "namespace": declared.namespace}
+            made = written(replace(here.object, document=found), declared.writer, self._operators).declared
+            if made and _meaning(made) == _meaning(declared):
+                return changed
+            return edit.replaced(content, identity, document)
+
+        self._edit(here.object, change)
+        return here.object.file, CHANGED
+
+    def _new_file(self, declared: Declared, document: Document) -> str:
+        writer = declared.writer
+        pattern = self._places.files[writer]
+        file = declared.file or pattern.format(namespace=declared.namespace, name=declared.name)
+        group, kind = KINDS[writer]
+        self._touched.add((group, kind, declared.namespace, declared.name))
+        try:
+            there = self._content(file)
+            self._plan.files[file] = edit.appended(there, document) if there else edit.rendered(document)
+            if there is None:
+                self._list(writer, file)
+        except Unreadable as error:
+            self._plan.problems.append(Problem(error.code, error.subject, str(error)))
+        return file
+
+    def _list(self, writer: str, file: str) -> None:
+        """Have a new file listed: by its folder's kustomization, or by that which is named for it."""
+        folder = posixpath.dirname(file)
+        own = kustomization_file(self._tree, folder) if self._tree.is_folder(folder) else ""
+        lists = posixpath.join(folder, own) if own else self._places.lists.get(writer, "")
+        if not lists:
+            return
+        resource = posixpath.relpath(file, posixpath.dirname(lists) or ".")
+        content = self._content(lists) or edit.rendered(_EMPTY)
+        try:
+            self._plan.files[lists] = edit.listed(content, resource)
+        except edit.Unkept as error:
+            step = f"Add {resource} to its resources by hand."
+            self._plan.problems.append(Problem("unkept", lists, f"{error}.", step))
+
+    def _restart(self, declared: Declared, consumer: Consumer, before: Repository) -> None:
+        """Have Reloader restart a consumer."""
+        for each in workloads(before):
+            if (each.kind, each.namespace, each.name) != (consumer.kind, declared.namespace, consumer.name):
+                continue
+            said = restarted(each, declared.name)
+            if said == NO:
+                what = f"{consumer.kind} {consumer.name} says that Reloader shall not restart it."
+                step = f"Take {AUTO} out of {each.file}, or the consumer out of the declaration."
+                self._plan.problems.append(Problem("contradiction", f"Secret {declared.label}", what, step))
+            elif said != YES:
+                self._edit(each, partial(edit.annotated, key=AUTO, value="true"))
+            return
+        for release in releases(before, declared.namespace, consumer.helm_release):
+            if not says_restart(release):
+                self._edit(release, partial(edit.post_rendered, renderer=patch(consumer.kind, consumer.name)))
+
+    def _edit(self, each: Object, change: Callable[[bytes, edit.Identity], bytes]) -> None:
+        """Change the file of an object."""
+        self._touched.add((each.group, each.kind, each.namespace, each.name))
+        try:
+            content = self._content(each.file) or b""
+            self._plan.files[each.file] = change(content, (each.group, each.kind, each.name))
+        except edit.Unkept as error:
+            step = f"Change {each.kind} {each.name} there by hand."
+            self._plan.problems.append(Problem("unkept", each.file, f"{error}.", step))
+        except Unreadable as error:
+            self._plan.problems.append(Problem(error.code, error.subject, str(error)))
+
+    def _unproven(self, before: Repository) -> Iterator[Problem]:
+        """What the changed files do not bring about, or bring about beside it, once they are built."""
+        after = self._read(self._tree.with_files(self._plan.files))
+        known = set(before.problems)
+        yield from (each for each in after.problems if each not in known)
+        made = _by_label(after, self._operators)
+        for delivery in self._plan.deliveries:
+            if delivery.state == EQUAL:
+                continue
+            found = made.get(delivery.declared.label, [])
+            subject, file = f"Secret {delivery.declared.label}", delivery.file
+            if not found:
+                what = f"no Flux Kustomization builds {file}."
+                step = "Have one build its folder, have a kustomization list it, or choose another place."
+                yield Problem("unreached", subject, what, step)
+            elif len(found) > 1:
+                where = ", ".join(each.object.file for each in found)
+                yield Problem("twice", subject, f"it would be made by {where}.", "Keep one of them.")
+            elif found[0].declared is None or _meaning(found[0].declared) != _meaning(delivery.declared):
+                what = f"what {file} says is changed on its way, by its kustomization or by variables."
+                yield Problem("not_as_written", subject, what, "Change what changes it, or leave it to its file.")
+        for identity in sorted(_differing(before, after) - self._touched):
+            group, kind, namespace, name = identity
+            what = f"{kind} {namespace}/{name} ({group or 'core'}) would be another one."
+            yield Problem("collateral", "The change", what, "Name other places for the new files.")
+
+    def _content(self, file: str) -> bytes | None:
+        """What a file holds as it is planned so far; None where there is none."""
+        if file in self._plan.files:
+            return self._plan.files[file]
+        return self._tree.read(file) if self._tree.is_file(file) else None
+
+
+def _by_label(repository: Repository, operators: Operators) -> dict[str, list[Written]]:
+    """What makes each Secret, by the Secret's label."""
+    found: dict[str, list[Written]] = {}
+    for each in secrets(repository, operators):
+        found.setdefault(each.label, []).append(each)
+    return found
+
+
+def _strangers(declared: Declared, made: Sequence[Written], before: Repository) -> Iterator[Problem]:
+    """Why what the repository has already keeps a Secret from being made as it is declared."""
+    subject = f"Secret {declared.label}"
+    if len(made) > 1:
+        where = " and ".join(each.shown for each in made)
+        yield Problem("twice", subject, f"it is made by {where}.", "Keep one of them.")
+    for each in made[:1]:
+        if declared.writer and each.writer != declared.writer:
+            what = f"{each.shown} makes it, and the declaration says {declared.writer}."
+            step = f"Declare writer {each.writer}: with the object that made it, the living Secret would be deleted."
+            yield Problem("writer", subject, what, step)
+        elif each.declared is None:
+            what = f"{each.shown} says more than a declaration can: {each.why}."
+            yield Problem("undeclared", subject, what, "Leave it to its file, and take it out of the declarations.")
+    for other in before.of_kind("", "Secret"):
+        if f"{other.namespace}/{other.name}" == declared.label:
+            yield Problem("twice", subject, f"it stands in {other.file} itself.", "Take it out there.")
+
+
+def _consumer(repository: Repository, declared: Declared, consumer: Consumer) -> Consumer | Problem:
+    """A consumer with its name, when the repository has it."""
+    subject = f"Secret {declared.label}"
+    if not consumer.helm_release:
+        for each in workloads(repository):
+            if (each.kind, each.namespace, each.name) == (consumer.kind, declared.namespace, consumer.name):
+                return consumer
+        what = f"its consumer {consumer.kind} {declared.namespace}/{consumer.name} is not in the repository."
+        return Problem("consumer", subject, what, "Correct it; of one that a chart makes, name the helm_release.")
+    found = releases(repository, declared.namespace, consumer.helm_release)
+    if not found:
+        what = f"no HelmRelease {consumer.helm_release} installs into {declared.namespace}."
+        return Problem("consumer", subject, what, "Correct its consumers.")
+    return consumer if consumer.name else replace(consumer, name=workload_name(found[0]))
+
+
+def _meaning(declared: Declared) -> Declared:
+    """A declaration as its object says it. Of an ExternalSecret's consumers it says nothing."""
+    users = tuple(Consumer(each.kind, each.name) for each in declared.consumers) if declared.writer == VSO else ()
+    return replace(declared, consumers=users, file="")
+
+
+def _differing(before: Repository, after: Repository) -> set[tuple[str, str, str, str]]:
+    """The objects that are not the same in both."""
+    sides: list[dict[tuple[str, str, str, str], list[t.Any]]] = []
+    for repository in (before, after):
+        side: dict[tuple[str, str, str, str], list[t.Any]] = {}
+        for each in repository.objects:
+            identity = (each.group, each.kind, each.namespace, each.name)
+            side.setdefault(identity, []).append((each.kustomization, each.document))
+        sides.append(side)
+    return {key for key in {*sides[0], *sides[1]} if sides[0].get(key) != sides[1].get(key)}

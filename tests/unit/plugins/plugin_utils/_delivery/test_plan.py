@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Declarations become files of a repository, proven on what is built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import Declared
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import read as entries
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import readers, secrets
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import Places, Plan, Planner
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Repository, read
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
+from lab import deliverytree
+from lab.gitopscorpus import Case
+
+OPERATORS = Operators(auth="vso-system/vault-auth")
+PLACES = Places(
+    {
+        "eso": "infrastructure/configs/{namespace}/externalsecret-{name}.yaml",
+        "vso": "infrastructure/operators/vso/{namespace}-{name}.yaml",
+    },
+    {"vso": "infrastructure/operators/vso-secrets/kustomization.yaml"},
+)
+WEB: dict[str, Any] = {
+    "name": "web-token",
+    "namespace": "apps",
+    "keys": {"token": "tazlab-k8s/static/web/TOKEN"},
+    "refresh": "30s",
+    "consumers": [{"kind": "Deployment", "name": "web"}],
+}
+DEX: dict[str, Any] = {
+    "name": "dex",
+    "namespace": "auth",
+    "keys": {"client-id": "tazlab-k8s/static/dex/ID", "client-secret": "tazlab-k8s/static/dex/SECRET"},
+    "consumers": [{"kind": "Deployment", "helm_release": "dex"}],
+}
+
+
+def model(tree: Tree) -> Repository:
+    return read(Builder(tree, Deadline(120)), deliverytree.CLUSTER)
+
+
+def planned(
+    root: Path,
+    *declared: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+    operators: Operators = OPERATORS,
+    places: Places = PLACES,
+) -> Plan:
+    found, problems = entries(list(declared))
+    assert problems == []
+    tree = Tree(Case({**deliverytree.files(), **(files or {})}).write(root))
+    return Planner(tree, model, operators, places).plan(found)
+
+
+def told(plan: Plan) -> dict[str, str]:
+    return {problem.code: problem.text for problem in plan.problems}
+
+
+def only(plan: Plan, file: str) -> Any:
+    assert plan.problems == []
+    return yaml.safe_load(plan.files[file])
+
+
+def test_what_a_repository_makes_becomes_declarations_that_change_nothing(tmp_path: Path) -> None:
+    tree = Tree(Case(deliverytree.files()).write(tmp_path))
+    found = [each.declared for each in secrets(model(tree), OPERATORS)]
+    assert all(found)
+    plan = planned(tmp_path, *(each.declared() for each in found if each))
+    assert (plan.files, plan.problems) == ({}, [])
+    assert {(each.declared.label, each.declared.writer, each.state) for each in plan.deliveries} == {
+        ("apps/web-token", "vso", "equal"),
+        ("vso-system/wildcard-tls", "eso", "equal"),
+    }
+
+
+def test_the_declaration_of_a_found_secret_says_all_of_it(tmp_path: Path) -> None:
+    tree = Tree(Case(deliverytree.files()).write(tmp_path))
+    repository = model(tree)
+    found = {each.label: each.declared.declared() for each in secrets(repository, OPERATORS) if each.declared}
+    assert found["apps/web-token"] == {**WEB, "writer": "vso"}
+    assert found["vso-system/wildcard-tls"] == {
+        "name": "wildcard-tls",
+        "namespace": "vso-system",
+        "writer": "eso",
+        "type": "kubernetes.io/tls",
+        "keys": {
+            "tls.crt": "tazlab-k8s/static/ingress/wildcard/CRT",
+            "tls.key": "tazlab-k8s/static/ingress/wildcard/KEY",
+        },
+        "annotations": {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"},
+    }
+    assert list(readers(repository, "apps/web-token")) == []
+
+
+def test_one_path_is_for_vso_which_restarts_the_consumer_by_its_derived_name(tmp_path: Path) -> None:
+    one = {**DEX, "keys": {"client-id": "tazlab-k8s/static/dex/ID"}}
+    plan = planned(tmp_path, one)
+    spec = only(plan, "infrastructure/operators/vso/auth-dex.yaml")["spec"]
+    assert spec["rolloutRestartTargets"] == [{"kind": "Deployment", "name": "dex"}]
+    assert spec["destination"]["transformation"] == {
+        "excludeRaw": True,
+        "excludes": [".*"],
+        "templates": {"client-id": {"text": '{{ get .Secrets "value" }}'}},
+    }
+    listed = plan.files["infrastructure/operators/vso-secrets/kustomization.yaml"].decode()
+    assert listed == "resources:\n  - ../vso/web-token.yaml # the first\n  - ../vso/auth-dex.yaml\n"
+    assert set(plan.files) == {
+        "infrastructure/operators/vso/auth-dex.yaml",
+        "infrastructure/operators/vso-secrets/kustomization.yaml",
+    }
+
+
+def test_two_paths_are_for_eso_and_reloader_is_told_on_the_consumer(tmp_path: Path) -> None:
+    plan = planned(tmp_path, DEX)
+    made = only(plan, "infrastructure/configs/auth/externalsecret-dex.yaml")
+    assert (made["apiVersion"], made["kind"]) == ("external-secrets.io/v1beta1", "ExternalSecret")
+    assert [(each["secretKey"], each["remoteRef"]["key"]) for each in made["spec"]["data"]] == [
+        ("client-id", "tazlab-k8s/static/dex/ID"),
+        ("client-secret", "tazlab-k8s/static/dex/SECRET"),
+    ]
+    assert "template" not in made["spec"]["target"]
+    release = plan.files["infrastructure/auth/dex/release.yaml"].decode()
+    assert release.startswith(deliverytree.RELEASE), "what was there stays"
+    (renderer,) = yaml.safe_load(release)["spec"]["postRenderers"]
+    (patch,) = renderer["kustomize"]["patches"]
+    assert patch["target"] == {"kind": "Deployment", "name": "dex"}
+    assert yaml.safe_load(patch["patch"])["metadata"]["annotations"] == {"reloader.stakater.com/auto": "true"}
+
+
+def test_a_template_names_its_values_and_leaves_no_helper_in_the_secret(tmp_path: Path) -> None:
+    template = "id: {{ .id }}\nsecret: {{ .secret | quote }}\n"
+    values = {"id": "tazlab-k8s/static/dex/ID", "secret": "tazlab-k8s/static/dex/SECRET"}
+    keys = {"config.yaml": {"template": template, "values": values}, "id": "tazlab-k8s/static/dex/OTHER"}
+    plan = planned(tmp_path, {**DEX, "keys": keys, "type": "example.net/dex"})
+    spec = only(plan, "infrastructure/configs/auth/externalsecret-dex.yaml")["spec"]
+    assert spec["target"]["template"] == {
+        "engineVersion": "v2",
+        "type": "example.net/dex",
+        "data": {"config.yaml": template, "id": "{{ .id_2 }}"},
+    }
+    assert [each["secretKey"] for each in spec["data"]] == ["id", "secret", "id_2"]
+
+
+def test_an_annotation_goes_onto_the_manifest_of_a_consumer_once(tmp_path: Path) -> None:
+    both = {**WEB, "name": "web-both", "keys": {"a": "x/a", "b": "x/b"}}
+    plan = planned(tmp_path, both)
+    deployment = only(plan, "apps/web.yaml")
+    assert deployment["metadata"]["annotations"] == {"reloader.stakater.com/auto": "true"}
+    again = planned(tmp_path, both, files={file: content.decode() for file, content in plan.files.items()})
+    assert (again.files, again.problems) == ({}, [])
+
+
+def test_a_change_of_the_declaration_changes_that_alone(tmp_path: Path) -> None:
+    plan = planned(tmp_path, {**WEB, "refresh": "1m"})
+    (content,) = plan.files.values()
+    before, after = deliverytree.STATIC.splitlines(), content.decode().splitlines()
+    assert [now for was, now in zip(before, after, strict=True) if was != now] == ["  refreshAfter: 1m    # soon"]
+
+
+def test_a_path_is_changed_where_the_object_has_names_of_its_own(tmp_path: Path) -> None:
+    (found,) = (each for each in _found(tmp_path) if each["name"] == "wildcard-tls")
+    plan = planned(tmp_path, {**found, "keys": {**found["keys"], "tls.key": "tazlab-k8s/static/NEW"}})
+    spec = only(plan, "infrastructure/configs/ingress/externalsecret-wildcard.yaml")["spec"]
+    assert spec["data"][1]["remoteRef"]["key"] == "tazlab-k8s/static/NEW"
+    assert spec["target"]["creationPolicy"] == "Owner"
+
+
+@pytest.mark.parametrize(
+    ("version", "api"), [("0.9.20", "v1beta1"), ("v0.15.1", "v1beta1"), ("0.16.2", "v1"), ("2.14.0", "v1")]
+)
+def test_the_version_of_eso_says_which_of_its_kinds_is_written(tmp_path: Path, version: str, api: str) -> None:
+    plan = planned(tmp_path, DEX, operators=Operators(eso=version))
+    made = only(plan, "infrastructure/configs/auth/externalsecret-dex.yaml")
+    assert made["apiVersion"] == f"external-secrets.io/{api}"
+
+
+def test_an_object_of_a_version_that_is_not_served_any_more_is_changed(tmp_path: Path) -> None:
+    found = {each["name"]: each for each in _found(tmp_path)}
+    plan = planned(tmp_path, found["wildcard-tls"], operators=Operators(eso="0.17.0", auth="vso-system/vault-auth"))
+    (file,) = plan.files
+    assert plan.files[file].decode() == deliverytree.CERTIFICATE.replace("io/v1beta1", "io/v1")
+
+
+def _found(root: Path) -> list[dict[str, Any]]:
+    tree = Tree(Case(deliverytree.files()).write(root))
+    declared: list[Declared | None] = [each.declared for each in secrets(model(tree), OPERATORS)]
+    return [each.declared() for each in declared if each]
+
+
+def test_without_vso_all_is_for_eso(tmp_path: Path) -> None:
+    plan = planned(tmp_path, {**DEX, "keys": {"a": "x/a"}}, operators=Operators())
+    assert plan.deliveries[0].declared.writer == "eso"
+
+
+SECOND = deliverytree.CERTIFICATE.replace("name: wildcard\n", "name: second\n")
+
+
+@pytest.mark.parametrize(
+    ("declared", "files", "code", "said"),
+    [
+        ({**WEB, "writer": "eso"}, {}, "writer", "VaultStaticSecret apps/web-token (infrastructure/operators/vso/"),
+        ({**WEB, "keys": {"a": "x/a", "b": "x/b"}}, {}, "impossible", "one path, and this is fed by 2"),
+        ({**DEX, "consumers": [{"kind": "Deployment", "name": "gone"}]}, {}, "consumer", "auth/gone is not in the"),
+        ({**DEX, "consumers": [{"kind": "Deployment", "helm_release": "x"}]}, {}, "consumer", "no HelmRelease x"),
+        (
+            {"name": "wildcard-tls", "namespace": "vso-system", "keys": {"a": "x"}},
+            {"infrastructure/configs/second.yaml": SECOND},
+            "twice",
+            "ExternalSecret vso-system/second (infrastructure/configs/second.yaml)",
+        ),
+        (
+            DEX,
+            {"apps/plain.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: dex, namespace: auth}\n"},
+            "twice",
+            "stands in apps/plain.yaml itself",
+        ),
+        ({**DEX, "file": "elsewhere/dex.yaml"}, {}, "unreached", "no Flux Kustomization builds elsewhere/dex.yaml"),
+        (
+            DEX,
+            {"infrastructure/configs/auth/kustomization.yaml": "namespace: other\nresources: []\n"},
+            "unreached",
+            "no Flux Kustomization builds infrastructure/configs/auth/externalsecret-dex.yaml",
+        ),
+        (
+            {**DEX, "labels": {"app": "dex"}},
+            {
+                "infrastructure/configs/auth/kustomization.yaml": "resources: []\npatches:\n"
+                "  - target: {kind: ExternalSecret}\n"
+                '    patch: \'[{"op": "replace", "path": "/spec/refreshInterval", "value": "9h"}]\'\n'
+            },
+            "not_as_written",
+            "is changed on its way",
+        ),
+        (
+            {**DEX, "file": "infrastructure/configs/new/kustomization.yaml"},
+            {},
+            "unreadable",
+            "not a kustomization",
+        ),
+        (
+            {"name": "wildcard-tls", "namespace": "vso-system", "keys": {"a": "x"}},
+            {
+                "infrastructure/configs/ingress/externalsecret-wildcard.yaml": deliverytree.CERTIFICATE.replace(
+                    "  refreshInterval: 1h\n", "  refreshInterval: 1h\n  colour: red\n"
+                )
+            },
+            "undeclared",
+            "says more than a declaration can: it has colour",
+        ),
+        (
+            {**WEB, "name": "other", "keys": {"a": "x/a", "b": "x/b"}},
+            {
+                "apps/web.yaml": deliverytree.files()["apps/web.yaml"].replace(
+                    "  labels", '  annotations: {reloader.stakater.com/auto: "false"}\n  labels', 1
+                )
+            },
+            "contradiction",
+            "says that Reloader shall not restart it",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_reason(
+    tmp_path: Path, declared: dict[str, Any], files: dict[str, str], code: str, said: str
+) -> None:
+    plan = planned(tmp_path, declared, files=files)
+    assert said in told(plan).get(code, ""), told(plan)
+
+
+def test_a_new_file_that_changes_what_others_build_is_refused(tmp_path: Path) -> None:
+    """A folder without a kustomization is built whole; with one that it gets by the new file, it is not."""
+    places = Places(
+        {"eso": "infrastructure/configs/x.yaml", "vso": "x"}, {"eso": "infrastructure/configs/kustomization.yaml"}
+    )
+    plan = planned(tmp_path, {**DEX, "consumers": []}, places=places)
+    assert "would be another one" in told(plan)["collateral"]
+
+
+def test_a_release_of_eso_with_no_known_kinds_is_refused(tmp_path: Path) -> None:
+    assert "0.4.1" in told(planned(tmp_path, DEX, operators=Operators(eso="0.4.1")))["version"]
