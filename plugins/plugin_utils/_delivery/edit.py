@@ -114,7 +114,8 @@ def listed(content: bytes, resource: str) -> bytes:
     def change(found: t.Any) -> None:
         if not found.get("resources"):
             found["resources"] = []
-        found["resources"].append(resource)
+        if resource not in found["resources"]:
+            found["resources"].append(resource)
 
     return _joined(parts, places[0], change)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import edit
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Consumer, Declared
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import (
@@ -90,6 +90,7 @@ class Plan:
     files: dict[str, bytes] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # what the reader did not look into: a line each
 
 
 class Planner:
@@ -109,7 +110,7 @@ class Planner:
             self._plan.problems.append(Problem("version", "ESO", what, "Name the release that runs, like 0.10.3."))
             return self._plan
         before = self._read(self._tree)
-        self._plan.problems += before.problems
+        self._plan.skipped = [*texts(before.problems), *before.skipped]
         made = _by_label(before, self._operators)
         for one in declared:
             self._one(one, made.get(one.label, []), before)
@@ -178,9 +179,15 @@ class Planner:
         self._touched.add((group, kind, declared.namespace, declared.name))
         try:
             there = self._content(file)
-            self._plan.files[file] = edit.appended(there, document) if there else edit.rendered(document)
-            if there is None:
-                self._list(writer, file)
+            identity = (group, kind, declared.name)
+            if there and edit.document_of(there, identity):  # by a run that was killed before it was listed
+                self._change(file, edit.replaced(there, identity, document))
+            else:
+                self._change(file, edit.appended(there, document) if there else edit.rendered(document))
+            self._list(writer, file)
+        except edit.Unkept as error:
+            step = f"Write {kind} {declared.name} there by hand."
+            self._plan.problems.append(Problem("unkept", file, f"{error}.", step))
         except Unreadable as error:
             self._plan.problems.append(Problem(error.code, error.subject, str(error)))
         return file
@@ -195,7 +202,7 @@ class Planner:
         resource = posixpath.relpath(file, posixpath.dirname(lists) or ".")
         content = self._content(lists) or edit.rendered(_EMPTY)
         try:
-            self._plan.files[lists] = edit.listed(content, resource)
+            self._change(lists, edit.listed(content, resource))
         except edit.Unkept as error:
             step = f"Add {resource} to its resources by hand."
             self._plan.problems.append(Problem("unkept", lists, f"{error}.", step))
@@ -222,7 +229,7 @@ class Planner:
         self._touched.add((each.group, each.kind, each.namespace, each.name))
         try:
             content = self._content(each.file) or b""
-            self._plan.files[each.file] = change(content, (each.group, each.kind, each.name))
+            self._change(each.file, change(content, (each.group, each.kind, each.name)))
         except edit.Unkept as error:
             step = f"Change {each.kind} {each.name} there by hand."
             self._plan.problems.append(Problem("unkept", each.file, f"{error}.", step))
@@ -235,6 +242,8 @@ class Planner:
         known = set(before.problems)
         yield from (each for each in after.problems if each not in known)
         made = _by_label(after, self._operators)
+        if any(delivery.declared.label not in made for delivery in self._plan.deliveries):
+            yield from before.problems  # which may be why
         for delivery in self._plan.deliveries:
             if delivery.state == EQUAL:
                 continue
@@ -254,6 +263,10 @@ class Planner:
             group, kind, namespace, name = identity
             what = f"{kind} {namespace}/{name} ({group or 'core'}) would be another one."
             yield Problem("collateral", "The change", what, "Name other places for the new files.")
+
+    def _change(self, file: str, content: bytes) -> None:
+        if content != self._content(file):
+            self._plan.files[file] = content
 
     def _content(self, file: str) -> bytes | None:
         """What a file holds as it is planned so far; None where there is none."""

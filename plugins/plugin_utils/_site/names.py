@@ -28,6 +28,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_configure_only",
         "tazlab_cluster_vars",
         "tazlab_coredns",
+        "tazlab_delivery",
         "tazlab_destroy",
         "tazlab_destroy_purge",
         "tazlab_endpoint",
@@ -38,6 +39,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_flux",
         "tazlab_flux_move",
         "tazlab_health_json",
+        "tazlab_import_to",
         "tazlab_issued_rotates",
         "tazlab_kubeconfig",
         "tazlab_login_rotates",
@@ -74,6 +76,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_token_rotates",
         "tazlab_upgrade",
         "tazlab_value_rotates",
+        "tazlab_workload_secrets",
     )
 )
 # The setting of each provider of machines.
@@ -87,6 +90,7 @@ OWN: t.Final = frozenset(
         "tazlab_checked",
         "tazlab_consumers",
         "tazlab_directory",
+        "tazlab_found",
         "tazlab_health",
         "tazlab_health_fails",
         "tazlab_home",

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of gitops_delivery: plans the files of a checkout, has all that is wrong told, and writes them last."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops import (
+    OPERATORS,
+    operators,
+    reader,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkout import WorkTree
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import TABLE
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import read as entries
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import (
+    CHANGED,
+    EQUAL,
+    NEW,
+    Places,
+    Planner,
+)
+
+FILES: t.Final = {
+    ESO: "infrastructure/configs/{namespace}/externalsecret-{name}.yaml",
+    VSO: "infrastructure/operators/vso/{namespace}-{name}.yaml",
+}
+LISTS: t.Final = {ESO: "", VSO: "infrastructure/operators/vso-secrets/kustomization.yaml"}
+
+
+class ActionModule(ControllerAction):
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "checkout": {"type": "str", "required": True},
+        "path": {"type": "str", "required": True},
+        "secrets": {"type": "raw", "required": True},
+        "files": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in FILES.items()}},
+        "lists": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in LISTS.items()}},
+        **OPERATORS,
+        "timeout": {"type": "int", "default": 120},
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        deadline = Deadline(params["timeout"])
+        declared, problems = entries(plain(params["secrets"]))
+        _refuse(problems)
+        work = WorkTree(params["checkout"], deadline)
+        places = Places(params["files"] or FILES, params["lists"] or LISTS)
+        read = reader(params["path"], params["variables"], deadline)
+        plan = Planner(work.tree, read, operators(params), places).plan(declared)
+        problems += plan.problems
+        theirs = work.uncommitted(plan.files)
+        problems += [
+            Problem("uncommitted", file, "it would be written, and has changes that are not committed.", _COMMIT)
+            for file in theirs
+        ]
+        _refuse(problems)
+        for each in plan.deliveries:
+            if each.state != EQUAL:
+                verb = "would be" if self.check_mode else "is"
+                self.progress(
+                    f"Secret {each.declared.label} {verb} {each.state} in {each.file}, by {each.declared.writer}"
+                )
+        was = {file: work.tree.read(file).decode() if work.tree.is_file(file) else "" for file in plan.files}
+        if not self.check_mode:
+            work.write(plan.files)
+        result: dict[str, t.Any] = {
+            "changed": bool(plan.files),
+            "secrets": [each.as_dict() for each in plan.deliveries],
+            "files": [{"path": file, "state": CHANGED if was[file] else NEW} for file in sorted(plan.files)],
+            "skipped": plan.skipped,
+        }
+        if self.diff_mode:
+            result["diff"] = [
+                difference(file, was[file], content.decode()) for file, content in sorted(plan.files.items())
+            ]
+        return result
+
+
+_COMMIT: t.Final = "Commit or take back what is yours there first."
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        first = problems[0]
+        told = texts(problems)
+        raise BootstrapError(
+            f"{TABLE}: {counted(len(told), 'problem')}, and nothing was written:{numbered(told)}",
+            code=first.code,
+            subject=first.subject,
+        )

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of gitops_secrets: reads a checkout or a Git repository, and says what it delivers as declarations."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops import (
+    OPERATORS,
+    operators,
+    reader,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import Written, readers, secrets
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.inventory import text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import YES, restarted
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, Remote
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Repository
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
+
+
+class ActionModule(ControllerAction):
+    secret_result = True
+    argument_spec: t.ClassVar[dict[str, t.Any]] = {
+        "checkout": {"type": "str"},
+        "url": {"type": "str"},
+        "branch": {"type": "str"},
+        "username": {"type": "str", "default": "git"},
+        "password": {"type": "str", "default": "", "no_log": True},
+        "ca_cert": {"type": "str", "default": ""},
+        "path": {"type": "str", "required": True},
+        **OPERATORS,
+        "timeout": {"type": "int", "default": 120},
+    }
+    spec_rules: t.ClassVar[dict[str, t.Any]] = {
+        "required_one_of": [["checkout", "url"]],
+        "mutually_exclusive": [["checkout", "url"]],
+        "required_by": {"url": ["branch"]},
+    }
+
+    def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        deadline = Deadline(params["timeout"])
+        with _tree(params, deadline) as tree:
+            repository = reader(params["path"], params["variables"], deadline)(tree)
+        made = secrets(repository, operators(params))
+        declared = [each.declared for each in made if each.declared]
+        self.progress(f"{counted(len(declared), 'Secret')} declared, of {len(made)}")
+        return {
+            "secrets": [each.declared() for each in declared],
+            "text": text(declared),
+            "left": [f"{each.shown}: {each.why}" for each in made if each.declared is None],
+            "notes": [note for each in made for note in _notes(each, repository)],
+            "unread": [*texts(repository.problems), *repository.skipped],
+        }
+
+
+@contextlib.contextmanager
+def _tree(params: dict[str, t.Any], deadline: Deadline) -> Iterator[Tree]:
+    if params["checkout"]:
+        place = Path(params["checkout"]).expanduser()
+        if not place.is_dir():
+            raise BootstrapError(f"checkout: {place} is not a directory. Name a clone of the repository, or its url.")
+        yield Tree(place)
+        return
+    authority = str(params["ca_cert"])
+    if authority and "-----BEGIN" not in authority:
+        path = Path(authority).expanduser()
+        try:
+            authority = path.read_text()
+        except (OSError, UnicodeDecodeError):
+            raise BootstrapError(f"ca_cert: {path} cannot be read. Name the PEM file of the CA.") from None
+    remote = Remote(
+        url=str(params["url"]).strip(),
+        branch=str(params["branch"]).strip(),
+        username=str(params["username"]).strip(),
+        password=str(params["password"]).strip(),
+        ca_pem=authority,
+    )
+    with Checkout(remote, deadline) as checkout:
+        yield Tree(checkout.unpack())
+
+
+def _notes(made: Written, repository: Repository) -> Iterator[str]:
+    """The workloads that read a Secret, and that nobody restarts when it changes."""
+    told = {(each.kind, each.name) for each in made.declared.consumers} if made.declared else set()
+    name = made.label.partition("/")[2]
+    for each in readers(repository, made.label):
+        if (each.kind, each.name) not in told and restarted(each, name) != YES:
+            yield f"{each.kind} {each.namespace}/{each.name} reads Secret {name}, and is not restarted when it changes"

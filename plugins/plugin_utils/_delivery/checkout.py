@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's own checkout of a repository: what is not committed there, and files that are the old ones or the new.
+
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import secrets
+import shlex
+import shutil
+import stat
+import typing as t
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended, run
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
+
+# What Git needs of our environment to be the user's own Git.
+_KEPT: t.Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME")
+
+
+class WorkTree:
+    """A checkout, of which files are written."""
+
+    def __init__(self, path: str, deadline: Deadline) -> None:
+        self._deadline = deadline
+        place = Path(path).expanduser()
+        if not place.is_dir():
+            raise BootstrapError(
+                f"checkout: {place} is not a directory. Clone the repository that Flux follows, and name the clone."
+            )
+        found = self._git(place, "rev-parse", "--show-toplevel")
+        if found.status:
+            raise BootstrapError(
+                f"checkout: {place} is not in a checkout of Git that this user may use. Clone the repository that Flux "
+                f"follows, and name the clone. What Git says: git -C {shlex.quote(str(place))} status"
+            )
+        self.root = Path(found.output.decode().rstrip("\n"))
+        self.tree = Tree(self.root)
+
+    def uncommitted(self, files: Iterable[str]) -> list[str]:
+        """Those of these files that are not as the last commit has them."""
+        names = [f":(literal,top){name}" for name in files]
+        if not names:
+            return []
+        words = ("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignored=traditional")
+        found = self._git(self.root, *words, "--", *names)
+        if found.status:
+            raise BootstrapError(
+                f"checkout: Git cannot tell what is not committed in {self.root}. What it says: "
+                f"git -C {shlex.quote(str(self.root))} status"
+            )
+        return [entry[3:] for entry in found.output.decode(errors="surrogateescape").split("\0") if entry]
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files, those first that are new: what lists them comes after them."""
+        for name in sorted(files, key=lambda name: (self.tree.is_file(name), name)):
+            self._write(name, files[name])
+
+    def _write(self, name: str, content: bytes) -> None:
+        folder = self.tree.place(posixpath.dirname(name))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            place = self.tree.place(name)
+            mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else None
+            for left in place.parent.glob(f".{place.name}.tazlab-????????"):  # by a run that was killed
+                left.unlink(missing_ok=True)
+            beside = place.with_name(f".{place.name}.tazlab-{secrets.token_hex(4)}")
+            try:
+                with beside.open("xb") as file:
+                    if mode is not None:
+                        os.fchmod(file.fileno(), mode)
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(place)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    beside.unlink()
+        except OSError as error:
+            raise BootstrapError(
+                f"checkout: {name} cannot be written (errno {error.errno}). What was written before it is whole. "
+                "Mend that and run again."
+            ) from None
+
+    def _git(self, where: Path, *arguments: str) -> Ended:
+        git = shutil.which("git")
+        if git is None:
+            raise BootstrapError("git is not on PATH. Install it: the checkout is looked at with it.")
+        own = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        done = run(
+            [git, "-c", "core.fsmonitor=false", *arguments], env={**kept, **own}, seconds=self._deadline.left, cwd=where
+        )
+        if done.status is None:
+            raise BootstrapError(
+                f"checkout: Git did not answer within {self._deadline.seconds:.0f} s in {where}. Run this again."
+            )
+        return done

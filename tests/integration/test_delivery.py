@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets that are declared once become files of a checkout, and come out of one: deliver and import_secrets."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import deliverytree
+from lab.git import GitServer
+from lab.gitopscorpus import Case
+from lab.playbook import Run
+from lab.tls import Authority
+
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+DEX: dict[str, Any] = {
+    "name": "dex",
+    "namespace": "auth",
+    "keys": {
+        "client-id": "tazlab-k8s/static/auth/dex/ID",
+        "config.yaml": {
+            "template": "secret: {{ .secret | quote }}\n",
+            "values": {"secret": "tazlab-k8s/static/auth/dex/SECRET"},
+        },
+    },
+    "consumers": [{"kind": "Deployment", "helm_release": "dex"}],
+}
+
+
+class Checkout:
+    """A clone of the example repository."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Case(deliverytree.files()).write(root)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit()
+
+    def git(self, *words: str) -> str:
+        settings = ("-c", "user.name=A User", "-c", "user.email=user@example.net", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *settings, *words], cwd=self.root, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message=x")
+
+    @property
+    def changes(self) -> list[str]:
+        return self.git("status", "--porcelain", "--untracked-files=all").splitlines()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    (tmp_path / "clone").mkdir()
+    return Checkout(tmp_path / "clone")
+
+
+@pytest.fixture
+def deliver(checkout: Checkout, ansible_playbook: Callable[..., Run]) -> Callable[..., Run]:
+    def run(*declared: Mapping[str, Any], arguments: tuple[str, ...] = (), **more: Any) -> Run:
+        variables = {
+            "tazlab_cluster": "home",
+            "tazlab_flux": {"path": f"./{deliverytree.CLUSTER}"},
+            "tazlab_delivery": {"checkout": str(checkout.root), "vault_auth": "vso-system/vault-auth"},
+            "tazlab_workload_secrets": list(declared),
+            **more,
+        }
+        # As an inventory has them: from a YAML file, with templates marked.
+        file = checkout.root.parent / "inventory.yml"
+        file.write_text(yaml.dump({"all": {"hosts": {"localhost": {}}, "vars": variables}}, Dumper=Marking))
+        return ansible_playbook(PLAYBOOKS / "deliver.yml", inventory=file, arguments=arguments)
+
+    return run
+
+
+class Marking(yaml.SafeDumper):
+    """Writes what looks like a template of Ansible so that it is left alone."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("!unsafe" if "{{" in text else "tag:yaml.org,2002:str", text)
+
+
+Marking.add_representer(str, _text)
+
+
+def test_declared_secrets_become_files_once_and_the_second_run_changes_nothing(
+    checkout: Checkout, deliver: Callable[..., Run]
+) -> None:
+    planned = deliver(DEX, arguments=("--check", "--diff"))
+    assert planned.returncode == 0, planned.output
+    assert planned.stats()["changed"] == 1
+    assert "+      postRenderers" in planned.output or "+  postRenderers" in planned.output, planned.output
+    assert checkout.changes == []
+    done = deliver(DEX)
+    assert done.returncode == 0, done.output
+    assert checkout.changes == [
+        " M infrastructure/auth/dex/release.yaml",
+        "?? infrastructure/configs/auth/externalsecret-dex.yaml",
+    ]
+    assert "auth/dex" in done.output
+    spec = yaml.safe_load((checkout.root / "infrastructure/configs/auth/externalsecret-dex.yaml").read_text())["spec"]
+    assert spec["target"]["template"]["data"] == {
+        "client-id": "{{ .client_id }}",
+        "config.yaml": "secret: {{ .secret | quote }}\n",
+    }
+    again = deliver(DEX)
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
+def test_what_is_there_is_imported_and_delivering_it_changes_nothing(
+    checkout: Checkout, deliver: Callable[..., Run], ansible_playbook: Callable[..., Run], tmp_path: Path
+) -> None:
+    assert deliver(DEX).returncode == 0
+    checkout.commit()
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(
+        yaml.safe_dump(
+            {
+                "all": {
+                    "hosts": {"localhost": {}},
+                    "vars": {
+                        "tazlab_flux": {"path": deliverytree.CLUSTER},
+                        "tazlab_delivery": {"checkout": str(checkout.root), "vault_auth": "vso-system/vault-auth"},
+                    },
+                }
+            }
+        )
+    )
+    file = tmp_path / "secrets.yml"
+    found = ansible_playbook(
+        PLAYBOOKS / "import_secrets.yml", inventory=inventory, variables={"tazlab_import_to": str(file)}
+    )
+    assert found.returncode == 0, found.output
+    assert "!unsafe" in file.read_text()
+    assert checkout.changes == []
+    same = ansible_playbook(PLAYBOOKS / "deliver.yml", inventory=inventory, arguments=("-e", f"@{file}"))
+    assert (same.returncode, same.stats()["changed"]) == (0, 0), same.output
+    assert same.output.count("equal") == 3
+
+
+def test_a_repository_is_imported_by_its_address(
+    checkout: Checkout, ansible_playbook: Callable[..., Run], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    with GitServer(tmp_path / "git", authority, "canary-4711-git") as server:
+        server.commit(deliverytree.files())
+        inventory = tmp_path / "inventory.yml"
+        inventory.write_text("all: {hosts: {localhost: }}\n")
+        found = ansible_playbook(
+            PLAYBOOKS / "import_secrets.yml",
+            inventory=inventory,
+            variables={
+                "tazlab_flux": {
+                    "url": server.url,
+                    "branch": server.branch,
+                    "path": deliverytree.CLUSTER,
+                    "ca_cert": str(authority.ca_file),
+                },
+                "tazlab_fields": {"GITHUB_TOKEN": {}},
+                "tazlab_anchor": str(_anchor(tmp_path, server.token)),
+            },
+        )
+    assert found.returncode == 0, found.output
+    assert "wildcard-tls" in found.output
+    assert server.token not in found.output
+
+
+def _anchor(tmp_path: Path, token: str) -> Path:
+    anchor = tmp_path / "anchor"
+    anchor.mkdir(mode=0o700)
+    (anchor / "github-token").write_text(token)
+    return anchor
+
+
+def test_all_that_is_wrong_is_told_together_and_nothing_is_written(
+    checkout: Checkout, deliver: Callable[..., Run]
+) -> None:
+    release = checkout.root / "infrastructure/auth/dex/release.yaml"
+    release.write_text(f"{release.read_text()}# mine\n")
+    token = {"name": "web-token", "namespace": "apps", "writer": "eso", "keys": {"token": "x"}}
+    gone = {**DEX, "name": "gone", "consumers": [{"kind": "Deployment", "name": "gone"}]}
+    done = deliver(DEX, token, gone)
+    assert done.returncode != 0
+    for said in ("has changes that are not committed", "the declaration says eso", "Deployment auth/gone is not in"):
+        assert said in done.output, done.output
+    assert checkout.changes == [" M infrastructure/auth/dex/release.yaml"]
+    assert "Traceback" not in done.output
+
+
+def test_what_is_no_checkout_is_refused(deliver: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    done = deliver(DEX, tazlab_delivery={"checkout": str(tmp_path / "plain")})
+    assert "is not in a checkout of Git" in done.output
