@@ -16,7 +16,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, given_problems, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.names import (
     group_problems,
@@ -114,7 +114,7 @@ class ActionModule(ControllerAction):
             is_given=params["kubeconfig_given"],
             check_mode=self.check_mode,
         )
-        problems += _problems(params["problems"])
+        problems += given_problems(params["problems"])
         if params["plan_json"]:
             problems += _plan_problems(params["plan_json"], params["anchor"])
         if problems:
@@ -144,16 +144,9 @@ def _fields(given: t.Mapping[str, t.Any]) -> Fields:
         declared=given.get("declared", ()),
         invalid=given.get("invalid", ()),
         missing=given.get("missing", ()),
-        problems=_problems(given.get("problems", ())),
+        problems=given_problems(given.get("problems", ())),
         uses=tuple(Use(**use) for use in given.get("uses", ())),
     )
-
-
-def _problems(given: t.Iterable[t.Mapping[str, str]]) -> list[Problem]:
-    """What a module returned, as data again. Its text follows from the rest."""
-    return [
-        Problem(**{part: str(each.get(part, "")) for part in ("code", "subject", "what", "step")}) for each in given
-    ]
 
 
 def _is_installed(module: str) -> bool:

@@ -17,7 +17,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, given_problems, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkout import WorkTree
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
@@ -45,6 +45,7 @@ class ActionModule(ControllerAction):
         "secrets": {"type": "raw", "required": True},
         "files": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in FILES.items()}},
         "lists": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in LISTS.items()}},
+        "problems": {"type": "list", "elements": "dict", "default": []},
         **OPERATORS,
         "timeout": {"type": "int", "default": 120},
     }
@@ -52,7 +53,9 @@ class ActionModule(ControllerAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         deadline = Deadline(params["timeout"])
         declared, problems = entries(plain(params["secrets"]))
-        _refuse(problems)
+        problems += given_problems(plain(params["problems"]))
+        if not declared:
+            _refuse(problems)
         work = WorkTree(params["checkout"], deadline)
         places = Places(params["files"] or FILES, params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)

@@ -76,6 +76,12 @@ options:
           - For VaultStaticSecrets.
         type: str
         default: infrastructure/operators/vso-secrets/kustomization.yaml
+  problems:
+    description:
+      - What is known to be wrong already, as M(tazlab.bootstrap.vault_paths) returns it, to be told with the rest.
+    type: list
+    elements: dict
+    default: []
 requirements:
   - git on the controller
   - ruamel.yaml (Python package) on the controller

@@ -18,6 +18,7 @@ from lab.git import GitServer
 from lab.gitopscorpus import Case
 from lab.playbook import Run
 from lab.tls import Authority
+from lab.vault import VaultServer
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 DEX: dict[str, Any] = {
@@ -193,6 +194,40 @@ def test_all_that_is_wrong_is_told_together_and_nothing_is_written(
         assert said in done.output, done.output
     assert checkout.changes == [" M infrastructure/auth/dex/release.yaml"]
     assert "Traceback" not in done.output
+
+
+def test_what_vault_lacks_is_told_by_a_token_that_may_read_no_value(
+    checkout: Checkout, deliver: Callable[..., Run], tmp_path: Path
+) -> None:
+    with VaultServer(tmp_path / "vault", Authority(tmp_path / "tls")) as vault:
+        values = vault.client.secrets.kv.v2
+        for path, secret in (("web/TOKEN", {"value": "canary-4711-value"}), ("dex/SECRET", {"other": "x"})):
+            values.create_or_update_secret(f"tazlab-k8s/static/{path}", secret=secret)
+        values.create_or_update_secret("tazlab-k8s/static/gone", secret={"value": "x"})
+        values.delete_latest_version_of_secret("tazlab-k8s/static/gone")
+        rules = (
+            'path "secret/subkeys/tazlab-k8s/static/*" { capabilities = ["read"] }\n'
+            'path "secret/metadata/tazlab-k8s/static/*" { capabilities = ["read", "list"] }\n'
+        )
+        vault.client.sys.create_or_update_acl_policy("names", rules)
+        token = vault.client.auth.token.create_orphan(policies=["names"])["auth"]["client_token"]
+        (tmp_path / "home").mkdir(exist_ok=True)
+        (tmp_path / "home" / ".vault-token").write_text(token)
+        paths = {"a": "web/TOKEN", "b": "web/TOKNE", "c": "dex/SECRET", "d": "gone"}
+        keys = {name: f"tazlab-k8s/static/{path}" for name, path in paths.items()} | {"e": "elsewhere/X"}
+        reached = {"tazlab_vault_url": vault.url, "tazlab_vault_ca_cert": str(vault.ca_file)}
+        done = deliver({"name": "some", "namespace": "apps", "keys": keys}, **reached)
+        said = " ".join(done.output.split())
+        assert "tazlab-k8s/static/web/TOKNE: Vault has nothing there. Correct the path" in said, done.output
+        assert "tazlab-k8s/static/web/TOKEN was meant?" in said
+        assert "tazlab-k8s/static/dex/SECRET: Vault has no value there. It has other." in said
+        assert "tazlab-k8s/static/gone: its newest version is deleted." in said
+        assert "elsewhere/X: the token may not read secret/subkeys/elsewhere/X" in said
+        assert checkout.changes == []
+        good = deliver({"name": "some", "namespace": "apps", "keys": {"a": keys["a"]}}, **reached)
+        assert (good.returncode, len(checkout.changes)) == (0, 2), good.output
+        assert "canary-4711-value" not in done.output + good.output
+        assert not [each for each in vault.audited() if each.path.startswith("secret/data/")]
 
 
 def test_what_is_no_checkout_is_refused(deliver: Callable[..., Run], tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import typing as t
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -39,6 +40,13 @@ class Problem:
             "step": self.step,
             "text": self.text,
         }
+
+
+def given_problems(given: Iterable[Mapping[str, t.Any]]) -> list[Problem]:
+    """What a module returned, as data again. Its text follows from the rest."""
+    return [
+        Problem(**{part: str(each.get(part, "")) for part in ("code", "subject", "what", "step")}) for each in given
+    ]
 
 
 def texts(problems: Iterable[Problem]) -> list[str]:

@@ -90,6 +90,16 @@ class VaultAdmin:
                 return None
             raise self.error(failure, doing, f"read {path}") from None
 
+    def listed(self, path: str, doing: str) -> list[str]:
+        """The names below a path; none where nothing is."""
+        try:
+            keys = _data(self.request(lambda client: client.list(path))).get("keys")
+        except VaultFailure as failure:
+            if failure.reason == "not_found":
+                return []
+            raise self.error(failure, doing, f"list {path}") from None
+        return [str(key) for key in keys or []]
+
     def write(
         self,
         path: str,
