@@ -68,6 +68,7 @@ class Program:
 _KUBERNETES = "k8s.io/kubernetes"
 _FLUX = "github.com/fluxcd"
 _TALOS = "github.com/siderolabs/talos"
+_ESO = "github.com/external-secrets/external-secrets"
 _MANIFESTS = ("config/crd", "config/manager", "config/rbac")
 # What fetches anything but Git, and what runs a Talos cluster in VMs or containers or signs its images.
 _OTHER_SOURCES = tuple(
@@ -124,6 +125,9 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             modfile=_NEWEST,
         ),
         "talos-nodes-1.14": Program("talosctl", "./nodes", _TALOS, 5, modfile=_NEWEST, tags="talos_1_14"),
+        "external-secrets": Program(
+            "eso", "./operator", _ESO, 280, kept=("config/crds/bases",), lean="external-secrets"
+        ),
     }
 )
 

@@ -15,15 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
-
+from lab.accounts import account_kubeconfig
 from lab.binaries import binary
-from lab.kubeclient import Client, Object
+from lab.kubeclient import Object
 from lab.kubelet import Program
 from lab.process import Process, free_port
-from lab.tls import write_private
-
-DAY_SECONDS = 24 * 3600
 
 # Where each controller tells that it works: source-controller by serving artifacts.
 READY: Mapping[str, Callable[[int, int], str]] = MappingProxyType(
@@ -68,29 +64,14 @@ def _controller(name: str, kubeconfig: Path, pod: Object, directory: Path) -> Pr
             "TMPDIR": str(temporary),
             "TUF_ROOT": str(temporary / ".sigstore"),
             "RUNTIME_NAMESPACE": namespace,
-            "KUBECONFIG": str(_account_kubeconfig(kubeconfig, pod, directory)),
+            "KUBECONFIG": str(account_kubeconfig(kubeconfig, pod, directory)),
         },
         cwd=directory,
-        ready=lambda: _answers(url),
+        ready=lambda: answers(url),
         timeout=60,
     )
 
 
-def _account_kubeconfig(kubeconfig: Path, pod: Object, directory: Path) -> Path:
-    """A kubeconfig with a token of the pod's service account, so that Flux may do what its own roles allow."""
-    namespace, account = pod["metadata"]["namespace"], pod["spec"].get("serviceAccountName", "default")
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": DAY_SECONDS},
-    }
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-    token = Client(kubeconfig).request("POST", path, request)["status"]["token"]
-    config = yaml.safe_load(kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token}
-    return write_private(directory / "kubeconfig", yaml.safe_dump(config))
-
-
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback address
         return bool(response.status == 200)

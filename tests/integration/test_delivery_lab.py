@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab delivers for real: what is written to Vault arrives in the cluster by the operators' own programs."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from lab.kube import ControlPlane
+from lab.kubeclient import Client
+from lab.kubelet import KubeletStandIn
+from lab.operators import ESO, external_secrets, install, operator_programs, scale
+from lab.process import wait_until
+from lab.tls import Authority
+from lab.vault import ESO_POLICY, MOUNT, VaultServer
+
+pytestmark = pytest.mark.kube
+
+API = "external-secrets.io/v1beta1"
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+STATIC = "tazlab-k8s/static/apps"
+
+
+@dataclass
+class Delivery:
+    """A cluster with the operator, the Vault that it reads, and what they wrote: logs of pods."""
+
+    client: Client
+    vault: VaultServer
+    pods: Path
+    accounts_key: str
+
+    def write(self, key: str, value: str) -> None:
+        self.vault.client.secrets.kv.v2.create_or_update_secret(f"{STATIC}/{key}", {"value": value}, mount_point=MOUNT)
+
+    def rotate(self, key: str) -> str:
+        """Write a new random value; returns it."""
+        value = secrets.token_hex(16)
+        self.write(key, value)
+        return value
+
+    def store(self, name: str, auth: Mapping[str, Any]) -> None:
+        vault = {
+            "server": self.vault.url,
+            "path": MOUNT,
+            "version": "v2",
+            "caProvider": {"type": "Secret", "name": "vault-ca-cert", "namespace": ESO, "key": "ca.crt"},
+            "auth": auth,
+        }
+        self.client.apply(thing(API, "ClusterSecretStore", name, spec={"provider": {"vault": vault}}))
+
+    def external(self, name: str, store: str, keys: Mapping[str, str], template: Mapping[str, str]) -> None:
+        """An ExternalSecret that makes a Secret of its name from keys in Vault by a template."""
+        data = [
+            {"secretKey": known, "remoteRef": {"key": f"{STATIC}/{key}", "property": "value"}}
+            for known, key in keys.items()
+        ]
+        spec = {
+            "refreshInterval": "1s",
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": store},
+            "target": {"name": name, "template": {"data": dict(template)}},
+            "data": data,
+        }
+        self.client.apply(thing(API, "ExternalSecret", name, "default", spec=spec))
+
+    def data(self, name: str) -> dict[str, str]:
+        """What the Secret holds, if there is one."""
+        found = self.client.find("v1", "Secret", name, "default") or {}
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+
+    def wait(self, name: str, wanted: Mapping[str, str]) -> None:
+        wait_until(lambda: self.data(name) == wanted, f"the Secret {name} has what Vault holds", 60)
+
+    def condition(self, kind: str, name: str) -> tuple[str, str]:
+        """Status and reason of the object's condition Ready."""
+        found = self.client.get(API, kind, name, "default").get("status", {}).get("conditions", [])
+        return next(((each["status"], each["reason"]) for each in found if each["type"] == "Ready"), ("", ""))
+
+    def refreshed(self, name: str) -> float:
+        """How many seconds ago the ExternalSecret was refreshed."""
+        moment = self.client.get(API, "ExternalSecret", name, "default")["status"]["refreshTime"]
+        return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def thing(api_version: str, kind: str, name: str, namespace: str = "", **content: Any) -> dict[str, Any]:
+    place = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place}, **content}
+
+
+@pytest.fixture(scope="module")
+def delivery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
+    directory: Path = tmp_path_factory.mktemp("delivery")
+    authority = Authority(directory / "ca")
+    with (
+        VaultServer(directory / "vault", authority) as vault,
+        ControlPlane(directory / "kube") as control_plane,
+        KubeletStandIn(
+            control_plane.kubeconfig, directory / "pods", programs=operator_programs(control_plane.kubeconfig)
+        ) as kubelet,
+    ):
+        kubelet.add_node("lab-worker", "127.0.0.2")
+        client = control_plane.client()
+        install(client, external_secrets())
+        # What the phase of seeds brings.
+        for name, content in (
+            ("vault-ca-cert", {"ca.crt": authority.ca_pem}),
+            ("vault-eso-token", {"token": vault.eso_token()}),
+        ):
+            client.apply(thing("v1", "Secret", name, ESO, stringData=content))
+        certificate = x509.load_pem_x509_certificate(
+            (control_plane.directory / "pki/service-accounts.crt").read_bytes()
+        )
+        public = certificate.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        made = Delivery(client, vault, directory / "pods", public.decode())
+        made.store("vault", {"tokenSecretRef": {"name": "vault-eso-token", "namespace": ESO, "key": "token"}})
+        yield made
+
+
+def test_several_values_arrive_in_one_secret_and_so_do_their_rotations(delivery: Delivery) -> None:
+    user, password = delivery.rotate("db/USER"), delivery.rotate("db/PASSWORD")
+    keys = {"user": "db/USER", "password": "db/PASSWORD"}
+    delivery.external("db", "vault", keys, {"url": "postgres://{{ .user }}:{{ .password }}@db", "user": "{{ .user }}"})
+    delivery.wait("db", {"url": f"postgres://{user}:{password}@db", "user": user})
+    assert delivery.condition("ExternalSecret", "db") == ("True", "SecretSynced")
+
+    rotated = delivery.rotate("db/PASSWORD")
+    delivery.wait("db", {"url": f"postgres://{user}:{rotated}@db", "user": user})
+
+    logs = "".join(log.read_text() for log in delivery.pods.rglob("*.log"))
+    assert "reconciled secret" in logs
+    assert not [value for value in (user, password, rotated) if value in logs]
+
+
+def test_nothing_arrives_while_the_operator_is_stopped(delivery: Delivery) -> None:
+    first = delivery.rotate("late/KEY")
+    delivery.external("late", "vault", {"key": "late/KEY"}, {"key": "{{ .key }}"})
+    delivery.wait("late", {"key": first})
+
+    scale(delivery.client, ESO, ESO, 0)
+    second = delivery.rotate("late/KEY")
+    # While it runs, it refreshes every second or two.
+    wait_until(lambda: delivery.refreshed("late") > 5, "the last refresh is past", 30)
+    assert delivery.data("late") == {"key": first}
+    scale(delivery.client, ESO, ESO, 1)
+    delivery.wait("late", {"key": second})
+
+
+def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(delivery: Delivery) -> None:
+    jwt = delivery.vault.client
+    jwt.sys.enable_auth_method("jwt")
+    jwt.auth.jwt.configure(jwt_validation_pubkeys=[delivery.accounts_key], bound_issuer=ISSUER)
+    jwt.auth.jwt.create_role(
+        "eso",
+        role_type="jwt",
+        allowed_redirect_uris=[],
+        user_claim="sub",
+        bound_audiences=["vault"],
+        bound_subject=f"system:serviceaccount:{ESO}:reader",
+        token_policies=[ESO_POLICY],
+    )
+    for account in ("reader", "other"):
+        delivery.client.apply(thing("v1", "ServiceAccount", account, ESO))
+        token = {"serviceAccountRef": {"name": account, "namespace": ESO}}
+        delivery.store(account, {"jwt": {"path": "jwt", "role": "eso", "kubernetesServiceAccountToken": token}})
+    value = delivery.rotate("jwt/KEY")
+    delivery.external("by-jwt", "reader", {"key": "jwt/KEY"}, {"key": "{{ .key }}"})
+    delivery.wait("by-jwt", {"key": value})
+    assert "auth/jwt/login" in delivery.vault.requests()
+
+    wait_until(
+        lambda: delivery.condition("ClusterSecretStore", "other") == ("False", "InvalidProviderConfig"),
+        "another account's store is refused",
+        30,
+    )

@@ -1,0 +1,6 @@
+// Copyright: (c) 2026, the tazlab.bootstrap contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package register has no generator: the lab's secrets come from Vault.
+package register
