@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from lab.kube import ControlPlane
 from lab.kubeclient import Client
 from lab.kubelet import KubeletStandIn
-from lab.operators import ESO, external_secrets, install, operator_programs, scale
+from lab.operators import ESO, external_secrets, install, operator_programs, reloader, scale
 from lab.process import wait_until
 from lab.tls import Authority
 from lab.vault import ESO_POLICY, MOUNT, VaultServer
@@ -81,6 +81,29 @@ class Delivery:
 
     def wait(self, name: str, wanted: Mapping[str, str]) -> None:
         wait_until(lambda: self.data(name) == wanted, f"the Secret {name} has what Vault holds", 60)
+
+    def deploy(self, name: str, secret: str, annotations: Mapping[str, str]) -> None:
+        """A Deployment that has the Secret in its environment, and these annotations of its own."""
+        labels = {"app": name}
+        container = {"name": "main", "image": "example.net/app:1", "envFrom": [{"secretRef": {"name": secret}}]}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        made = thing(
+            "apps/v1", "Deployment", name, "default", spec={"selector": {"matchLabels": labels}, "template": template}
+        )
+        made["metadata"]["annotations"] = dict(annotations)
+        self.client.apply(made)
+
+    def generation(self, name: str) -> int:
+        """How often the Deployment was set, if its pods are those that it says."""
+        found = self.client.get("apps/v1", "Deployment", name, "default")
+        status = found.get("status", {})
+        pods = [pod for pod in self.client.list("v1", "Pod", "default") if pod["metadata"]["labels"]["app"] == name]
+        settled = (
+            [status.get(key) for key in ("readyReplicas", "updatedReplicas", "replicas")]
+            == [1, 1, 1]
+            == [1, 1, len(pods)]
+        )
+        return int(status["observedGeneration"]) if settled else 0
 
     def condition(self, kind: str, name: str) -> tuple[str, str]:
         """Status and reason of the object's condition Ready."""
@@ -185,3 +208,19 @@ def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(del
         "another account's store is refused",
         30,
     )
+
+
+def test_a_rotation_restarts_the_workload_with_the_annotation_and_nobody_else(delivery: Delivery) -> None:
+    install(delivery.client, reloader())
+    first = delivery.rotate("app/KEY")
+    delivery.deploy("a-plain", "app", {})
+    delivery.deploy("b-annotated", "app", {"reloader.stakater.com/auto": "true"})
+    delivery.external("app", "vault", {"key": "app/KEY"}, {"key": "{{ .key }}"})
+    delivery.wait("app", {"key": first})  # a creation, which restarts nobody
+
+    second = delivery.rotate("app/KEY")
+    wait_until(lambda: delivery.generation("b-annotated") == 2, "the annotated one has new pods, once", 60)
+    assert delivery.data("app") == {"key": second}
+    assert delivery.generation("a-plain") == 1, "whose turn came before"
+    log = next(delivery.pods.rglob("reloader.log")).read_text().splitlines()
+    assert log[2:] == ["Reloader STAND-IN: Secret default/app has changed: Deployment b-annotated restarts"]

@@ -45,12 +45,18 @@ class Client:
         self._server = urlsplit(cluster["server"])
         self._agent = user_agent
         self._context = ssl.create_default_context(cadata=_inline(cluster["certificate-authority-data"]))
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:  # 0600; ssl loads a key from a file only
-            pair.write(_inline(user["client-certificate-data"]) + _inline(user["client-key-data"]))
-            pair.flush()
-            self._context.load_cert_chain(pair.name)
+        self._login = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if not self._login:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:  # 0600; ssl loads a key from a file only
+                pair.write(_inline(user["client-certificate-data"]) + _inline(user["client-key-data"]))
+                pair.flush()
+                self._context.load_cert_chain(pair.name)
         self._local = threading.local()
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Accept": "application/json", "User-Agent": self._agent, **self._login}
 
     def _connect(self, timeout: float) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(
@@ -68,7 +74,7 @@ class Client:
     ) -> Object:
         """One request; its answer, or C(KubeError)."""
         target = f"{path}?{urlencode(query)}" if query else path
-        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._agent}
+        headers = {**self._headers, "Content-Type": content_type}
         data = None if body is None else json.dumps(body)
         connection = getattr(self._local, "connection", None)
         for fresh in (connection is None, True):
@@ -175,7 +181,7 @@ class Watch:
             self._socket = connection.sock
             if self._stopped.is_set():
                 return
-            connection.request("GET", f"{self._path}?{urlencode(query)}", headers={"Accept": "application/json"})
+            connection.request("GET", f"{self._path}?{urlencode(query)}", headers=self._client._headers)
             for line in connection.getresponse():
                 event = json.loads(line)
                 if self._stopped.is_set() or event["type"] == "ERROR":

@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operators that deliver secrets, as their charts would set them: real programs that the kubelet stand-in starts.
+"""The operators that deliver secrets, as their charts would set them: the kubelet stand-in starts their programs.
 
-Their webhooks are left out: nobody serves them here. Each may do what its chart's role allows, as far as it is run.
+They are real but for Reloader, which is a stand-in. Their webhooks are left out: nobody serves them here. Each may do
+what its chart's role allows, as far as it is run.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from lab.kubelet import Program
 from lab.process import Process, free_port, wait_until
 
 ESO = "external-secrets"
+RELOADER = "reloader"
 NAME = "app.kubernetes.io/name"
 Rights = Iterable[tuple[list[str], list[str], list[str]]]  # groups, kinds, verbs
 READ = ["get", "list", "watch"]
@@ -30,7 +33,10 @@ CHANGE = ["create", "update", "patch", "delete"]
 
 def operator_programs(kubeconfig: Path) -> dict[str, Program]:
     """The programs for C(lab.kubelet.KubeletStandIn), by pattern of the image; C(kubeconfig) is the administrator's."""
-    return {f"*/{ESO}:*": partial(_external_secrets, kubeconfig)}
+    return {
+        f"*/{ESO}:*": partial(_external_secrets, kubeconfig),
+        f"*/{RELOADER}:*": partial(_reloader, kubeconfig),
+    }
 
 
 def external_secrets() -> Iterator[Object]:
@@ -50,6 +56,19 @@ def external_secrets() -> Iterator[Object]:
             ([""], ["secrets"], [*READ, *CHANGE]),
             ([""], ["serviceaccounts/token"], ["create"]),
             ([""], ["events"], ["create", "patch"]),
+        ),
+    )
+
+
+def reloader() -> Iterator[Object]:
+    """Reloader, watching all namespaces. STAND-IN: what runs is C(lab.reloader)."""
+    yield from _deployed(
+        RELOADER,
+        RELOADER,
+        f"ghcr.io/stakater/{RELOADER}:v1.2.1",
+        (
+            ([""], ["secrets", "configmaps"], READ),
+            (["apps"], ["deployments", "daemonsets", "statefulsets"], ["list", "get", "update", "patch"]),
         ),
     )
 
@@ -125,6 +144,19 @@ def _external_secrets(kubeconfig: Path, pod: Object, directory: Path) -> Process
         cwd=directory,
         ready=lambda: answers(f"http://{probe}/readyz"),
         timeout=60,
+    )
+
+
+def _reloader(kubeconfig: Path, pod: Object, directory: Path) -> Process:
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{RELOADER}.log"
+    return Process(
+        [sys.executable, "-m", "lab.reloader", account_kubeconfig(kubeconfig, pod, directory)],
+        name="Reloader's stand-in",
+        log=log,
+        environment={"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[1])},
+        cwd=directory,
+        ready=lambda: log.read_text().count(": watches ") >= 2,
     )
 
 
