@@ -9,6 +9,7 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 
@@ -22,7 +23,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model imp
 
 AUTO: t.Final = "reloader.stakater.com/auto"
 SECRETS_AUTO: t.Final = "secret.reloader.stakater.com/auto"
-RELOAD: t.Final = "secret.reloader.stakater.com/reload"
+RELOAD: t.Final = "secret.reloader.stakater.com/reload"  # names, between commas, each of them a pattern
+_RULES: t.Final = frozenset((AUTO, SECRETS_AUTO, RELOAD, "reloader.stakater.com/search"))
+_TRUE: t.Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 YES, NO, NOTHING = "yes", "no", ""
 
 _LONGEST_NAME: t.Final = 63  # that charts derive
@@ -35,14 +38,25 @@ def restarted(workload: Object, secret: str) -> str:
     if said:
         return said
     pod = mapping(mapping(mapping(workload.spec.get("template")).get("metadata")).get("annotations"))
-    return NOTHING if any("reloader.stakater.com/" in str(key) for key in own) else _said(pod, secret)
+    return NOTHING if not _RULES.isdisjoint(own) else _said(pod, secret)
 
 
 def _said(annotations: Mapping[str, t.Any], secret: str) -> str:
-    names = {name.strip() for name in str(annotations.get(RELOAD) or "").split(",")}
-    if secret in names or "true" in (annotations.get(AUTO), annotations.get(SECRETS_AUTO)):
+    autos = [str(annotations[key]) for key in (AUTO, SECRETS_AUTO) if key in annotations]
+    if not _TRUE.isdisjoint(autos) or any(_is_named(each, secret) for each in _patterns(annotations)):
         return YES
-    return NO if "false" in (annotations.get(AUTO), annotations.get(SECRETS_AUTO)) else NOTHING
+    return NO if autos else NOTHING
+
+
+def _patterns(annotations: Mapping[str, t.Any]) -> list[str]:
+    return [each.strip() for each in str(annotations.get(RELOAD) or "").split(",") if each.strip()]
+
+
+def _is_named(pattern: str, secret: str) -> bool:
+    try:
+        return re.fullmatch(pattern, secret) is not None
+    except re.error:
+        return False
 
 
 def releases(repository: Repository, namespace: str, name: str) -> list[Object]:
