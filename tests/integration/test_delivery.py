@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 import yaml
 
 from lab import deliverytree
+from lab.deliverytree import Checkout
 from lab.git import GitServer
-from lab.gitopscorpus import Case
 from lab.playbook import Run
 from lab.tls import Authority
 from lab.vault import VaultServer
@@ -35,31 +34,8 @@ DEX: dict[str, Any] = {
 }
 
 
-class Checkout:
-    """A clone of the example repository."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = Case(deliverytree.files()).write(root)
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.commit()
-
-    def git(self, *words: str) -> str:
-        settings = ("-c", "user.name=A User", "-c", "user.email=user@example.net", "-c", "commit.gpgsign=false")
-        done = subprocess.run(["git", *settings, *words], cwd=self.root, check=True, capture_output=True, text=True)
-        return done.stdout
-
-    def commit(self) -> None:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message=x")
-
-    @property
-    def changes(self) -> list[str]:
-        return self.git("status", "--porcelain", "--untracked-files=all").splitlines()
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    (tmp_path / "clone").mkdir()
     return Checkout(tmp_path / "clone")
 
 

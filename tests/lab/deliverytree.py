@@ -8,7 +8,11 @@ Files of ESO lie beside the apps, those of VSO in one folder, which the kustomiz
 
 from __future__ import annotations
 
-from lab.gitopscorpus import DEPLOYMENT
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.gitopscorpus import DEPLOYMENT, Case
 
 CLUSTER = "clusters/home"
 KUSTOMIZATION = """\
@@ -115,3 +119,26 @@ def files() -> dict[str, str]:
         "infrastructure/operators/vso/web-token.yaml": STATIC,
         "infrastructure/operators/vso-secrets/kustomization.yaml": LIST,
     }
+
+
+class Checkout:
+    """A clone of the example repository."""
+
+    def __init__(self, root: Path, more: Mapping[str, str] | None = None) -> None:
+        root.mkdir()
+        self.root = Case({**files(), **(more or {})}).write(root)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit()
+
+    def git(self, *words: str) -> str:
+        settings = ("-c", "user.name=A User", "-c", "user.email=user@example.net", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *settings, *words], cwd=self.root, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message=x")
+
+    @property
+    def changes(self) -> list[str]:
+        return self.git("status", "--porcelain", "--untracked-files=all").splitlines()
