@@ -46,12 +46,16 @@ class ActionModule(ControllerAction):
         "files": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in FILES.items()}},
         "lists": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in LISTS.items()}},
         "problems": {"type": "list", "elements": "dict", "default": []},
+        "commit": {"type": "str", "default": ""},
+        "push": {"type": "bool", "default": False},
         **OPERATORS,
         "timeout": {"type": "int", "default": 120},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         deadline = Deadline(params["timeout"])
+        if params["push"] and not params["commit"]:
+            raise BootstrapError("push: what is not committed cannot be pushed. Give commit the message of the commit.")
         declared, problems = entries(plain(params["secrets"]))
         problems += given_problems(plain(params["problems"]))
         if not declared:
@@ -74,10 +78,18 @@ class ActionModule(ControllerAction):
                     f"Secret {each.declared.label} {verb} {each.state} in {each.file}, by {each.declared.writer}"
                 )
         was = {file: work.tree.read(file).decode() if work.tree.is_file(file) else "" for file in plan.files}
-        if not self.check_mode:
+        commit = ""
+        if plan.files and not self.check_mode:
             work.write(plan.files)
+            if params["commit"]:
+                commit = work.commit(plan.files, params["commit"])
+        pushes = params["push"] and not self.check_mode and (bool(commit) or work.is_ahead)
+        if pushes:
+            work.push()
         result: dict[str, t.Any] = {
-            "changed": bool(plan.files),
+            "changed": bool(plan.files) or pushes,
+            "commit": commit,
+            "pushed": pushes,
             "secrets": [each.as_dict() for each in plan.deliveries],
             "files": [{"path": file, "state": CHANGED if was[file] else NEW} for file in sorted(plan.files)],
             "skipped": plan.skipped,

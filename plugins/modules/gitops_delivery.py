@@ -21,7 +21,7 @@ description:
   - Before a file is written, the repository is built as Flux would build it then. Every Secret must be as it is
     declared, by one writer, and nothing else may be another object.
   - All that is wrong is told together, before anything is written, files with changes that are not committed included.
-    A file is the old one or the new one at any moment. Nothing is committed or pushed. Runs on the controller.
+    A file is the old one or the new one at any moment. It is committed and pushed when told. Runs on the controller.
 extends_documentation_fragment:
   - tazlab.bootstrap.gitops
 options:
@@ -76,6 +76,17 @@ options:
           - For VaultStaticSecrets.
         type: str
         default: infrastructure/operators/vso-secrets/kustomization.yaml
+  commit:
+    description:
+      - The message with which the files are committed, and nothing else of the checkout. Without one nothing is.
+    type: str
+    default: ""
+  push:
+    description:
+      - Whether the branch is pushed, with the login that the user's own Git has. What others have pushed meanwhile goes
+        before it once; where that does not go together it is told. It is never forced.
+    type: bool
+    default: false
   problems:
     description:
       - What is known to be wrong already, as M(tazlab.bootstrap.vault_paths) returns it, to be told with the rest.
@@ -138,6 +149,14 @@ files:
   returned: success
   type: list
   elements: dict
+commit:
+  description: The id of the commit; empty where none was made.
+  returned: success
+  type: str
+pushed:
+  description: Whether the branch was pushed.
+  returned: success
+  type: bool
 skipped:
   description: What of the repository was not looked into.
   returned: success

@@ -206,6 +206,22 @@ def test_what_vault_lacks_is_told_by_a_token_that_may_read_no_value(
         assert not [each for each in vault.audited() if each.path.startswith("secret/data/")]
 
 
+def test_it_is_committed_and_pushed_when_told(checkout: Checkout, deliver: Callable[..., Run], tmp_path: Path) -> None:
+    checkout.git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
+    checkout.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    checkout.git("push", "--quiet", "--set-upstream", "origin", "main")
+    (checkout.root / "mine.yaml").write_text("not yet\n")
+    for name, value in (("user.name", "A User"), ("user.email", "user@example.net")):
+        checkout.git("config", name, value)
+    told = {"tazlab_commit": "Deliver dex", "tazlab_push": True}
+    done = deliver(DEX, **told)
+    assert done.returncode == 0, done.output
+    assert checkout.changes == ["?? mine.yaml"]
+    assert checkout.git("log", "--format=%s", "origin/main").splitlines() == ["Deliver dex", "x"]
+    again = deliver(DEX, **told)
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
 def test_what_is_no_checkout_is_refused(deliver: Callable[..., Run], tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     done = deliver(DEX, tazlab_delivery={"checkout": str(tmp_path / "plain")})

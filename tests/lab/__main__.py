@@ -46,8 +46,8 @@ def main(arguments: list[str]) -> int:
             lab.stop()
         case ["env"]:
             print_environment(lab)
-        case ["hold", directory, *leash]:  # what "up" starts
-            hold(Path(directory), leashed=bool(leash))
+        case ["hold", directory, *how]:  # what "up" starts
+            hold(Path(directory), leashed="leashed" in how, delivery="delivery" in how)
         case ["status"]:
             print("\n".join(lab.ask("status")))
         case ["operator"]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab.kube import ControlPlane
-from lab.kubeclient import MERGE, Client
+from lab.kubeclient import MERGE, Client, Object
 from lab.kubelet import KubeletStandIn
 from lab.operators import ESO, external_secrets, install, operator_programs
 from lab.process import wait_until
@@ -61,14 +61,7 @@ class Delivery:
         }
         for name, content in seeds.items():
             self.client.apply(thing("v1", "Secret", name, ESO, stringData=content))
-        vault = {
-            "server": self.vault.url,
-            "path": MOUNT,
-            "version": "v2",
-            "caProvider": {"type": "Secret", "name": "vault-ca-cert", "namespace": ESO, "key": "ca.crt"},
-            "auth": {"tokenSecretRef": {"name": "vault-eso-token", "namespace": ESO, "key": "token"}},
-        }
-        self.client.apply(thing(API, "ClusterSecretStore", STORE, spec={"provider": {"vault": vault}}))
+        self.client.apply(store(self.vault.url))
 
     def write(self, path: str, value: str) -> None:
         self.vault.client.secrets.kv.v2.create_or_update_secret(path, {"value": value}, mount_point=MOUNT)
@@ -96,6 +89,18 @@ class Delivery:
         wait_until(lambda: self.data(namespace, name) == wanted, what, 60)
 
 
-def thing(api_version: str, kind: str, name: str, namespace: str = "", **content: Any) -> dict[str, Any]:
+def store(vault_url: str) -> Object:
+    """The store of the user's layout: the seeded token and CA, over all of the key-value mount."""
+    vault = {
+        "server": vault_url,
+        "path": MOUNT,
+        "version": "v2",
+        "caProvider": {"type": "Secret", "name": "vault-ca-cert", "namespace": ESO, "key": "ca.crt"},
+        "auth": {"tokenSecretRef": {"name": "vault-eso-token", "namespace": ESO, "key": "token"}},
+    }
+    return thing(API, "ClusterSecretStore", STORE, spec={"provider": {"vault": vault}})
+
+
+def thing(api_version: str, kind: str, name: str, namespace: str = "", **content: Any) -> Object:
     place = {"namespace": namespace} if namespace else {}
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place}, **content}

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import delivered
 from lab.bundle import bundle
 from lab.claim import Taken
 from lab.process import LabError, guarded
@@ -81,11 +82,11 @@ def again(lab: Background, *, vault_down: bool) -> int:
     return played.status
 
 
-def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
+def born(lab: Background, *, keep: bool, vault_down: bool, delivery: bool) -> int:
     """A lab, and a cluster born on it."""
     begun = time.monotonic()
     try:
-        lab.start(say, leashed=not keep)
+        lab.start(say, leashed=not keep, delivery=delivery)
     except Taken as taken:
         raise LabError(f"{taken}. ./dev demo --again uses it, ./dev demo --down ends it") from None
     finished = False
@@ -96,6 +97,8 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
             say("VAULT IS STOPPED: this cluster is born from the files of the recovery anchor")
         played = play(lab)
         say(f"Vault was asked {asked(lab)} times")
+        if delivery and played.status == 0:
+            delivered.show(lab.environment(), lab.ask("operator"), say)
         if not keep:
             say("the lab is taken down; --keep leaves it up, for the commands above")
         finished = True
@@ -119,6 +122,11 @@ def born(lab: Background, *, keep: bool, vault_down: bool) -> int:
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description="A cluster born on the lab by playbooks/site.yml")
     parser.add_argument("--vault-down", action="store_true", help="stop Vault first: the recovery anchor answers")
+    parser.add_argument(
+        "--delivery",
+        action="store_true",
+        help="Flux delivers a workload's secret by the real ESO, and a rotation of it",
+    )
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--keep", action="store_true", help="leave the lab running")
     choice.add_argument("--again", action="store_true", help="on the lab that was kept: nothing may change")
@@ -132,7 +140,9 @@ def main(words: list[str]) -> int:
         return 0
     if arguments.again:
         return again(lab, vault_down=arguments.vault_down)
-    return born(lab, keep=arguments.keep, vault_down=arguments.vault_down)
+    if arguments.vault_down and arguments.delivery:
+        parser.error("--delivery reads from Vault, which --vault-down stops")
+    return born(lab, keep=arguments.keep, vault_down=arguments.vault_down, delivery=arguments.delivery)
 
 
 if __name__ == "__main__":

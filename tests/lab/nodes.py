@@ -33,6 +33,7 @@ from lab.kube import ControlPlane
 from lab.kubeclient import KubeError
 from lab.kubelet import KubeletStandIn
 from lab.machineconfig import MachineConfig, read
+from lab.operators import operator_programs
 from lab.process import LabError, Process, wait_until
 from lab.proxmox import Vm
 
@@ -133,7 +134,8 @@ class _Cluster:
         """Start it, again if it was stopped, with the objects that it had."""
         self.control.start()
         kubeconfig = self.control.kubeconfig
-        self.kubelet = KubeletStandIn(kubeconfig, self.directory / "pods", programs=flux_programs(kubeconfig)).start()
+        programs = {**flux_programs(kubeconfig), **operator_programs(kubeconfig)}
+        self.kubelet = KubeletStandIn(kubeconfig, self.directory / "pods", programs=programs).start()
 
     def stop(self) -> None:
         if self.kubelet is not None:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import yaml
 
-from lab import gitops
+from lab import delivered, gitops
 from lab.binaries import NEWEST_TALOS, OLDEST_TALOS, binary, programs, version
 from lab.bundle import bundle, write_anchor
 from lab.claim import Claim, Taken
@@ -32,6 +32,7 @@ from lab.factory import PLAIN_SCHEMATIC, ImageFactory
 from lab.git import GitServer
 from lab.nodes import Nodes
 from lab.oauth import TailscaleOAuth
+from lab.operators import ESO
 from lab.process import LabError, accepts, wait_until
 from lab.proxmox import ProxmoxServer
 from lab.tls import Authority, write_private
@@ -69,11 +70,14 @@ class Lab:
     """Everything that site.yml talks to, on loopback. As a context manager it is started, and stopped without a trace.
 
     C(values) is the bundle. It lies in Vault, the anchor holds the same, C(token_file) the scoped token. C(talos) is
-    which of the two that lab.binaries has.
+    which of the two that lab.binaries has. With C(delivery) the repository holds operators and what they deliver.
     """
 
-    def __init__(self, directory: Path, *, say: Say = _quiet, talos: str = OLDEST_TALOS) -> None:
+    def __init__(
+        self, directory: Path, *, say: Say = _quiet, talos: str = OLDEST_TALOS, delivery: bool = False
+    ) -> None:
         self.talos = talos
+        self.delivery = delivery
         self.directory = directory
         self.state = directory / "state"
         self.inventory = directory / "inventory.yml"
@@ -111,7 +115,7 @@ class Lab:
         return self
 
     def _start(self) -> None:
-        for name in programs(self.talos):
+        for name in (*programs(self.talos), *([ESO] if self.delivery else [])):
             binary(name)
         self.nodes = Nodes(self.directory / "nodes", self.proxmox, f"talos-nodes{self.talos}")
         self._say("Vault: the real OpenBao")
@@ -123,7 +127,12 @@ class Lab:
         write_anchor(self.anchor, self.values)
         write_private(self.anchor / "bootstrap-token.txt", token + "\n")
         self._say("Git: git http-backend; STAND-INs: Proxmox VE, Image Factory, Tailscale's OAuth, the Talos machines")
-        self.git.commit(gitops.repository(self.git.url), "The example repository")
+        files = gitops.repository(self.git.url)
+        if self.delivery:
+            self._say("Delivery: the real External Secrets Operator; STAND-IN: Reloader")
+            delivered.write(self.vault.client)
+            files |= delivered.files(gitops.PATH, self.vault.url)
+        self.git.commit(files, "The example repository")
         for part in (self.git, self.factory, self.oauth, self.proxmox, self.nodes):
             part.start()
         self._write_tools()
@@ -301,7 +310,7 @@ class Background:
         found: dict[str, str] = self.ask("environment")
         return found
 
-    def start(self, say: Say, *, leashed: bool = False, share: bool = False) -> None:
+    def start(self, say: Say, *, leashed: bool = False, share: bool = False, delivery: bool = False) -> None:
         """Start the lab in a process of its own and wait until it is ready, telling what it is at.
 
         A C(leashed) lab ends with this process, whatever ends that. Where a lab runs already, or is just being started,
@@ -310,7 +319,7 @@ class Background:
         claimed = self._claim.take()
         if claimed is not None:
             try:
-                self._start(claimed, say, leashed)
+                self._start(claimed, say, [*(["leashed"] if leashed else []), *(["delivery"] if delivery else [])])
             finally:
                 os.close(claimed)  # the process that holds the lab has it
             return
@@ -322,13 +331,13 @@ class Background:
         if not self.running:
             raise LabError(f"the other start in {self.directory} has failed. Try it again")
 
-    def _start(self, claimed: int, say: Say, leashed: bool) -> None:
+    def _start(self, claimed: int, say: Say, how: Sequence[str]) -> None:
         self.remove()
         self.directory.mkdir(mode=0o700, parents=True)
         with self._log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lab", "hold", str(self.directory), *(["leashed"] if leashed else [])],
-                stdin=subprocess.PIPE if leashed else subprocess.DEVNULL,
+                [sys.executable, "-m", "lab", "hold", str(self.directory), *how],
+                stdin=subprocess.PIPE if "leashed" in how else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -390,7 +399,7 @@ class Background:
             shutil.rmtree(self.directory)
 
 
-def hold(directory: Path, *, leashed: bool) -> None:
+def hold(directory: Path, *, leashed: bool, delivery: bool) -> None:
     """Hold a lab until somebody asks to take it down: the process behind ./dev lab up.
 
     A C(leashed) one also ends when its standard input does.
@@ -404,7 +413,7 @@ def hold(directory: Path, *, leashed: bool) -> None:
 
     if leashed:
         threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
-    with Lab(directory, say=say, talos=NEWEST_TALOS) as lab:
+    with Lab(directory, say=say, talos=NEWEST_TALOS, delivery=delivery) as lab:
         key = secrets.token_hex(16)
         with Listener(("127.0.0.1", 0), authkey=key.encode()) as listener:
             threading.Thread(target=_serve, args=(listener, lab, ended), daemon=True).start()

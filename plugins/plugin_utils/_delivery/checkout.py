@@ -25,7 +25,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 # What Git needs of our environment to be the user's own Git.
-_KEPT: t.Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME")
+_KEPT: t.Final = (
+    *("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GNUPGHOME"),
+    *("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"),
+    *("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"),
+)
 
 
 class WorkTree:
@@ -66,6 +70,55 @@ class WorkTree:
         for name in sorted(files, key=lambda name: (self.tree.is_file(name), name)):
             self._write(name, files[name])
 
+    def commit(self, files: Iterable[str], message: str) -> str:
+        """Commit these files alone, as the user would; returns the commit's id."""
+        names = [f":(literal,top){name}" for name in files]
+        added = self._git(self.root, "add", "--", *names)
+        done = (
+            added if added.status else self._git(self.root, "commit", "--quiet", f"--message={message}", "--", *names)
+        )
+        if done.status:
+            raise BootstrapError(
+                f"checkout: the files are written in {self.root}, and Git did not commit them. See why, and commit "
+                "them yourself."
+            )
+        return self._git(self.root, "rev-parse", "HEAD").output.decode().strip()
+
+    def push(self) -> None:
+        """Push the branch that is checked out, never by force. What others have pushed goes before it, once."""
+        branch = self._git(self.root, "symbolic-ref", "--short", "HEAD").output.decode().strip()
+        if not branch:
+            raise BootstrapError(f"checkout: no branch is checked out in {self.root}. Check out the one to push.")
+        remote = self._git(self.root, "config", f"branch.{branch}.remote").output.decode().strip() or "origin"
+        words = ("push", "--quiet", "--porcelain", remote, f"HEAD:refs/heads/{branch}")
+        pushed = self._git(self.root, *words)
+        if not pushed.status:
+            return
+        if b"[rejected]" not in pushed.output:  # of Git's own table for programs
+            raise BootstrapError(
+                f"checkout: {branch} is committed in {self.root}, and could not be pushed to {remote}. Is it reached, "
+                "and may this user push there without being asked for a password? Push it yourself."
+            )
+        fetched = self._git(self.root, "fetch", "--quiet", remote, f"refs/heads/{branch}")
+        rebased = fetched if fetched.status else self._git(self.root, "rebase", "--quiet", "--autostash", "FETCH_HEAD")
+        if rebased.status:
+            self._git(self.root, "rebase", "--abort")
+            raise BootstrapError(
+                f"checkout: others have pushed to {branch} of {remote} meanwhile, and their changes do not go together "
+                f"with the commit in {self.root}, which stays as it is. Rebase it and push it yourself."
+            )
+        if self._git(self.root, *words).status:
+            raise BootstrapError(
+                f"checkout: {branch} was overtaken at {remote} twice. The commit in {self.root} is on top of what was "
+                "there the first time. Push it yourself."
+            )
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the branch has commits that its remote one lacks, as far as that was fetched."""
+        counted = self._git(self.root, "rev-list", "--count", "@{upstream}..HEAD")
+        return bool(counted.status or counted.output.strip() != b"0")
+
     def _write(self, name: str, content: bytes) -> None:
         folder = self.tree.place(posixpath.dirname(name))
         try:
@@ -97,10 +150,10 @@ class WorkTree:
         if git is None:
             raise BootstrapError("git is not on PATH. Install it: the checkout is looked at with it.")
         own = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        done = run(
-            [git, "-c", "core.fsmonitor=false", *arguments], env={**kept, **own}, seconds=self._deadline.left, cwd=where
-        )
+        kept = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "GIT_EDITOR": "true"}
+        kept |= {name: os.environ[name] for name in _KEPT if name in os.environ}
+        argv = [git, "-c", "core.fsmonitor=false", *arguments]
+        done = run(argv, env={**kept, **own}, seconds=self._deadline.left, cwd=where)
         if done.status is None:
             raise BootstrapError(
                 f"checkout: Git did not answer within {self._deadline.seconds:.0f} s in {where}. Run this again."

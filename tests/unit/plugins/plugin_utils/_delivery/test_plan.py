@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkout import WorkTree
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import Declared
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import read as entries
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import readers, secrets
@@ -197,6 +199,46 @@ def _found(root: Path) -> list[dict[str, Any]]:
     tree = Tree(Case(deliverytree.files()).write(root))
     declared: list[Declared | None] = [each.declared for each in secrets(model(tree), OPERATORS)]
     return [each.declared() for each in declared if each]
+
+
+class Killed(Exception):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize("written", range(1, 4))
+def test_a_run_that_was_killed_between_two_files_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    checkout = deliverytree.Checkout(tmp_path / "clone")
+    declared, _problems = entries([{**DEX, "keys": {"client-id": "x/id"}}, {**DEX, "name": "more"}])
+    work = WorkTree(str(checkout.root), Deadline(60))
+
+    def plan() -> Plan:
+        return Planner(work.tree, model, OPERATORS, PLACES).plan(declared)
+
+    wanted = plan().files
+    assert len(wanted) == 4
+    before = {name: (checkout.root / name).read_bytes() for name in wanted if (checkout.root / name).is_file()}
+    left = [written]
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        fsync(descriptor)
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(os, "fsync", counted)
+        work.write(wanted)
+    now = {name: (checkout.root / name).read_bytes() for name in wanted if (checkout.root / name).is_file()}
+    assert all(content in (wanted[name], before.get(name)) for name, content in now.items())
+    again = plan()
+    assert again.problems == []
+    assert len(again.files) == 4 - written
+    work.write(again.files)
+    assert {name: (checkout.root / name).read_bytes() for name in wanted} == wanted
+    assert plan().files == {}
 
 
 def test_without_vso_all_is_for_eso(tmp_path: Path) -> None:
