@@ -68,6 +68,14 @@ def test_a_cluster_is_born_from_its_anchor_and_a_second_run_with_vault_changes_n
     assert not directory.exists()
 
 
+def test_a_secret_is_delivered_and_its_rotation_restarts_what_uses_it(tmp_path: Path) -> None:
+    status, output = finished(tmp_path / "lab", tmp_path / "home", "--delivery")
+    assert status == 0, output
+    assert "Delivery: the real External Secrets Operator; STAND-IN: Reloader" in output
+    assert "Secret apps/greeter came from tazlab-k8s/static/apps/greeter/WORD in Vault" in output
+    assert re.search(r"rotated in Vault: [0-9.]+ s to the Secret .*, [0-9.]+ s to the restarted Deployment", output)
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_demo_that_is_broken_off_takes_its_lab_along(tmp_path: Path, number: signal.Signals) -> None:
