@@ -17,8 +17,9 @@ options:
   eso_version:
     description:
       - The release of ESO that runs in the cluster. It says which version of its kinds is written, C(v1) from 0.16 on.
+      - By default it is the one that the repository installs; else one that serves what its objects are of, or 0.10.3.
     type: str
-    default: 0.10.3
+    default: ""
   store:
     description:
       - The store that an ExternalSecret reads from, as C(KIND/NAME).

@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.template import (
     BadTemplate,
     from_secrets,
+    has_own_scopes,
     names,
     one_value,
 )
@@ -132,11 +133,12 @@ def _external(each: Object, name: str, operators: Operators) -> Declared:
     policy = spec.get("refreshPolicy")
     if policy not in (None, "", "Periodic", "CreatedOnce"):
         raise Undeclared(f"its refreshPolicy is {policy}")
-    values = {str(entry.get("secretKey")): _reference(entry) for entry in mappings(spec.get("data"))}
+    data = mappings(spec.get("data"))
+    values: Mapping[str, Value] = {str(entry.get("secretKey")): _reference(entry) for entry in data}
     all_of = tuple(_whole(entry) for entry in mappings(spec.get("dataFrom")))
     texts = mapping(template.get("data"))
     if texts and all_of:
-        raise Undeclared("its template is over all properties of a path")
+        values, all_of = _named({str(key): str(text) for key, text in texts.items()}, values, all_of), ()
     refresh = str(spec.get("refreshInterval") or REFRESH)
     once = policy == "CreatedOnce" or refresh in (ONCE, "0s")
     return Declared(
@@ -153,6 +155,21 @@ def _external(each: Object, name: str, operators: Operators) -> Declared:
         create_only=once,
         through=_store(mapping(spec.get("secretStoreRef")), operators),
     )
+
+
+def _named(texts: Mapping[str, str], values: Mapping[str, Value], all_of: tuple[str, ...]) -> Mapping[str, Value]:
+    """The values of templates that name properties of the one path of which they have all."""
+    if len(all_of) > 1:
+        raise Undeclared("its template is over the properties of several paths")
+    used: set[str] = set()
+    for text in texts.values():
+        try:
+            used |= {*names(text)}
+        except BadTemplate as error:
+            raise Undeclared(f"a template cannot be read: {error}") from None
+        if has_own_scopes(text):
+            raise Undeclared("its template does more than name properties of its path")
+    return {**{name: Value(all_of[0], name) for name in sorted(used)}, **values}
 
 
 def _store(reference: Mapping[str, t.Any], operators: Operators) -> str:

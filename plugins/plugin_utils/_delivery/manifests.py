@@ -19,6 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
     is_plain,
     of_secrets,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, Repository, mapping
 
 EXTERNAL: t.Final = "external-secrets.io"
 VAULT: t.Final = "secrets.hashicorp.com"
@@ -26,6 +27,8 @@ KINDS: t.Final[Mapping[str, tuple[str, str]]] = {
     ESO: (EXTERNAL, "ExternalSecret"),
     VSO: (VAULT, "VaultStaticSecret"),
 }
+CHART, DEFAULT = "external-secrets", "0.10.3"  # of ESO
+SOURCES: t.Final = "source.toolkit.fluxcd.io"
 ONCE: t.Final = "0"  # a refreshInterval: what is there stays
 # From which release of ESO on its v1 is served, and the last that serves v1beta1.
 _V1, _LAST_BETA, _FIRST_BETA = (0, 16), (0, 16), (0, 5)
@@ -35,28 +38,47 @@ Document = dict[str, t.Any]
 
 @dataclass(frozen=True)
 class Operators:
-    """What is there to deliver with: ESO's version and store, and VSO's VaultAuth (nothing: there is no VSO)."""
+    """What is there to deliver with: ESO's release and store, and VSO's VaultAuth (nothing: there is no VSO).
 
-    eso: str = "0.10.3"
+    Where no release is named, it is the one that the repository installs.
+    """
+
+    eso: str = ""
     store: str = "ClusterSecretStore/tazlab-secrets-vault"
     auth: str = ""
     mount: str = "secret"
 
 
+def release(repository: Repository) -> str:
+    """The release of ESO that a repository installs by its chart; else one that serves what its objects are of."""
+    for each in repository.of_kind(HELM, "HelmRelease"):
+        chart = mapping(mapping(each.spec.get("chart")).get("spec"))
+        if chart.get("chart") == CHART and _numbers(str(chart.get("version"))) > (0, 0):
+            return str(chart["version"])
+    for each in repository.of_kind(SOURCES, "OCIRepository"):
+        tag = str(mapping(each.spec.get("ref")).get("tag"))
+        if str(each.spec.get("url")).endswith(f"/{CHART}") and _numbers(tag) > (0, 0):
+            return tag
+    used = {str(each.document["apiVersion"]) for each in repository.objects if each.group == EXTERNAL}
+    return "0.16" if used == {f"{EXTERNAL}/v1"} else DEFAULT
+
+
 def api_version(eso: str) -> str | None:
     """The version of ESO's kinds that a release serves; None where it is none that is known."""
-    found = re.match(r"v?(\d+)\.(\d+)", eso)
-    release = (int(found[1]), int(found[2])) if found else (0, 0)
-    if release < _FIRST_BETA:
+    if _numbers(eso) < _FIRST_BETA:
         return None
-    return f"{EXTERNAL}/v1" if release >= _V1 else f"{EXTERNAL}/v1beta1"
+    return f"{EXTERNAL}/v1" if _numbers(eso) >= _V1 else f"{EXTERNAL}/v1beta1"
 
 
 def is_served(api: str, eso: str) -> bool:
     """Whether a release of ESO serves objects of this version of its kinds."""
-    found = re.match(r"v?(\d+)\.(\d+)", eso)
-    release = (int(found[1]), int(found[2])) if found else (0, 0)
-    return release >= _V1 if api == f"{EXTERNAL}/v1" else _FIRST_BETA <= release <= _LAST_BETA
+    return _numbers(eso) >= _V1 if api == f"{EXTERNAL}/v1" else _FIRST_BETA <= _numbers(eso) <= _LAST_BETA
+
+
+def _numbers(release_: str) -> tuple[int, int]:
+    """The first two numbers of a release, or of a range of them."""
+    found = re.search(r"(\d+)(?:\.(\d+))?", release_)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 def obstacle(declared: Declared, writer: str) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found i
     written,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import (
+    EXTERNAL,
     KINDS,
     Document,
     Operators,
@@ -34,6 +35,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifes
     is_served,
     manifest,
     obstacle,
+    release,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import (
     AUTO,
@@ -105,11 +107,12 @@ class Planner:
         self._touched: set[tuple[str, str, str, str]] = set()  # objects, by group, kind, namespace and name
 
     def plan(self, declared: Sequence[Declared]) -> Plan:
+        before = self._read(self._tree)
+        self._operators = replace(self._operators, eso=self._operators.eso or release(before))
         if api_version(self._operators.eso) is None:
             what = f"no version of its kinds is known that ESO {self._operators.eso} serves."
             self._plan.problems.append(Problem("version", "ESO", what, "Name the release that runs, like 0.10.3."))
             return self._plan
-        before = self._read(self._tree)
         self._plan.skipped = [*texts(before.problems), *before.skipped]
         made = _by_label(before, self._operators)
         for one in declared:
@@ -153,6 +156,9 @@ class Planner:
             return file, NEW
         api = str(here.object.document["apiVersion"])
         served = declared.writer != ESO or is_served(api, self._operators.eso)
+        if not served and api == f"{EXTERNAL}/v1":
+            what = f"{here.shown} is of {api}, which ESO {self._operators.eso} does not serve."
+            self._plan.problems.append(Problem("version", "ESO", what, "Name the release of ESO that runs."))
         document["apiVersion"] = api if served else document["apiVersion"]
         if here.declared is None or (served and _meaning(here.declared) == _meaning(declared)):
             return here.object.file, EQUAL
@@ -220,9 +226,9 @@ class Planner:
             elif said != YES:
                 self._edit(each, partial(edit.annotated, key=AUTO, value="true"))
             return
-        for release in releases(before, declared.namespace, consumer.helm_release):
-            if not says_restart(release):
-                self._edit(release, partial(edit.post_rendered, renderer=patch(consumer.kind, consumer.name)))
+        for each in releases(before, declared.namespace, consumer.helm_release):
+            if not says_restart(each):
+                self._edit(each, partial(edit.post_rendered, renderer=patch(consumer.kind, consumer.name)))
 
     def _edit(self, each: Object, change: Callable[[bytes, edit.Identity], bytes]) -> None:
         """Change the file of an object."""

@@ -106,6 +106,19 @@ def test_the_declaration_of_a_found_secret_says_all_of_it(tmp_path: Path) -> Non
     assert list(readers(repository, "apps/web-token")) == []
 
 
+def test_a_template_over_all_properties_of_one_path_is_one_over_those_that_it_names(tmp_path: Path) -> None:
+    made = deliverytree.CERTIFICATE.partition("  data:\n    - secretKey")[0]
+    made += "  dataFrom:\n    - extract: {key: tazlab-k8s/static/both}\n"
+    file = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
+    tree = Tree(Case({**deliverytree.files(), file: made}).write(tmp_path))
+    found = [each.declared for each in secrets(model(tree), OPERATORS) if each.writer == "eso"]
+    assert [each.declared()["keys"] for each in found if each] == [
+        {name: {"path": "tazlab-k8s/static/both", "property": name[4:]} for name in ("tls.crt", "tls.key")}
+    ]
+    plan = planned(tmp_path, *(each.declared() for each in found if each), files={file: made})
+    assert (plan.files, plan.problems) == ({}, [])
+
+
 def test_one_path_is_for_vso_which_restarts_the_consumer_by_its_derived_name(tmp_path: Path) -> None:
     one = {**DEX, "keys": {"client-id": "tazlab-k8s/static/dex/ID"}}
     plan = planned(tmp_path, one)
@@ -186,6 +199,39 @@ def test_the_version_of_eso_says_which_of_its_kinds_is_written(tmp_path: Path, v
     plan = planned(tmp_path, DEX, operators=Operators(eso=version))
     made = only(plan, "infrastructure/configs/auth/externalsecret-dex.yaml")
     assert made["apiVersion"] == f"external-secrets.io/{api}"
+
+
+RELEASE = (
+    "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: eso, namespace: external-secrets}}\n"
+    "spec: {{chart: {{spec: {{chart: external-secrets, version: {version}}}}}}}\n"
+)
+REPOSITORY = (
+    "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: eso, namespace: external-secrets}\n"
+    "spec: {url: oci://ghcr.io/external-secrets/charts/external-secrets, ref: {tag: 2.2.0}}\n"
+)
+V1 = deliverytree.CERTIFICATE.replace("io/v1beta1", "io/v1")
+
+
+@pytest.mark.parametrize(
+    ("files", "api"),
+    [
+        ({"infrastructure/configs/release.yaml": RELEASE.format(version='"0.10.x"')}, "v1beta1"),
+        ({"infrastructure/configs/release.yaml": RELEASE.format(version="1.2.0")}, "v1"),
+        ({"infrastructure/configs/release.yaml": REPOSITORY}, "v1"),
+        ({"infrastructure/configs/ingress/externalsecret-wildcard.yaml": V1}, "v1"),
+        ({}, "v1beta1"),
+    ],
+)
+def test_the_repository_says_which_eso_it_installs(tmp_path: Path, files: dict[str, str], api: str) -> None:
+    made = only(planned(tmp_path, DEX, files=files), "infrastructure/configs/auth/externalsecret-dex.yaml")
+    assert made["apiVersion"] == f"external-secrets.io/{api}"
+
+
+def test_an_object_is_never_put_back_to_a_version_that_was_left(tmp_path: Path) -> None:
+    (found,) = (each for each in _found(tmp_path) if each["name"] == "wildcard-tls")
+    files = {"infrastructure/configs/ingress/externalsecret-wildcard.yaml": V1}
+    plan = planned(tmp_path, found, files=files, operators=Operators(eso="0.10.3", auth="vso-system/vault-auth"))
+    assert "is of external-secrets.io/v1, which ESO 0.10.3 does not serve" in told(plan)["version"]
 
 
 def test_an_object_of_a_version_that_is_not_served_any_more_is_changed(tmp_path: Path) -> None:
