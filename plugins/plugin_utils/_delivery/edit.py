@@ -67,7 +67,7 @@ def replaced(
 
     def change(found: t.Any) -> None:
         if before is None or before["apiVersion"] != document["apiVersion"]:
-            found["apiVersion"] = document["apiVersion"]
+            found["apiVersion"] = _as_written(found["apiVersion"], document["apiVersion"])
         _into(found["spec"], document["spec"], None if before is None else before["spec"])
 
     return _changed(content, identity, change)
@@ -180,6 +180,7 @@ def _round_trip(mapping: int, sequence: int, offset: int) -> t.Any:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1 << 30
+    yaml.brace_single_entry_mapping_in_flow_sequence = True  # [{name: a}] stays what it is
     yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
     return yaml
 
@@ -206,7 +207,7 @@ def _into(old: t.Any, new: Mapping[str, t.Any], before: t.Any = None) -> None:
             elif isinstance(old[key], list) and isinstance(value, list):
                 _into_list(old[key], value)
             else:
-                old[key] = _blocks(value)
+                old[key] = _as_written(old[key], value)
 
 
 def _into_list(old: t.Any, new: list[t.Any]) -> None:
@@ -219,7 +220,15 @@ def _into_list(old: t.Any, new: list[t.Any]) -> None:
         elif isinstance(before, dict) and isinstance(after, Mapping):
             _into(before, after)
         elif before != after:
-            old[number] = _blocks(after)
+            old[number] = _as_written(before, after)
+
+
+def _as_written(old: t.Any, value: t.Any) -> t.Any:
+    """A value in the quotes of that which it replaces."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
+
+    quoted = isinstance(old, (DoubleQuotedScalarString, SingleQuotedScalarString))
+    return type(old)(value) if quoted and isinstance(value, str) and "\n" not in value else _blocks(value)
 
 
 def _blocks(value: t.Any) -> t.Any:

@@ -68,6 +68,12 @@ def test_an_object_says_something_else_and_all_around_it_stays() -> None:
     ]
 
 
+def test_what_replaces_a_quoted_value_is_quoted_alike() -> None:
+    text = b"""apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec:\n  a: "1.0" # one\n  b: ['x', y, {c: 1}]\n  c: z\n"""
+    after = edit.replaced(text, ("", "A", "a"), {"apiVersion": "v1", "spec": {"a": "2.0", "b": ["p", "q"], "c": "3"}})
+    assert after == text.replace(b'"1.0"', b'"2.0"').replace(b"['x', y, {c: 1}]", b"['p', q]").replace(b"z", b"'3'")
+
+
 def test_what_is_as_it_shall_be_stays_byte_for_byte() -> None:
     assert edit.replaced(FILE, WHO, external(data=[value("a", "x"), value("b", "y")])) == FILE
 
