@@ -23,6 +23,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ from lab.process import LabError
 
 MODULES = Path(__file__).resolve().parent / "go"
 BUILD_TIMEOUT = 45 * 60.0
+FETCH_TIMEOUT = 5 * 60.0
 FLAGS = ("-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false")
 _STAMP = "k8s.io/component-base/version.git"
 
@@ -157,6 +159,25 @@ def _given(name: str) -> Path | None:
 def resources(name: str) -> Path:
     """The directory with what is kept beside a program: for Flux' controllers C{config/{crd,manager,rbac}}."""
     return _directory(name)
+
+
+def fetched(module: str, version: str, checksum: str) -> Path:
+    """The directory of a module that no program here is built from, as Go's proxy has it; C(checksum) is go.sum's."""
+    go, environment = _go(MODULES / "cluster" / "go.mod")
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = subprocess.run(
+            [str(go), "mod", "download", "-modcacherw", "-json", f"{module}@{version}"],
+            cwd=scratch,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=FETCH_TIMEOUT,
+        ).stdout
+    told = json.loads(answer or "{}")
+    if told.get("Sum") != checksum:
+        raise LabError(f"{module} {version}: {told.get('Error') or told.get('Sum') or 'no answer'}, not {checksum}")
+    return Path(told["Dir"])
 
 
 def version(name: str) -> str:

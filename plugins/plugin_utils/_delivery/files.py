@@ -37,16 +37,18 @@ class Files:
             return self.planned[file]
         return self.tree.read(file) if self.tree.is_file(file) else None
 
-    def add(self, file: str, document: edit.Document) -> None:
-        """A new object, in a new file or at the end of one that is there."""
+    def add(self, file: str, document: edit.Document) -> bool:
+        """A new object, in a new file or at the end of one that is there. Returns whether the file is new."""
         group = str(document["apiVersion"]).rpartition("/")[0]
         metadata = document["metadata"]
         self.touched.add((group, document["kind"], metadata.get("namespace", ""), metadata["name"]))
         try:
             there = self.content(file)
-            self.planned[file] = edit.appended(there, document) if there else edit.rendered(document)
         except Unreadable as error:
             self.problems.append(Problem(error.code, error.subject, str(error)))
+            return False
+        self.planned[file] = edit.appended(there, document) if there else edit.rendered(document)
+        return there is None
 
     def list(self, kustomization: str, file: str) -> None:
         """Have a kustomization, which may be new, list a file."""

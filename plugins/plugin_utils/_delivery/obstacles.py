@@ -23,6 +23,8 @@ MOVED: t.Final = ("ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret
 ALPHA, BETA, V1 = f"{EXTERNAL}/v1alpha1", f"{EXTERNAL}/v1beta1", f"{EXTERNAL}/v1"
 STEP: t.Final = "0.16.2"  # of the only minor release of ESO that serves both
 
+SOURCE: t.Final = "source.toolkit.fluxcd.io"
+
 _BOTH: t.Final = (0, 16)
 _VERSION: t.Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -71,11 +73,23 @@ def _moved(repository: Repository) -> Iterator[Object]:
 def _others(repository: Repository, part: str, operator: Operator) -> Iterator[Problem]:
     """Releases of the same chart that are not the operator's."""
     for each in repository.of_kind(HELM, "HelmRelease"):
-        chart = str(chart_of(each).get("chart") or "").rpartition("/")[2]
+        chart = _chart_name(repository, each)
         if chart == CHARTS[part].name and (each.namespace, each.name) != (operator.namespace, operator.release):
             what = f"{shown(each)} ({each.file}) installs {chart} already, and two of them would fight."
             step = f"Name its namespace and release for {part}, or take it out."
             yield Problem("twice", f"HelmRelease {operator.namespace}/{operator.release}", what, step)
+
+
+def _chart_name(repository: Repository, release: Object) -> str:
+    """The name of the chart that a release installs, also where it names it by an OCIRepository."""
+    if name := chart_of(release).get("chart"):
+        return str(name).rpartition("/")[2]
+    reference = mapping(release.spec.get("chartRef"))
+    where = (str(reference.get("namespace") or release.namespace), reference.get("name"))
+    for each in repository.of_kind(SOURCE, "OCIRepository"):
+        if (each.namespace, each.name) == where:
+            return str(each.spec.get("url") or "").rpartition("/")[2]
+    return ""
 
 
 def _steps(repository: Repository, part: str, operator: Operator, release: Object) -> Iterator[Problem]:

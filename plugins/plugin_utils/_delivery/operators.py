@@ -271,11 +271,10 @@ class _Planner:
             self._files.change(each, partial(piece.said, built=each.spec))
             return
         file = posixpath.join(self._folder(piece.part), piece.file)
-        self._files.add(file, piece.document)
-        self._list(file, self._homes[piece.part], listed=self._places[piece.part].listed)
+        self._add(file, piece.document, self._homes[piece.part], listed=self._places[piece.part].listed)
 
-    def _list(self, file: str, home: _Home, *, listed: bool) -> None:
-        if lists := self._lists(file, home, listed=listed):
+    def _add(self, file: str, document: Document, home: _Home, *, listed: bool = False) -> None:
+        if self._files.add(file, document) and (lists := self._lists(file, home, listed=listed)):
             self._files.list(lists, file)
 
     def _declare(self) -> None:
@@ -283,16 +282,12 @@ class _Planner:
         source = mapping(self._root.spec.get("sourceRef")) or {"kind": "GitRepository", "name": ROOT}
         new = {home.label: part for part, home in reversed(self._homes.items()) if home.is_new}
         for label, part in reversed(new.items()):
-            checks = None
-            if part in _MAIN:  # what others add to its folder is not waited for
-                stores = [piece.document for piece in self._pieces if piece.identity[1] == _MAIN[STORE]]
-                checks = [pieces.health_check(each) for each in stores] if part == STORE else []
             after = self._order.added.get(label, [])
             place = self._places[part]
-            document = pieces.kustomization(place, self._root.namespace, source, after, checks)
+            wait = part not in _MAIN  # to which others add what may never be Ready
+            document = pieces.kustomization(place, self._root.namespace, source, after, wait=wait)
             file = posixpath.join(self._root.folder, self._wanted.declared.format(kustomization=place.kustomization))
-            self._files.add(file, document)
-            self._list(file, _Home.of(self._root), listed=False)
+            self._add(file, document, _Home.of(self._root))
 
     def _wait(self) -> None:
         """Have those that are there wait: before they are applied, and, for a release, before they are Ready."""

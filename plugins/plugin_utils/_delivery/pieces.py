@@ -18,6 +18,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifes
     Document,
     api_version,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.obstacles import SOURCE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import (
     CHARTS,
     LOGIN,
@@ -33,7 +34,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted 
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, KUSTOMIZE
 
-SOURCE: t.Final = "source.toolkit.fluxcd.io"
 # A namespace that nobody lists any more stays: with it went what others keep in it.
 _KEPT: t.Final = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
 _OAUTH: t.Final = {"clientId": "oauth.clientId", "clientSecret": "oauth.clientSecret"}
@@ -186,9 +186,9 @@ def _service_account(part: str, file: str, name: str, where: str) -> Piece:
 
 
 def kustomization(
-    place: Place, flux: str, source: Mapping[str, t.Any], after: Iterable[str], checks: list[Document] | None
+    place: Place, flux: str, source: Mapping[str, t.Any], after: Iterable[str], *, wait: bool
 ) -> Document:
-    """The Flux Kustomization of a part. It waits for all that it applies, or for C(checks) alone."""
+    """The Flux Kustomization of a part. With C(wait) it is Ready when all is that it applies."""
     spec: Document = {
         "interval": "10m",
         "retryInterval": "1m",
@@ -197,10 +197,8 @@ def kustomization(
         "prune": True,
         "sourceRef": dict(source),
     }
-    if checks is None:
+    if wait:
         spec["wait"] = True
-    elif checks:
-        spec["healthChecks"] = checks
     if entries := [dependency(label, flux) for label in after]:
         spec["dependsOn"] = entries
     return _object(f"{KUSTOMIZE}/v1", "Kustomization", place.kustomization, flux, spec)

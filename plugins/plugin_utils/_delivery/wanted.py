@@ -189,7 +189,7 @@ def problems(wanted: Wanted) -> list[Problem]:
         found += [Problem("malformed", LOGIN, what, step) for what, step in _of_login(wanted.login)]
     for part, place in wanted.places.items():
         found += [Problem("malformed", f"place of {part}", what, step) for what, step in _of_place(place)]
-    if wanted.declared.format(kustomization="x") == wanted.declared or _leads_out(wanted.declared):
+    if not _is_pattern(wanted.declared) or _leads_out(wanted.declared):
         what = f"{wanted.declared} is no file of the cluster's folder for each Kustomization."
         found.append(Problem("malformed", "declared", what, "Name it like {kustomization}.yaml."))
     return found
@@ -262,6 +262,8 @@ def _of_url(url: str, schemes: tuple[str, ...]) -> str:
         return "its url is not an address."
     if parts.username is not None or parts.password is not None:
         return "its url has a login in it, which would be in Git."
+    if "${" in url:
+        return "its url has a variable in it, which nothing replaces in what is new."
     if parts.scheme not in schemes or not parts.hostname or not url.isprintable() or " " in url:
         return "its url is missing or not an address."
     return ""
@@ -278,6 +280,13 @@ def _names(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for what, given in names.items():
         if not LABEL_NAME.fullmatch(given):
             yield f"its {what} {given!r} is not a DNS label.", _LABEL_STEP
+
+
+def _is_pattern(file: str) -> bool:
+    try:
+        return file.format(kustomization="x") != file and file.endswith((".yaml", ".yml"))
+    except (KeyError, IndexError, ValueError):
+        return False
 
 
 def _leads_out(path: str) -> bool:

@@ -138,8 +138,6 @@ def test_an_empty_cluster_folder_gets_the_whole_tree(tmp_path: Path) -> None:
             assert each.spec["sourceRef"] == {"kind": "GitRepository", "name": "tazlab"}, "the root's own source"
     waits = {each.name for each in built.kustomizations.values() if each.spec.get("wait")}
     assert waits == {f"infrastructure-operators-{part}" for part in ("namespaces", *OPERATORS)}
-    (check,) = built.kustomizations["flux-system/infrastructure-configs"].spec["healthChecks"]
-    assert (check["kind"], check["apiVersion"]) == ("ClusterSecretStore", "external-secrets.io/v1beta1")
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -232,12 +230,9 @@ def test_a_tree_goes_to_v1_in_the_steps_that_a_refusal_names(tmp_path: Path) -> 
     assert "First 0.16.2" in told(planned(tmp_path / "refused", files, with_version(eso="0.17.0")))["steps"]
     moved = texts(planned(tmp_path / "second", files, with_version(eso="0.16.2")))
     assert set(moved) == {
-        *(f"{CLUSTER}/infrastructure-configs.yaml", f"{FOLDER}/eso/helmrelease.yaml"),
+        f"{FOLDER}/eso/helmrelease.yaml",
         "infrastructure/configs/vault/clustersecretstore.yaml",
     }
-    assert yaml.safe_load(moved[f"{CLUSTER}/infrastructure-configs.yaml"])["spec"]["healthChecks"] == [
-        {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "name": "tazlab-secrets-vault"}
-    ]
     after = texts(planned(tmp_path / "third", {**files, **moved}, with_version(eso="2.14.0")))
     assert set(after) == {f"{FOLDER}/eso/helmrelease.yaml"}
 
@@ -361,6 +356,17 @@ def test_a_cluster_folder_with_a_kustomization_has_the_new_ones_listed(tmp_path:
     ]
 
 
+def test_operators_may_share_a_folder(tmp_path: Path) -> None:
+    shared = Place("operators", "operators")
+    operators = {part: OPERATORS[part] for part in ("reloader", "tailscale")}
+    wanted = Wanted(operators, places=dict.fromkeys(("namespaces", *operators), shared))
+    made = texts(planned(tmp_path, EMPTY, wanted))
+    assert [each["metadata"]["name"] for each in yaml.safe_load_all(made["operators/helmrelease.yaml"])] == [
+        *("reloader", "tailscale-operator")
+    ]
+    assert texts(planned(tmp_path, {**EMPTY, **made}, wanted)) == {}
+
+
 def test_a_mirror_of_the_charts_is_used(tmp_path: Path) -> None:
     mirror = replace(OPERATORS["reloader"], url="oci://registry.example.net/charts")
     wanted = replace(WANTED, operators={**OPERATORS, "reloader": mirror})
@@ -401,6 +407,17 @@ def _secret(namespace: str) -> str:
     return text.replace("namespace: vso-system", f"namespace: {namespace}")
 
 
+BY_REFERENCE = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: eso, namespace: eso}
+spec: {interval: 1h, url: "oci://registry.example.net/charts/external-secrets", ref: {tag: 0.10.3}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: eso, namespace: eso}
+spec: {interval: 1h, chartRef: {kind: OCIRepository, name: eso}}
+"""
 SECOND_ESO = deliverytree.HELM_RELEASE.format(
     name="eso", namespace="eso", chart="external-secrets", version="0.9.0", repository="x", more=""
 )
@@ -429,6 +446,7 @@ RELEASES = f"{FOLDER}/eso/release.yaml"
             "it is of external-secrets.io/v1, which ESO 0.10.3 does not serve",
         ),
         (WANTED, {"apps/eso.yaml": SECOND_ESO}, "twice", "HelmRelease eso/eso (apps/eso.yaml) installs"),
+        (WANTED, {"apps/eso.yaml": BY_REFERENCE}, "twice", "HelmRelease eso/eso (apps/eso.yaml) installs"),
         (
             WANTED,
             _changed(
@@ -510,7 +528,7 @@ def test_all_that_is_malformed_is_told_together_before_the_repository_is_read(tm
             "argo": Operator("1.0.0", "a", "a"),
             "reloader": Operator("1.2.1", "r", "r", url="https://user:canary@charts.example.net"),
         },
-        Store("vault.example.net", mount="/secret"),
+        Store("https://vault.${domain}", mount="/secret"),
         Login(VAULT, Jwt("", "vault", audiences=()), namespaces=("a.b",)),
         places={"eso": Place("eso", "../elsewhere"), "store": Place("store", "/tmp/x")},
         declared="../{kustomization}.yaml",
@@ -519,7 +537,7 @@ def test_all_that_is_malformed_is_told_together_before_the_repository_is_read(tm
     said = "\n".join(problem.text for problem in plan.problems)
     for part in (
         *("'No_Label' is not a DNS label", "more than 53 letters", "argo: is no operator", "a login in it"),
-        *("store: its url is missing", "its mount '/secret'", "login: nothing serves its kinds without vso"),
+        *("store: its url has a variable", "its mount '/secret'", "login: nothing serves its kinds without vso"),
         *("its role is missing", "it has no audiences", "'a.b' is not a DNS label", "'../elsewhere' is not a folder"),
         *("'/tmp/x' is not a folder", "../{kustomization}.yaml is no file"),
     ):
