@@ -60,7 +60,7 @@ Read = Callable[[Tree], Repository]
 
 @dataclass(frozen=True)
 class Places:
-    """Where new objects go, by writer: the file, and the kustomization that lists it where the folder has none."""
+    """Where new objects go, by writer: the file, and the kustomization that lists it if not its folder's."""
 
     files: Mapping[str, str]
     lists: Mapping[str, str] = field(default_factory=dict)
@@ -199,10 +199,10 @@ class Planner:
         return file
 
     def _list(self, writer: str, file: str) -> None:
-        """Have a new file listed: by its folder's kustomization, or by that which is named for it."""
+        """Have a new file listed: by the kustomization that is named for it, else by its folder's own."""
         folder = posixpath.dirname(file)
         own = kustomization_file(self._tree, folder) if self._tree.is_folder(folder) else ""
-        lists = posixpath.join(folder, own) if own else self._places.lists.get(writer, "")
+        lists = self._places.lists.get(writer) or (posixpath.join(folder, own) if own else "")
         if not lists:
             return
         resource = posixpath.relpath(file, posixpath.dirname(lists) or ".")

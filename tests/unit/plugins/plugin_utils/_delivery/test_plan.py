@@ -137,6 +137,14 @@ def test_one_path_is_for_vso_which_restarts_the_consumer_by_its_derived_name(tmp
     }
 
 
+def test_a_kustomization_that_is_named_lists_it_and_not_that_of_the_operator_beside_it(tmp_path: Path) -> None:
+    folder = "infrastructure/operators/vso"
+    files = {**deliverytree.operators(), f"{folder}/kustomization.yaml": "resources: [charts.yaml, release.yaml]\n"}
+    plan = planned(tmp_path, {**WEB, "name": "other"}, files=files)
+    assert plan.problems == []
+    assert set(plan.files) == {f"{folder}/apps-other.yaml", f"{folder}-secrets/kustomization.yaml"}
+
+
 def test_two_paths_are_for_eso_and_reloader_is_told_on_the_consumer(tmp_path: Path) -> None:
     plan = planned(tmp_path, DEX)
     made = only(plan, "infrastructure/configs/auth/externalsecret-dex.yaml")
