@@ -58,6 +58,8 @@ class Files:
         except edit.Unkept as error:
             step = f"Add {resource} to its resources by hand."
             self.problems.append(Problem("unkept", kustomization, f"{error}.", step))
+        except Unreadable as error:
+            self.problems.append(Problem(error.code, error.subject, str(error)))
 
     def change(self, each: Object, change: Callable[[edit.Document], edit.Document]) -> None:
         """Have an object say in its apiVersion and spec what C(change) makes of it, where that is something else."""

@@ -63,6 +63,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 _GENERATORS: t.Final = f"generators.{EXTERNAL}"
+_SECRETS: t.Final = tuple((VAULT, f"Vault{kind}Secret") for kind in ("Static", "Dynamic", "PKI"))
 _CHECKS: t.Final = ("healthChecks", "healthCheckExprs")
 # By which object the Kustomization of a part is known.
 _MAIN: t.Final = {STORE: "ClusterSecretStore", LOGIN: "VaultAuth"}
@@ -157,10 +158,11 @@ class _Planner:
     def _through(self) -> Iterator[Object]:
         """What reads through the VaultAuth."""
         if self._wanted.login:
-            auth = f"{self._wanted.operators[VSO].namespace}/{self._wanted.login.auth}"
+            own = self._wanted.operators[VSO].namespace
             for each in self._before.objects:
-                said = str(each.spec.get("vaultAuthRef") or "")
-                if each.group == VAULT and auth == (said if "/" in said else f"{each.namespace}/{said}"):
+                said = str(each.spec.get("vaultAuthRef") or f"{own}/default")
+                reference = said if "/" in said else f"{each.namespace}/{said}"
+                if (each.group, each.kind) in _SECRETS and reference == f"{own}/{self._wanted.login.auth}":
                     yield each
 
     def _there(self, group: str, kind: str, namespace: str, name: str) -> list[Object]:
@@ -291,13 +293,16 @@ class _Planner:
 
     def _wait(self) -> None:
         """Have those that are there wait: before they are applied, and, for a release, before they are Ready."""
-        releases = [release_of(self._before, operator) for operator in self._wanted.operators.values()]
+        awaited: dict[str, list[Document]] = {}
+        for piece in self._pieces:
+            if piece.identity[1] == "HelmRelease" and (label := self._homes[piece.part].label) != self._root.label:
+                documents = [each.document for each in self._there(*piece.identity)] or [piece.document]
+                awaited.setdefault(label, []).append(pieces.health_check(documents[0]))
         for each in self._before.of_kind(KUSTOMIZE, "Kustomization"):
             where = each.namespace or ROOT
             label = f"{where}/{each.name}"
             after = [pieces.dependency(other, where) for other in self._order.added.get(label, [])]
-            own = [release for release in releases if release and label == release.kustomization != self._root.label]
-            checks = [pieces.health_check(release.document) for release in own if not _is_awaited(release, each)]
+            checks = [check for check in awaited.get(label, []) if not _is_awaited(check, each)]
             if after or checks:
                 self._files.change(each, partial(_waiting, after=after, checks=checks))
 
@@ -359,11 +364,10 @@ def _waiting(raw: Document, after: list[Document], checks: list[Document]) -> Do
     return {**raw, "spec": spec}
 
 
-def _is_awaited(release: Object, kustomization: Object) -> bool:
-    """Whether a Kustomization is Ready only when a HelmRelease is."""
-    where = (release.kind, release.namespace, release.name)
-    checks = mappings(kustomization.spec.get("healthChecks"))
-    named = any((each.get("kind"), each.get("namespace"), each.get("name")) == where for each in checks)
+def _is_awaited(check: Document, kustomization: Object) -> bool:
+    """Whether a Kustomization is Ready only when an object is that would be checked."""
+    there = mappings(kustomization.spec.get("healthChecks"))
+    named = any(all(each.get(key) == check[key] for key in ("kind", "namespace", "name")) for each in there)
     return named or kustomization.spec.get("wait") is True
 
 

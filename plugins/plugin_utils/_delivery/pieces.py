@@ -165,12 +165,13 @@ def login(wanted: Login, vso: Operator, namespaces: Iterable[str]) -> Iterator[P
     account = wanted.jwt.service_account
     jwt = {"role": wanted.jwt.role, "serviceAccount": account, "audiences": list(wanted.jwt.audiences)}
     ours: Document = {"method": "jwt", "mount": wanted.jwt.mount, "jwt": jwt}
-    allowed = sorted(set(namespaces))
+    logins = sorted(set(namespaces))
+    allowed = [each for each in logins if each != vso.namespace]  # which is allowed to anyway
     lacking = {"vaultConnectionRef": wanted.connection, **({"allowedNamespaces": allowed} if allowed else {})}
     document = _object(api, "VaultAuth", wanted.auth, vso.namespace, {**lacking, **ours})
     drops = (*((method,) for method in _VSO_METHODS), ("jwt", "secretRef"))
     yield Piece(LOGIN, "vaultauth.yaml", document, ours, lacking, drops)
-    for each in allowed:
+    for each in logins:
         yield _service_account(LOGIN, f"serviceaccount-{each}.yaml", account, each)
 
 

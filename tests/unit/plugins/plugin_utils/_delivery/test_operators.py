@@ -291,6 +291,33 @@ def test_who_reads_through_the_login_is_allowed_to(tmp_path: Path) -> None:
     assert f"{FOLDER}/vso/serviceaccount-apps.yaml" in made
 
 
+def test_the_operators_own_namespace_needs_an_account_and_no_leave(tmp_path: Path) -> None:
+    files = deliverytree.operators()
+    files["infrastructure/configs/own.yaml"] = deliverytree.STATIC.replace(
+        "namespace: apps", "namespace: vso-system"
+    ).replace("vaultAuthRef: vso-system/", "vaultAuthRef: ")
+    changed = differences(files, planned(tmp_path, files))
+    assert set(changed) == {
+        *(f"{CLUSTER}/configs.yaml", f"{FOLDER}/vso-secrets/kustomization.yaml"),
+        f"{FOLDER}/vso/serviceaccount-vso-system.yaml",
+    }
+
+
+def test_a_release_that_is_missing_goes_into_its_kustomization_which_then_waits_for_it(tmp_path: Path) -> None:
+    files = deliverytree.operators()
+    declared, listing = f"{CLUSTER}/infrastructure-operators-reloader.yaml", f"{FOLDER}/reloader/kustomization.yaml"
+    del files[f"{FOLDER}/reloader/release.yaml"], files[f"{FOLDER}/reloader/charts.yaml"]
+    files[declared] = files[declared].partition("  healthChecks:")[0]
+    files[listing] = "resources: []\n"
+    made = texts(planned(tmp_path, files))
+    assert set(made) == {
+        *(declared, listing, f"{FOLDER}/reloader/helmrelease.yaml", f"{FOLDER}/reloader/helmrepository.yaml")
+    }
+    spec = yaml.safe_load(made[declared])["spec"]
+    assert [(each["kind"], each["name"]) for each in spec["healthChecks"]] == [("HelmRelease", "reloader")]
+    assert spec["dependsOn"] == [{"name": "infrastructure-operators-namespaces"}]
+
+
 def test_whoever_uses_the_kinds_waits_for_them(tmp_path: Path) -> None:
     files = deliverytree.operators()
     bare = deliverytree.files()
