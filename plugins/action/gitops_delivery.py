@@ -11,8 +11,10 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops import (
     OPERATORS,
+    TREE,
     operators,
     reader,
+    wanted,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given import plain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
@@ -23,11 +25,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkou
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import TABLE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import read as entries
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import chosen
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.operators import plan_tree
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import (
     CHANGED,
     EQUAL,
     NEW,
     Places,
+    Plan,
     Planner,
 )
 
@@ -49,26 +54,36 @@ class ActionModule(ControllerAction):
         "commit": {"type": "str", "default": ""},
         "push": {"type": "bool", "default": False},
         **OPERATORS,
+        **TREE,
         "timeout": {"type": "int", "default": 120},
     }
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        params = plain(params)  # what is written shall be no value of Ansible's
         deadline = Deadline(params["timeout"])
         if params["push"] and not params["commit"]:
             raise BootstrapError("push: what is not committed cannot be pushed. Give commit the message of the commit.")
-        declared, problems = entries(plain(params["secrets"]))
-        problems += given_problems(plain(params["problems"]))
-        if not declared:
+        declared, problems = entries(params["secrets"])
+        problems += given_problems(params["problems"])
+        if problems and not declared:
             _refuse(problems)
         work = WorkTree(params["checkout"], deadline)
         places = Places(params["files"] or FILES, params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)
-        plan = Planner(work.tree, read, operators(params), places).plan(declared)
-        problems += plan.problems
-        theirs = work.uncommitted(plan.files)
+        theirs = operators(params)
+        by_vso = {each.namespace for each in declared if (each.writer or chosen(each, theirs)) == VSO}
+        tree = wanted(params, by_vso)
+        first = plan_tree(work.tree, read, tree) if tree else Plan()
+        plan = Planner(work.tree.with_files(first.files), read, theirs, places).plan(declared)
+        plan.files = {**first.files, **plan.files}
+        problems += [*first.problems, *plan.problems]
+        if tree and not problems:  # what is declared now has to wait for what it needs
+            last = plan_tree(work.tree.with_files(plan.files), read, tree)
+            plan.files |= last.files
+            problems += last.problems
         problems += [
             Problem("uncommitted", file, "it would be written, and has changes that are not committed.", _COMMIT)
-            for file in theirs
+            for file in work.uncommitted(plan.files)
         ]
         _refuse(problems)
         for each in plan.deliveries:
@@ -77,6 +92,9 @@ class ActionModule(ControllerAction):
                 self.progress(
                     f"Secret {each.declared.label} {verb} {each.state} in {each.file}, by {each.declared.writer}"
                 )
+        if first.files:
+            verb = "would be" if self.check_mode else "are"
+            self.progress(f"the operators' tree: {counted(len(first.files), 'file')} {verb} written")
         was = {file: work.tree.read(file).decode() if work.tree.is_file(file) else "" for file in plan.files}
         commit = ""
         if plan.files and not self.check_mode:

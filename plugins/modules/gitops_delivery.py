@@ -76,6 +76,221 @@ options:
           - For VaultStaticSecrets.
         type: str
         default: infrastructure/operators/vso-secrets/kustomization.yaml
+  operators:
+    description:
+      - The operators that Flux shall install, each with what is not as by default. What of their tree is missing is
+        written, what is there is changed in its place, and only in what is ours. See the guide to delivery.
+      - ESO gets the store and VSO the login, where O(vault_url) is given.
+    type: dict
+    suboptions:
+      eso:
+        description:
+          - The External Secrets Operator.
+        type: dict
+        suboptions:
+          version:
+            description:
+              - The version of its chart, by default V(0.10.3).
+            type: str
+          namespace:
+            description:
+              - The namespace that it runs in, by default V(external-secrets).
+            type: str
+          release:
+            description:
+              - The name of its HelmRelease, by default V(external-secrets).
+            type: str
+          labels:
+            description:
+              - The labels of its namespace where that is new.
+            type: dict
+          url:
+            description:
+              - The address of its HelmRepository, by default what the repository says, or its makers'.
+            type: str
+      vso:
+        description:
+          - The Vault Secrets Operator.
+        type: dict
+        suboptions:
+          version:
+            description:
+              - The version of its chart, by default V(1.4.0).
+            type: str
+          namespace:
+            description:
+              - The namespace that it runs in, by default V(vso-system).
+            type: str
+          release:
+            description:
+              - The name of its HelmRelease, by default V(vault-secrets-operator).
+            type: str
+          labels:
+            description:
+              - The labels of its namespace where that is new.
+            type: dict
+          url:
+            description:
+              - The address of its HelmRepository, by default what the repository says, or its makers'.
+            type: str
+      reloader:
+        description:
+          - Reloader, which restarts who uses a changed Secret.
+        type: dict
+        suboptions:
+          version:
+            description:
+              - The version of its chart, by default V(1.2.1).
+            type: str
+          namespace:
+            description:
+              - The namespace that it runs in, by default V(reloader).
+            type: str
+          release:
+            description:
+              - The name of its HelmRelease, by default V(reloader).
+            type: str
+          labels:
+            description:
+              - The labels of its namespace where that is new.
+            type: dict
+          url:
+            description:
+              - The address of its HelmRepository, by default what the repository says, or its makers'.
+            type: str
+      tailscale:
+        description:
+          - Tailscale's operator, with the seeded OAuth client.
+        type: dict
+        suboptions:
+          version:
+            description:
+              - The version of its chart, by default V(1.96.5).
+            type: str
+          namespace:
+            description:
+              - The namespace that it runs in, by default V(tailscale).
+            type: str
+          release:
+            description:
+              - The name of its HelmRelease, by default V(tailscale-operator).
+            type: str
+          labels:
+            description:
+              - The labels of its namespace where that is new.
+            type: dict
+          url:
+            description:
+              - The address of its HelmRepository, by default what the repository says, or its makers'.
+            type: str
+  vault_url:
+    description:
+      - Vault's address as pods reach it, for the store and the login of the operators' tree.
+    type: str
+    default: ""
+  eso_login:
+    description:
+      - How ESO logs in with a token of a service account. Without it, it has the seeded token.
+    type: dict
+    suboptions:
+      role:
+        description:
+          - The role that Vault has for it.
+        type: str
+        required: true
+      service_account:
+        description:
+          - The service account that logs in, by default V(external-secrets).
+        type: str
+      mount:
+        description:
+          - The mount of Vault's JWT method, by default V(jwt).
+        type: str
+      audiences:
+        description:
+          - What the role is bound to, by default V(https://kubernetes.default.svc.cluster.local).
+        type: list
+        elements: str
+  vso_login:
+    description:
+      - How VSO logs in with a token of a service account of each namespace that it makes Secrets in. Without it no
+        VaultConnection and VaultAuth are made.
+    type: dict
+    suboptions:
+      role:
+        description:
+          - The role that Vault has for it.
+        type: str
+        required: true
+      service_account:
+        description:
+          - The service account that logs in, by default V(vault-auth).
+        type: str
+      mount:
+        description:
+          - The mount of Vault's JWT method, by default V(jwt).
+        type: str
+      audiences:
+        description:
+          - What the role is bound to, by default V(https://kubernetes.default.svc.cluster.local).
+        type: list
+        elements: str
+  places:
+    description:
+      - Where the parts of the operators' tree stand, as far as that is not as by default.
+    type: dict
+    suboptions:
+      namespaces:
+        description:
+          - The place of the part namespaces.
+        type: dict
+        suboptions: &place
+          kustomization:
+            description:
+              - The name of the Flux Kustomization.
+            type: str
+          folder:
+            description:
+              - The folder that it builds.
+            type: str
+          files:
+            description:
+              - The folder of the files, if it is another one.
+            type: str
+          listed:
+            description:
+              - Whether a new folder gets a kustomization that lists its files.
+            type: bool
+      eso:
+        description:
+          - The place of the part eso.
+        type: dict
+        suboptions: *place
+      vso:
+        description:
+          - The place of the part vso.
+        type: dict
+        suboptions: *place
+      reloader:
+        description:
+          - The place of the part reloader.
+        type: dict
+        suboptions: *place
+      tailscale:
+        description:
+          - The place of the part tailscale.
+        type: dict
+        suboptions: *place
+      store:
+        description:
+          - The place of the part store.
+        type: dict
+        suboptions: *place
+      login:
+        description:
+          - The place of the part login.
+        type: dict
+        suboptions: *place
   commit:
     description:
       - The message with which the files are committed, and nothing else of the checkout. Without one nothing is.

@@ -172,6 +172,32 @@ def test_all_that_is_wrong_is_told_together_and_nothing_is_written(
     assert "Traceback" not in done.output
 
 
+def test_the_operators_come_with_what_they_deliver_and_all_waits_for_what_it_needs(
+    checkout: Checkout, deliver: Callable[..., Run]
+) -> None:
+    delivery = {
+        "checkout": str(checkout.root),
+        "vault_auth": "vso-system/vault-auth",
+        "operators": {"eso": {"version": "0.16.2"}, "vso": {}, "reloader": {}},
+        "vault_url": "https://vault.example.net:8200",
+        "vso_login": {"role": "vso"},
+    }
+    alone = {"name": "alone", "namespace": "web", "keys": {"a": "x/a"}}
+    done = deliver(DEX, alone, tazlab_delivery=delivery)
+    assert done.returncode == 0, done.output
+    made = {line[3:] for line in checkout.changes if line.startswith("??")}
+    assert "infrastructure/operators/eso/helmrelease.yaml" in made
+    assert "infrastructure/configs/vault/clustersecretstore.yaml" in made
+    assert "infrastructure/operators/vso/vaultauth.yaml" in made
+    assert {each for each in made if "serviceaccount" in each and "web" in each}, "of the one that VSO makes anew"
+    configs = yaml.safe_load((checkout.root / deliverytree.CLUSTER / "configs.yaml").read_text())
+    assert [each["name"] for each in configs["spec"]["dependsOn"]] == ["infrastructure-operators-eso"]
+    secret = yaml.safe_load((checkout.root / "infrastructure/configs/auth/externalsecret-dex.yaml").read_text())
+    assert secret["apiVersion"] == "external-secrets.io/v1"
+    again = deliver(DEX, alone, tazlab_delivery=delivery)
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
 def test_what_vault_lacks_is_told_by_a_token_that_may_read_no_value(
     checkout: Checkout, deliver: Callable[..., Run], tmp_path: Path
 ) -> None:

@@ -9,16 +9,57 @@ Private: other collections must not import it.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import (
+    CHARTS,
+    PLACES,
+    Jwt,
+    Login,
+    Store,
+    Wanted,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS as OPERATORS_OF
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Known, Repository, read
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
+_JWT: t.Final[Mapping[str, t.Any]] = {
+    "role": {"type": "str", "required": True},
+    "service_account": {"type": "str"},
+    "mount": {"type": "str"},
+    "audiences": {"type": "list", "elements": "str"},
+}
+_OPERATOR: t.Final[Mapping[str, t.Any]] = {
+    "version": {"type": "str"},
+    "namespace": {"type": "str"},
+    "release": {"type": "str"},
+    "labels": {"type": "dict"},
+    "url": {"type": "str"},
+}
+_PLACE: t.Final[Mapping[str, t.Any]] = {
+    "kustomization": {"type": "str"},
+    "folder": {"type": "str"},
+    "files": {"type": "str"},
+    "listed": {"type": "bool"},
+}
+TREE: t.Final[Mapping[str, t.Any]] = {
+    "operators": {"type": "dict", "options": {name: {"type": "dict", "options": _OPERATOR} for name in CHARTS}},
+    "vault_url": {"type": "str", "default": ""},
+    "eso_login": {"type": "dict", "options": _JWT},
+    "vso_login": {"type": "dict", "options": _JWT},
+    "places": {"type": "dict", "options": {part: {"type": "dict", "options": _PLACE} for part in PLACES}},
+}
+
 VARIABLES: t.Final = ("ConfigMap", "flux-system", "cluster-vars")  # which the engine layer seeds
+
+# The service accounts that log in, where no other is named: ESO's own, and one in each namespace that uses VSO.
+ESO_ACCOUNT, VSO_ACCOUNT = "external-secrets", "vault-auth"
 
 OPERATORS: t.Final[Mapping[str, t.Any]] = {
     "eso_version": {"type": "str", "default": Operators.eso},
@@ -41,6 +82,50 @@ def operators(params: Mapping[str, t.Any]) -> Operators:
         auth=str(params["vault_auth"]).strip(),
         mount=str(params["mount_point"]).strip("/"),
     )
+
+
+def wanted(params: Mapping[str, t.Any], namespaces: Iterable[str]) -> Wanted | None:
+    """The operators' tree, when operators are named. C(namespaces) are those whose Secrets VSO makes."""
+    named = {name: given for name, given in (params["operators"] or {}).items() if given is not None}
+    if not named:
+        return None
+    url = str(params["vault_url"]).strip()
+    auth_space, _, auth = str(params["vault_auth"]).strip().rpartition("/")
+    kind, _, store = str(params["store"]).rpartition("/")
+    installed = {name: replace(OPERATORS_OF[name], **_given(given)) for name, given in named.items()}
+    if VSO in installed and auth and auth_space != installed[VSO].namespace:
+        raise BootstrapError(
+            f"vault_auth: {params['vault_auth']!r} is not in VSO's own namespace {installed[VSO].namespace}, where it "
+            "is made. Correct one of them, or leave VSO out of operators."
+        )
+    eso_jwt = _given(params["eso_login"])
+    return Wanted(
+        operators=installed,
+        store=Store(
+            url,
+            name=store,
+            mount=str(params["mount_point"]).strip("/"),
+            login=_jwt(eso_jwt, ESO_ACCOUNT) if eso_jwt else Store.login,
+        )
+        if ESO in installed and url and kind == "ClusterSecretStore"
+        else None,
+        login=Login(
+            url, _jwt(_given(params["vso_login"]), VSO_ACCOUNT), auth=auth, namespaces=tuple(sorted(namespaces))
+        )
+        if VSO in installed and url and auth and params["vso_login"]
+        else None,
+        places={part: replace(PLACES[part], **_given(given)) for part, given in _given(params["places"]).items()},
+    )
+
+
+def _given(options: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+    """Of options those that the user has set."""
+    return {name: value for name, value in (options or {}).items() if value is not None}
+
+
+def _jwt(given: Mapping[str, t.Any], account: str) -> Jwt:
+    audiences = {"audiences": tuple(given["audiences"])} if given.get("audiences") else {}
+    return Jwt(**{"service_account": account, **given, **audiences})
 
 
 def reader(path: str, variables: Mapping[str, t.Any], deadline: Deadline) -> Callable[[Tree], Repository]:

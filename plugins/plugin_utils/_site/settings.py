@@ -77,7 +77,10 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tazlab_adopt": ("from", "talosconfig"),
         "tazlab_backup": ("directory",),
         "tazlab_upgrade": ("drain", "drain_seconds"),
-        "tazlab_delivery": ("checkout", "eso_version", "store", "vault_auth", "files", "lists"),
+        "tazlab_delivery": (
+            *("checkout", "eso_version", "store", "vault_auth", "files", "lists"),
+            *("operators", "vault_url", "eso_login", "vso_login", "places"),
+        ),
         "tazlab_state": ("backend", "path", "token_field", "anchor"),
         "tazlab_tailnet": ("tags", "client_id_field", "client_secret_field", "url", "ca_cert"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
