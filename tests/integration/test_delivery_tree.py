@@ -8,6 +8,9 @@ Charts are not installed here: the test stands in for helm-controller, and bring
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -42,6 +45,7 @@ from lab.tls import Authority
 
 pytestmark = pytest.mark.kube
 
+GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "guide_delivery.rst"
 TOKEN = "canary-token-of-the-git-host"
 GIT = "source.toolkit.fluxcd.io/v1", "GitRepository"
 KUSTOMIZATION = "kustomize.toolkit.fluxcd.io/v1", "Kustomization"
@@ -81,6 +85,7 @@ class Cluster:
 
     client: Client
     git: GitServer
+    kubeconfig: Path
     said: list[tuple[str, str, str]] = field(default_factory=list)  # name, reason and message
 
     def note(self, each: Object) -> None:
@@ -119,11 +124,19 @@ class Cluster:
     def await_reason(self, name: str, reason: str) -> None:
         wait_until(lambda: self.ready(name)[1] == reason, f"{name} says {reason}", 60)
 
+    def paste(self, begins: str) -> str:
+        """What a command of the guide says."""
+        text = GUIDE.read_text().replace("\\\n", " ")
+        (command,) = re.findall(rf"^ +\$ ({re.escape(begins)}.*)$", text, re.MULTILINE)
+        own = {"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ.get("PATH", os.defpath)}
+        return subprocess.run(
+            ["sh", "-c", command], env=own, check=True, capture_output=True, text=True, timeout=90
+        ).stdout
+
     def restart(self, name: str) -> None:
         """Have a controller be another process."""
         old = self._pods(name)
-        for pod in old:
-            self.client.delete("v1", "Pod", pod, "flux-system")
+        self.paste("kubectl -n flux-system delete pod")
         wait_until(lambda: self._pods(name).isdisjoint(old), f"{name} is another one", 60)
         wait_until(lambda: self._pods(name) and available(self.client, name), f"{name} is Available", 60)
 
@@ -188,7 +201,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         secret = {"username": "git", "password": TOKEN, "ca.crt": authority.ca_pem}
         metadata = {"name": "flux-system", "namespace": "flux-system"}
         client.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": secret}, "flux")
-        found = Cluster(client, git)
+        found = Cluster(client, git, control_plane.kubeconfig)
         watch = client.watch(client.path(*KUSTOMIZATION, "flux-system"))
         watching = threading.Thread(
             target=watch.run,
@@ -252,6 +265,9 @@ def test_eso_moves_to_v1_in_the_steps_of_the_guide(cluster: Cluster, files: dict
     refused = plan_tree(Tree(Case(files).write(tmp_path / "refused")), model, SEVENTEEN)
     assert [problem.code for problem in refused.problems] == ["steps"]
     cluster.said.clear()
+    stored = cluster.paste("kubectl get crd")
+    assert "v1beta1" in stored
+    assert "v1alpha1" not in stored
 
     made = plan(tmp_path / "sixteen", files, SIXTEEN)
     files |= made

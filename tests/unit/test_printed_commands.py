@@ -32,6 +32,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault import commands as _vault_commands
 
 ROOT = Path(__file__).parents[2]
+TREE = "tests/integration/test_delivery_tree.py"
 HERE = "tests/unit/test_printed_commands.py"
 PASTED = "tests/integration/test_printed_commands.py"
 KEPT = "tests/integration/test_vault_kept.py"
@@ -57,6 +58,8 @@ TESTED = {
     "vault login": f"{PASTED}::test_logging_in_replaces_the_token_only_by_one_that_lives",
     "chmod": f"{HERE}::test_a_file_is_closed_to_others",
     "openssl rand": f"{HERE}::test_a_secretbox_key_is_made",
+    "kubectl -n": f"{TREE}::test_eso_moves_to_v1_in_the_steps_of_the_guide",
+    "kubectl get": f"{TREE}::test_eso_moves_to_v1_in_the_steps_of_the_guide",
     "kubectl --kubeconfig": f"{HERE}::test_a_kubeconfig_is_looked_at",
     "git ls-remote": f"{HERE}::test_a_repository_is_tried_by_hand",
     "pip install": f"{HERE}::test_the_packages_that_are_missing_are_named_to_pip",
