@@ -5,7 +5,7 @@
 
 A sweep is a test with many points that are alike: moments of a kill, faults, sizes, versions. It is marked C(sweep),
 and with C(--share SEED) a part of its points is run. Each seed, such as a commit, chooses a part of its own. Several
-tests are points of one sweep where its name is the mark's argument.
+tests are points of one sweep where its name is the mark's argument. What is marked C(seldom) is in no share.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
 
     sweeps = {item.nodeid: _sweep_of(item) for item in items if item.get_closest_marker("sweep")}
-    left = left_out(sweeps, seed)
+    left = left_out(sweeps, seed) | {item.nodeid for item in items if item.get_closest_marker("seldom")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
     items[:] = [item for item in items if item.nodeid not in left]
 

@@ -20,7 +20,16 @@ from cryptography.hazmat.primitives import serialization
 from lab.kube import ControlPlane
 from lab.kubeclient import Client
 from lab.kubelet import KubeletStandIn
-from lab.operators import ESO, external_secrets, install, operator_programs, reloader, scale
+from lab.operators import (
+    ESO,
+    VSO_NAMESPACE,
+    external_secrets,
+    install,
+    operator_programs,
+    reloader,
+    scale,
+    vault_secrets,
+)
 from lab.process import wait_until
 from lab.tls import Authority
 from lab.vault import ESO_POLICY, MOUNT, VaultServer
@@ -39,7 +48,7 @@ class Delivery:
     client: Client
     vault: VaultServer
     pods: Path
-    accounts_key: str
+    ca_pem: str
 
     def write(self, key: str, value: str) -> None:
         self.vault.client.secrets.kv.v2.create_or_update_secret(f"{STATIC}/{key}", {"value": value}, mount_point=MOUNT)
@@ -49,6 +58,18 @@ class Delivery:
         value = secrets.token_hex(16)
         self.write(key, value)
         return value
+
+    def trust(self, role: str, account: str) -> None:
+        """Let a service account log in with this role: it reads what ESO reads."""
+        self.vault.client.auth.jwt.create_role(
+            role,
+            role_type="jwt",
+            allowed_redirect_uris=[],
+            user_claim="sub",
+            bound_audiences=["vault"],
+            bound_subject=f"system:serviceaccount:{account}",
+            token_policies=[ESO_POLICY],
+        )
 
     def store(self, name: str, auth: Mapping[str, Any]) -> None:
         vault = {
@@ -93,17 +114,19 @@ class Delivery:
         made["metadata"]["annotations"] = dict(annotations)
         self.client.apply(made)
 
-    def generation(self, name: str) -> int:
-        """How often the Deployment was set, if its pods are those that it says."""
-        found = self.client.get("apps/v1", "Deployment", name, "default")
-        status = found.get("status", {})
-        pods = [pod for pod in self.client.list("v1", "Pod", "default") if pod["metadata"]["labels"]["app"] == name]
-        settled = (
-            [status.get(key) for key in ("readyReplicas", "updatedReplicas", "replicas")]
-            == [1, 1, 1]
-            == [1, 1, len(pods)]
-        )
-        return int(status["observedGeneration"]) if settled else 0
+    def settled(self, name: str, generation: int) -> None:
+        """Wait until the Deployment was set so often, and its pods are those that it says."""
+
+        def holds() -> bool:
+            found = self.client.get("apps/v1", "Deployment", name, "default")
+            status = found.get("status", {})
+            pods = [pod for pod in self.client.list("v1", "Pod", "default") if pod["metadata"]["labels"]["app"] == name]
+            counts = [status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+            return found["metadata"]["generation"] == status["observedGeneration"] == generation and (
+                [*counts, len(pods)] == [1, 1, 1, 1]
+            )
+
+        wait_until(holds, f"{name} runs as it was set {generation} times", 60)
 
     def condition(self, kind: str, name: str) -> tuple[str, str]:
         """Status and reason of the object's condition Ready."""
@@ -141,13 +164,16 @@ def delivery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
             ("vault-eso-token", {"token": vault.eso_token()}),
         ):
             client.apply(thing("v1", "Secret", name, ESO, stringData=content))
+        # What Vault is told before the cluster exists.
         certificate = x509.load_pem_x509_certificate(
             (control_plane.directory / "pki/service-accounts.crt").read_bytes()
         )
         public = certificate.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        made = Delivery(client, vault, directory / "pods", public.decode())
+        vault.client.sys.enable_auth_method("jwt")
+        vault.client.auth.jwt.configure(jwt_validation_pubkeys=[public.decode()], bound_issuer=ISSUER)
+        made = Delivery(client, vault, directory / "pods", authority.ca_pem)
         made.store("vault", {"tokenSecretRef": {"name": "vault-eso-token", "namespace": ESO, "key": "token"}})
         yield made
 
@@ -157,7 +183,8 @@ def test_several_values_arrive_in_one_secret_and_so_do_their_rotations(delivery:
     keys = {"user": "db/USER", "password": "db/PASSWORD"}
     delivery.external("db", "vault", keys, {"url": "postgres://{{ .user }}:{{ .password }}@db", "user": "{{ .user }}"})
     delivery.wait("db", {"url": f"postgres://{user}:{password}@db", "user": user})
-    assert delivery.condition("ExternalSecret", "db") == ("True", "SecretSynced")
+    synced = ("True", "SecretSynced")
+    wait_until(lambda: delivery.condition("ExternalSecret", "db") == synced, "the operator says so", 30)
 
     rotated = delivery.rotate("db/PASSWORD")
     delivery.wait("db", {"url": f"postgres://{user}:{rotated}@db", "user": user})
@@ -182,18 +209,7 @@ def test_nothing_arrives_while_the_operator_is_stopped(delivery: Delivery) -> No
 
 
 def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(delivery: Delivery) -> None:
-    jwt = delivery.vault.client
-    jwt.sys.enable_auth_method("jwt")
-    jwt.auth.jwt.configure(jwt_validation_pubkeys=[delivery.accounts_key], bound_issuer=ISSUER)
-    jwt.auth.jwt.create_role(
-        "eso",
-        role_type="jwt",
-        allowed_redirect_uris=[],
-        user_claim="sub",
-        bound_audiences=["vault"],
-        bound_subject=f"system:serviceaccount:{ESO}:reader",
-        token_policies=[ESO_POLICY],
-    )
+    delivery.trust("eso", f"{ESO}:reader")
     for account in ("reader", "other"):
         delivery.client.apply(thing("v1", "ServiceAccount", account, ESO))
         token = {"serviceAccountRef": {"name": account, "namespace": ESO}}
@@ -216,11 +232,52 @@ def test_a_rotation_restarts_the_workload_with_the_annotation_and_nobody_else(de
     delivery.deploy("a-plain", "app", {})
     delivery.deploy("b-annotated", "app", {"reloader.stakater.com/auto": "true"})
     delivery.external("app", "vault", {"key": "app/KEY"}, {"key": "{{ .key }}"})
-    delivery.wait("app", {"key": first})  # a creation, which restarts nobody
+    delivery.wait("app", {"key": first})
+    for name in ("a-plain", "b-annotated"):
+        delivery.settled(name, 1)  # the Secret's creation has restarted nobody
 
     second = delivery.rotate("app/KEY")
-    wait_until(lambda: delivery.generation("b-annotated") == 2, "the annotated one has new pods, once", 60)
+    delivery.settled("b-annotated", 2)
     assert delivery.data("app") == {"key": second}
-    assert delivery.generation("a-plain") == 1, "whose turn came before"
+    delivery.settled("a-plain", 1)  # its turn came before
     log = next(delivery.pods.rglob("reloader.log")).read_text().splitlines()
     assert log[2:] == ["Reloader STAND-IN: Secret default/app has changed: Deployment b-annotated restarts"]
+
+
+@pytest.mark.seldom
+def test_the_vault_secrets_operator_delivers_too_and_restarts_its_targets_itself(delivery: Delivery) -> None:
+    client, api = delivery.client, "secrets.hashicorp.com/v1beta1"
+    install(client, vault_secrets())
+    delivery.trust("vso", "default:vso-reader")
+    client.apply(thing("v1", "ServiceAccount", "vso-reader", "default"))
+    client.apply(thing("v1", "Secret", "vault-ca-cert", VSO_NAMESPACE, stringData={"ca.crt": delivery.ca_pem}))
+    connection = {"address": delivery.vault.url, "caCertSecretRef": "vault-ca-cert"}
+    client.apply(thing(api, "VaultConnection", "vault", VSO_NAMESPACE, spec=connection))
+    jwt = {"role": "vso", "serviceAccount": "vso-reader", "audiences": ["vault"]}
+    auth = {
+        "vaultConnectionRef": "vault",
+        "method": "jwt",
+        "mount": "jwt",
+        "jwt": jwt,
+        "allowedNamespaces": ["default"],
+    }
+    client.apply(thing(api, "VaultAuth", "vault", VSO_NAMESPACE, spec=auth))
+
+    first = delivery.rotate("vso/KEY")
+    delivery.deploy("by-vso", "by-vso", {})
+    spec = {
+        "type": "kv-v2",
+        "mount": MOUNT,
+        "path": f"{STATIC}/vso/KEY",
+        "vaultAuthRef": f"{VSO_NAMESPACE}/vault",
+        "refreshAfter": "1s",
+        "destination": {"name": "by-vso", "create": True, "transformation": {"excludeRaw": True}},
+        "rolloutRestartTargets": [{"kind": "Deployment", "name": "by-vso"}],
+    }
+    client.apply(thing(api, "VaultStaticSecret", "by-vso", "default", spec=spec))
+    delivery.wait("by-vso", {"value": first})
+    delivery.settled("by-vso", 1)
+
+    second = delivery.rotate("vso/KEY")
+    delivery.wait("by-vso", {"value": second})
+    delivery.settled("by-vso", 2)

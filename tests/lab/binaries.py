@@ -7,7 +7,8 @@ They are the real ones. Of some, parts that the lab never runs are left out, sin
 compile than all the rest: go/<module>/lean/<program> has the few files that stand in the place of the program's own.
 Talos is there in two versions, each with a file of its own beside go.mod that pins it.
 
-`python -m lab.binaries [NAME ...]` makes those that are missing and tells the time of each.
+`python -m lab.binaries [NAME ...]` makes those that are missing, without a name those that are often run, and tells the
+time of each.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Program:
 
     C(seconds) of CPU time were measured after those that stand before it, and serve to foretell the rest. C(kept) are
     directories of the module that are kept beside the program, C(without) its files that are left out, C(lean) the
-    directory of those that stand in their place. C(modfile) pins it; C(tags) are Go's build tags.
+    directory of those that stand in their place. C(modfile) pins it; C(tags) are Go's build tags. A C(seldom) one is
+    built where a test asks for it, and not beforehand with all others.
     """
 
     module: str
@@ -60,6 +62,7 @@ class Program:
     lean: str = ""
     modfile: str = ""  # else go.mod
     tags: str = ""
+    seldom: bool = False
 
     @property
     def pinned(self) -> Path:
@@ -71,6 +74,7 @@ _KUBERNETES = "k8s.io/kubernetes"
 _FLUX = "github.com/fluxcd"
 _TALOS = "github.com/siderolabs/talos"
 _ESO = "github.com/external-secrets/external-secrets"
+_VSO = "github.com/hashicorp/vault-secrets-operator"
 _MANIFESTS = ("config/crd", "config/manager", "config/rbac")
 # What fetches anything but Git, and what runs a Talos cluster in VMs or containers or signs its images.
 _OTHER_SOURCES = tuple(
@@ -129,6 +133,9 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "talos-nodes-1.14": Program("talosctl", "./nodes", _TALOS, 5, modfile=_NEWEST, tags="talos_1_14"),
         "external-secrets": Program(
             "eso", "./operator", _ESO, 280, kept=("config/crds/bases",), lean="external-secrets"
+        ),
+        "vault-secrets-operator": Program(
+            "vso", _VSO, _VSO, 340, kept=("config/crd/bases", "config/rbac"), seldom=True
         ),
     }
 )
@@ -437,7 +444,7 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in PROGRAMS]:
         _say(f"no such program: {', '.join(unknown)}; there are {', '.join(PROGRAMS)}")
         return 2
-    for name in names or PROGRAMS:
+    for name in names or [name for name, program in PROGRAMS.items() if not program.seldom]:
         begin = time.monotonic()
         path = binary(name)
         print(f"{name} {version(name)}: {time.monotonic() - begin:.1f} s, {path}", flush=True)

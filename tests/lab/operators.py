@@ -25,8 +25,9 @@ from lab.process import Process, free_port, wait_until
 
 ESO = "external-secrets"
 RELOADER = "reloader"
+VSO = "vault-secrets-operator"
+VSO_NAMESPACE = "vso-system"
 NAME = "app.kubernetes.io/name"
-Rights = Iterable[tuple[list[str], list[str], list[str]]]  # groups, kinds, verbs
 READ = ["get", "list", "watch"]
 CHANGE = ["create", "update", "patch", "delete"]
 
@@ -35,6 +36,7 @@ def operator_programs(kubeconfig: Path) -> dict[str, Program]:
     """The programs for C(lab.kubelet.KubeletStandIn), by pattern of the image; C(kubeconfig) is the administrator's."""
     return {
         f"*/{ESO}:*": partial(_external_secrets, kubeconfig),
+        f"*/{VSO}:*": partial(_vault_secrets, kubeconfig),
         f"*/{RELOADER}:*": partial(_reloader, kubeconfig),
     }
 
@@ -48,7 +50,7 @@ def external_secrets() -> Iterator[Object]:
         ESO,
         ESO,
         f"oci.external-secrets.io/external-secrets/{ESO}:{version(ESO)}",
-        (
+        _rules(
             ([group], stores, READ),
             ([group], [f"{kind}{part}" for kind in stores for part in ("", "/status", "/finalizers")], CHANGE[1:3]),
             ([group], [f"{kind}/status" for kind in stores], ["get"]),
@@ -60,22 +62,30 @@ def external_secrets() -> Iterator[Object]:
     )
 
 
+def vault_secrets() -> Iterator[Object]:
+    """The Vault Secrets Operator, with the role that its sources bring."""
+    role = yaml.safe_load((resources(VSO) / "config/rbac/role.yaml").read_text())
+    image = f"docker.io/hashicorp/{VSO}:{version(VSO).removeprefix('v')}"
+    yield from _kinds(VSO, "config/crd/bases")
+    yield from _deployed(VSO, VSO_NAMESPACE, image, role["rules"])
+
+
 def reloader() -> Iterator[Object]:
     """Reloader, watching all namespaces. STAND-IN: what runs is C(lab.reloader)."""
     yield from _deployed(
         RELOADER,
         RELOADER,
         f"ghcr.io/stakater/{RELOADER}:v1.2.1",
-        (
+        _rules(
             ([""], ["secrets", "configmaps"], READ),
             (["apps"], ["deployments", "daemonsets", "statefulsets"], ["list", "get", "update", "patch"]),
         ),
     )
 
 
-def install(client: Client, operator: Iterator[Object]) -> None:
+def install(client: Client, objects: Iterable[Object]) -> None:
     """Apply an operator's objects, and wait until its kinds are served and it runs."""
-    for thing in operator:
+    for thing in objects:
         client.apply(thing, "helm")
         kind, name = thing["kind"], thing["metadata"]["name"]
         waited = {"CustomResourceDefinition": "Established", "Deployment": "Available"}.get(kind)
@@ -105,12 +115,16 @@ def _kinds(program: str, directory: str) -> Iterator[Object]:
             yield loaded
 
 
-def _deployed(name: str, namespace: str, image: str, rights: Rights) -> Iterator[Object]:
-    """An operator in its namespace, with an account that has these rights in the whole cluster."""
+def _rules(*rights: tuple[list[str], list[str], list[str]]) -> list[Object]:
+    """A role's rules: of which groups and kinds may be done what."""
+    return [{"apiGroups": groups, "resources": kinds, "verbs": verbs} for groups, kinds, verbs in rights]
+
+
+def _deployed(name: str, namespace: str, image: str, rules: list[Object]) -> Iterator[Object]:
+    """An operator in its namespace, with an account for which these rules hold in the whole cluster."""
     rbac = "rbac.authorization.k8s.io"
     labels = {NAME: name}
     place = {"name": name, "namespace": namespace}
-    rules = [{"apiGroups": groups, "resources": kinds, "verbs": verbs} for groups, kinds, verbs in rights]
     pod = {"serviceAccountName": name, "containers": [{"name": name, "image": image}]}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place}
@@ -135,12 +149,27 @@ def _deployed(name: str, namespace: str, image: str, rights: Rights) -> Iterator
 
 
 def _external_secrets(kubeconfig: Path, pod: Object, directory: Path) -> Process:
-    directory.mkdir(parents=True, exist_ok=True)
     probe = f"127.0.0.1:{free_port()}"
+    return _controller(ESO, [f"--health-addr={probe}"], probe, kubeconfig, pod, directory)
+
+
+def _vault_secrets(kubeconfig: Path, pod: Object, directory: Path) -> Process:
+    probe = f"127.0.0.1:{free_port()}"
+    options = [f"--health-probe-bind-address={probe}", "--metrics-bind-address=0", "--leader-elect=false"]
+    return _controller(VSO, options, probe, kubeconfig, pod, directory)
+
+
+def _controller(name: str, options: list[str], probe: str, kubeconfig: Path, pod: Object, directory: Path) -> Process:
+    directory.mkdir(parents=True, exist_ok=True)
     return Process(
-        [binary(ESO), f"--health-addr={probe}"],
-        log=directory / f"{ESO}.log",
-        environment={"HOME": str(directory), "KUBECONFIG": str(account_kubeconfig(kubeconfig, pod, directory))},
+        [binary(name), *options],
+        log=directory / f"{name}.log",
+        environment={
+            "HOME": str(directory),
+            "KUBECONFIG": str(account_kubeconfig(kubeconfig, pod, directory)),
+            "OPERATOR_NAMESPACE": pod["metadata"]["namespace"],
+            "OPERATOR_POD_UID": pod["metadata"]["uid"],
+        },
         cwd=directory,
         ready=lambda: answers(f"http://{probe}/readyz"),
         timeout=60,

@@ -35,14 +35,17 @@ def test_part_alone(): pass
 @pytest.mark.sweep("together")
 @pytest.mark.parametrize("number", range(3))
 def test_part_of_many(number): pass
+
+@pytest.mark.seldom
+def test_rare(): pass
 """
-POINTS = 1 + 3 + 9 + 2 + 4
+POINTS = 1 + 3 + 9 + 2 + 4 + 1
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = sweep\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  sweep\n  seldom\n")
     (tmp_path / "test_it.py").write_text(TESTS)
     return tmp_path
 
@@ -63,7 +66,7 @@ def test_without_a_seed_everything_is_run(suite: Path) -> None:
     assert len(chosen(suite)) == POINTS
 
 
-def test_a_seed_chooses_a_part_of_each_sweep_and_leaves_out_nothing_else(suite: Path) -> None:
+def test_a_seed_chooses_a_part_of_each_sweep_and_leaves_out_nothing_else_but_what_is_seldom_run(suite: Path) -> None:
     first = chosen(suite, "--share=one commit")
     assert [name for name in first if "plain" in name or "matrix" in name] == [
         "test_plain",
@@ -72,6 +75,7 @@ def test_a_seed_chooses_a_part_of_each_sweep_and_leaves_out_nothing_else(suite: 
     assert len([name for name in first if "test_many" in name]) == 3
     assert len([name for name in first if "part" in name]) == 1
     assert len([name for name in first if "few" in name]) == 1
+    assert "test_rare" not in first
     assert chosen(suite, "--share=one commit") == first
 
 
@@ -87,4 +91,4 @@ def test_the_choice_is_printed(suite: Path) -> None:
     words = [sys.executable, "-m", "pytest", "--share=0badcafe", "-p", "no:cacheprovider"]
     done = subprocess.run(words, cwd=suite, capture_output=True, text=True, timeout=60, check=True)
     assert "sweeps: one point in 4, chosen by 0badcafe" in done.stdout
-    assert "9 passed, 10 deselected" in done.stdout
+    assert "9 passed, 11 deselected" in done.stdout
