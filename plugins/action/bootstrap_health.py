@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health import uses
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.checks import checks
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.logins import LoginHealth, login_health
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.report import Report, Source, TokenState, examine
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.snapshots import snapshot_line
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.state import UNREAD, StateHealth, state_health
@@ -44,6 +45,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings i
     expand,
     vault_settings,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt import LOGIN_OPTIONS as LOGINS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt import logins_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import OPERATOR_OPTIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vms.provider import Targets
 
@@ -58,6 +61,7 @@ OWN_OPTIONS: t.Final[dict[str, dict[str, t.Any]]] = {
     "tailscale_ca_cert": {"type": "path"},
     "eso_path": {"type": "str", "default": "tazlab-k8s/static"},
     **STATE_OPTIONS,
+    "cluster_logins": {"type": "dict", "options": LOGINS},
     "snapshots": {
         "type": "dict",
         "default": {},
@@ -75,6 +79,7 @@ class ActionModule(SecretAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fields = declared_fields(params["fields"])
         systems = logins(params["logins"])
+        logins_there = logins_of(params["cluster_logins"]) if params["cluster_logins"] else None
         json_file = own_file("json_file", params["json_file"], params["anchor"]) if params["json_file"] else None
         settings = _as_bootstrap(params, fields)
         outcome = ask_vault({**params, "cache": False, "check_token": False}, fields, renew="never", settings=settings)
@@ -95,10 +100,11 @@ class ActionModule(SecretAction):
         state, states = self._state(params)
         if isinstance(state.home, VaultHome):
             tokens.append(vault.of_the_state(state.home.settings))
+        entries = list(login_health(vault, logins_there, state)) if logins_there else []
         report = examine(checks(fields, systems, self._uses(params, settings, vault, eso_field, state)), sources)
         drift = [entry.message for entry in resolve(fields, bundle.found, providers).drift]
         drift += vault.copy_drift(expand(params["anchor"], Path.home()))
-        for line in _lines(tokens, states, outcome.warnings, drift, report):
+        for line in _lines(tokens, [*states, *entries], outcome.warnings, drift, report):
             self.progress(line)
         for line in strangers(state.path(KUBECONFIG), [str(machine.get("name")) for machine in params["machines"]]):
             self.progress(f"WARNING: {line}")
@@ -109,6 +115,7 @@ class ActionModule(SecretAction):
             **report.as_dict(),
             "tokens": [each.as_dict() for each in tokens],
             "state": [each.as_dict() for each in states],
+            "logins": [each.as_dict() for each in entries],
             "bundle": {"version": outcome.version, "deletion_time": outcome.deletion_time},
             "warnings": list(outcome.warnings),
             "drift": drift,
@@ -116,7 +123,7 @@ class ActionModule(SecretAction):
         }
         if json_file and not self.check_mode:
             write_private_file(json_file, json.dumps(answer, indent=2) + "\n")
-        return {"health": answer, **_failure(report, [*tokens, *states])}
+        return {"health": answer, **_failure(report, [*tokens, *states, *entries])}
 
     def _state(self, params: Mapping[str, t.Any]) -> tuple[State, list[StateHealth]]:
         """The cluster's state, and how it stands with it."""
@@ -155,7 +162,7 @@ def _source(name: str, found: Resolution, why: str, ends: str = "") -> Source:
 
 def _lines(
     tokens: Sequence[TokenState],
-    states: Sequence[StateHealth],
+    states: Sequence[StateHealth | LoginHealth],
     warnings: Sequence[str],
     drift: Sequence[str],
     report: Report,
@@ -184,7 +191,7 @@ def _as_bootstrap(params: Mapping[str, t.Any], fields: Sequence[Field]) -> Vault
     return settings
 
 
-def _failure(report: Report, others: Sequence[TokenState | StateHealth]) -> dict[str, t.Any]:
+def _failure(report: Report, others: Sequence[TokenState | StateHealth | LoginHealth]) -> dict[str, t.Any]:
     """The task fails, and with it the playbook, when a source would not do, or a token or the state may be lost."""
     failing = [each.line for each in others if each.failing]
     if not failing and all(report.able(source) for source in report.sources):

@@ -38,6 +38,7 @@ class ActionModule(TalosAction):
         **STATE_OPTIONS,
         "secretbox_key": {"type": "str", "required": True, "no_log": True},
         "anchor": {"type": "path"},
+        "ahead": {"type": "bool", "default": False},
         **WAITING,
     }
 
@@ -69,7 +70,8 @@ class ActionModule(TalosAction):
         created = False
         if stored is None:
             if not params["pending"]:
-                self._refuse_configured(Nodes(talosctl), cluster, params["timeout"])
+                waits = not (self.check_mode or params["ahead"])
+                self._refuse_configured(Nodes(talosctl), cluster, params["timeout"] if waits else 0)
             secrets = generate(talosctl, cluster.contract, key)
             if self.check_mode:
                 self.progress(f"would generate {place}")
@@ -100,8 +102,8 @@ class ActionModule(TalosAction):
         ]
 
     def _refuse_configured(self, nodes: Nodes, cluster: Cluster, timeout: int) -> None:
-        """No node may be configured when secrets are generated."""
-        if not self.check_mode:
+        """No node may be configured when secrets are generated. Without a time each is asked once."""
+        if timeout:
             wait_for_maintenance(nodes, cluster.nodes, Deadline(timeout), self.progress)
             return
         problems = refuse_foreign({node: nodes.look(node) for node in cluster.nodes}, have_secrets=False)

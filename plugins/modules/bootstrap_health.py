@@ -22,7 +22,8 @@ description:
     and a table.
   - Says when Vault will delete the bundle by itself, since C(delete_version_after) is set on it or on its mount.
   - Fails when the cluster could not be reborn from one of the two sources, or not from Vault in seven days, since it
-    will have deleted the bundle by then; when Vault refuses the bootstrap token or the ESO reader's token; when one of
+    will have deleted the bundle by then; when Vault refuses the bootstrap token, the ESO reader's token or a login of
+    O(cluster_logins); when one of
     the two dies within seven days, renewed or not; when one is a root token, or the bootstrap token may do more than
     read the bundle; and when a renewal was asked for and failed. An anchor that differs is reported, and does not fail.
 extends_documentation_fragment:
@@ -90,6 +91,49 @@ options:
     description: The path below which the ESO reader may read.
     type: str
     default: tazlab-k8s/static
+  cluster_logins:
+    description:
+      - How service accounts of the cluster log in to Vault, as M(tazlab.bootstrap.vault_cluster_login) sets it up.
+      - Each role is tried by a login, with a token that is signed for its first account with the cluster's own key, and
+        revoked at once. So it is known before the cluster exists.
+    type: dict
+    suboptions:
+      mount:
+        description: The path of the auth mount.
+        type: str
+        required: true
+      issuer:
+        description: The issuer of the cluster's tokens.
+        type: str
+        required: true
+      audiences:
+        description: The audiences of these tokens. The first one is tried.
+        type: list
+        elements: str
+        default: [vault]
+      roles:
+        description: The roles.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          name:
+            description: The role's name.
+            type: str
+            required: true
+          accounts:
+            description: The service accounts that may log in, as V(namespace/name). The first one is tried.
+            type: list
+            elements: str
+            required: true
+          policies:
+            description: The policies that the login gives.
+            type: list
+            elements: str
+            required: true
+          proof:
+            description: A path in Vault that the login must be allowed to read, whether there is something or not.
+            type: str
   renew_tokens:
     description: Renew the bootstrap token, the ESO reader's, and that of a state in Vault, each with itself.
     type: bool
@@ -155,6 +199,23 @@ health:
         token:
           description: What Vault says of it, as M(tazlab.bootstrap.vault_bootstrap_token) returns it.
           type: dict
+    logins:
+      description: How the logins of the cluster's service accounts fare, each role of O(cluster_logins).
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The word login and the role.
+          type: str
+        place:
+          description: The mount and the account.
+          type: str
+        state:
+          description: V(works), V(refused), with which the task fails, or V(unknown).
+          type: str
+        text:
+          description: What came of it, and why.
+          type: str
     bundle:
       description: The C(version) that Vault has, and its C(deletion_time) if Vault will delete it by itself.
       type: dict

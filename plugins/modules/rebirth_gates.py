@@ -15,7 +15,7 @@ description:
   - Takes what M(tazlab.bootstrap.bootstrap_health) said, runs the user's own gates, such as a check of a backup's age,
     and fails with everything that said no.
   - A no is overridden only by the name of what said it - V(vault) or V(anchor) for the health report's sources, a
-    token's or state's name, V(health) where no report could be made, or a gate's command.
+    token's, state's or login's name, V(health) where no report could be made, or a gate's command.
   - A gate is run without a shell, with the environment without what may hold a secret. What it prints is shown.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes

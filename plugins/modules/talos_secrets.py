@@ -42,7 +42,14 @@ options:
   anchor:
     description: The recovery anchor, in which the state directory must not lie.
     type: path
+  ahead:
+    description:
+      - Whether the secrets are made before the machines, for whoever needs a key of the cluster already. Each node is
+        asked once, whether it is configured, and none is waited for.
+    type: bool
+    default: false
 seealso:
+  - module: tazlab.bootstrap.vault_cluster_login
   - module: tazlab.bootstrap.talos_config
 """
 

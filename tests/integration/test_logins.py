@@ -88,6 +88,7 @@ def test_one_login_serves_the_whole_run_and_leaves_no_token(door: Door, world: W
     path = "auth/ci/home/login" if method == "jwt" else "auth/approle/login"
     assert world.requests() == [path, READ, REVOKE]
     assert door.accessors() == before
+    assert "It dies by itself" not in run.output, "nothing is left that somebody would have to care for"
     token = result["vault"]["token"]
     assert (token["source"], token["policies"]) == (f"login {method} at {path.removesuffix('login')}", [POLICY])
     for secret in (options.get("secret_id"), options.get("jwt"), *world.vault.values()):

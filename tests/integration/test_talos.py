@@ -57,6 +57,29 @@ def test_what_new_secrets_replace_elsewhere_is_listed(world: TalosWorld) -> None
     assert sorted(path.name for path in (world.state / "unstored").iterdir()) == ["facts.json", "secrets.yaml"]
 
 
+def test_secrets_are_made_before_the_machines_and_never_for_one_that_is_configured(world: TalosWorld) -> None:
+    world.machines.order("halt", 1)
+    world.machines.order("halt", 2)
+    world.options["ahead"] = True
+    found = world.results("talos_secrets", arguments=["--check"])["talos_secrets"]
+    assert (found["created"], world.files()) == (True, {})
+    assert world.results("talos_secrets")["talos_secrets"]["created"] is True
+    made = world.files()["secrets.yaml"]
+    assert world.results("talos_secrets")["talos_secrets"]["changed"] is False
+    del world.options["ahead"]
+    for number in (1, 2):
+        world.machines.boot(number)
+    world.results("talos_config", "talos_bootstrap")
+    assert world.files()["secrets.yaml"] == made
+
+    world.state.rename(world.directory / "elsewhere")
+    world.options["ahead"] = True
+    run = world.run("talos_secrets")
+    assert run.returncode != 0
+    assert "is configured while its secrets are gone" in run.output
+    assert not world.state.exists()
+
+
 def test_a_node_without_a_disk_gets_the_only_one_and_keeps_it_once_it_is_installed(world: TalosWorld) -> None:
     given = [{**node, "install_disk": ""} for node in world.nodes]
     found = world.results("talos_disks", nodes=given)["talos_disks"]

@@ -30,7 +30,8 @@ class ControlPlane:
 
     It can be stopped and started again and keeps its objects. C(secretbox_key) (base64) encrypts Secrets in etcd the
     way Talos has them encrypted; without it they lie there in clear. C(authority) is the PEM of Kubernetes' CA,
-    certificate and key, where the cluster has one already.
+    certificate and key, where the cluster has one already; C(accounts_key) that of the key of its service accounts: the
+    issuer is then the endpoint, as with Talos.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ControlPlane:
         cluster: str = "tazlab",
         secretbox_key: str | None = None,
         authority: tuple[str, str] | None = None,
+        accounts_key: bytes | None = None,
     ) -> None:
         self.directory = directory
         self.host = host
@@ -57,6 +59,10 @@ class ControlPlane:
             "kube-apiserver", dict.fromkeys([host, "localhost", "127.0.0.1", "10.96.0.1", *SERVICE_NAMES, *names])
         )
         self._accounts_certificate, self._accounts_key = self.authority.certificate("service-accounts")
+        self.issuer = "https://kubernetes.default.svc.cluster.local"
+        if accounts_key:
+            self._accounts_certificate = self._accounts_key = write_private(pki / "accounts.key", accounts_key)
+            self.issuer = self.url
         self._etcd_authority = Authority(pki / "etcd", "etcd")
         self._etcd_port = free_port()
         self._etcd_server = self._etcd_authority.certificate("etcd")
@@ -210,7 +216,7 @@ class ControlPlane:
             f"--etcd-certfile={client_certificate}",
             f"--etcd-keyfile={client_key}",
             f"--service-cluster-ip-range={SERVICE_CIDR}",
-            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-issuer={self.issuer}",
             f"--service-account-key-file={self._accounts_certificate}",
             f"--service-account-signing-key-file={self._accounts_key}",
             "--authorization-mode=Node,RBAC",

@@ -36,6 +36,7 @@ TREE = "tests/integration/test_delivery_tree.py"
 HERE = "tests/unit/test_printed_commands.py"
 PASTED = "tests/integration/test_printed_commands.py"
 KEPT = "tests/integration/test_vault_kept.py"
+LOGIN = "tests/integration/test_cluster_login.py"
 
 # The functions of the one module that makes the commands about Vault and the anchor, and the tests that paste each.
 MADE = {
@@ -47,6 +48,7 @@ MADE = {
     "undelete": f"{KEPT}::test_a_deleted_newest_version_is_not_taken_for_empty_and_comes_back_by_the_printed_command",
     "rollback": f"{KEPT}::test_a_destroyed_newest_version_hides_older_ones",
     "login": f"{PASTED}::test_logging_in_replaces_the_token_only_by_one_that_lives",
+    "write": f"{LOGIN}::test_what_is_anothers_is_never_written_and_its_owner_pastes_what_is_printed",
     "vault_tool": f"{PASTED}::test_the_client_that_is_installed_is_named",
 }
 

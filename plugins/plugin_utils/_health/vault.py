@@ -94,7 +94,7 @@ class VaultTokens:
             return TokenState(name, DEAD, f"it {look.text}. Rotate it.")
 
         try:
-            return self._ask(work)
+            return self.ask(work)
         except BootstrapError as error:
             return TokenState(name, NOT_RENEWED if self.renew else UNKNOWN, str(error))
 
@@ -113,7 +113,7 @@ class VaultTokens:
             return facts
 
         try:
-            facts = self._ask(work)
+            facts = self.ask(work)
         except BootstrapError as error:
             if error.status == 403:
                 raise
@@ -137,14 +137,14 @@ class VaultTokens:
         if token is None:
             return [f"bootstrap token: the anchor has no usable copy of it ({IN_ANCHOR})"]
         try:
-            life = f"; it {self._ask(lambda vault: look_at(vault, token, IN_ANCHOR)).text}"
+            life = f"; it {self.ask(lambda vault: look_at(vault, token, IN_ANCHOR)).text}"
         except BootstrapError:
             life = ""  # the report says already that Vault does not answer
         return [f"bootstrap token: file {IN_ANCHOR} holds another one than {self.settings.token_source}{life}"]
 
-    def _ask(self, work: Callable[[VaultAdmin], _Result]) -> _Result:
+    def ask(self, work: Callable[[VaultAdmin], _Result]) -> _Result:
+        """Let the work ask Vault, unless it has given no answer before."""
         if isinstance(self.settings, NoVault) or not (self.outcome.reachable or self.outcome.reason == OK):
-            # Who gave no answer once is not waited for again.
             raise BootstrapError(self.outcome.message, code=self.outcome.reason)
         from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import bounded
 

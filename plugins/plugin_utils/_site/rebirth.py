@@ -29,7 +29,7 @@ def gate_name(argv: Sequence[str]) -> str:
 
 
 def of_health(health: Mapping[str, t.Any], failure: str) -> list[Objection]:
-    """What the health report objects to, by source, token and state. C(failure): it could not even be made."""
+    """What the health report objects to, by source, token, state and login. C(failure): it could not even be made."""
     if failure:
         return [Objection("health", failure)]
     found = [
@@ -37,7 +37,7 @@ def of_health(health: Mapping[str, t.Any], failure: str) -> list[Objection]:
         for name, source in (health.get("reborn") or {}).items()
         if not source["able"]
     ]
-    for kind in ("tokens", "state"):
+    for kind in ("tokens", "state", "logins"):
         found += [
             Objection(str(each.get("name") or each.get("place")), f"{each['state']}: {each['text']}")
             for each in health.get(kind) or []

@@ -83,6 +83,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "tazlab_state": ("backend", "path", "token_field", "anchor"),
         "tazlab_tailnet": ("tags", "client_id_field", "client_secret_field", "url", "ca_cert"),
+        "tazlab_jwt": ("mount", "issuer", "audiences", "own", "eso_account", "vso_accounts", "roles"),
         "tazlab_flux": ("url", "branch", "path", "username", "password_field", "ca_cert"),
     }
 )

@@ -14,7 +14,8 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError, InvalidValue
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.keys import LACKS_CRYPTOGRAPHY, SigningKey
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.paths import differing, leaves
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, mapping
@@ -94,15 +95,26 @@ def authority(content: bytes, place: str) -> str:
     return str(read(content, place)["certs"]["os"]["crt"])
 
 
+def accounts_key(content: bytes, place: str) -> SigningKey:
+    """The key with which the cluster signs its service accounts' tokens: known before the cluster exists."""
+    try:
+        return SigningKey(base64.b64decode(read(content, place)["certs"]["k8sserviceaccount"]["key"], validate=True))
+    except (KeyError, TypeError, ValueError):
+        why = "is not there"
+    except InvalidValue as error:
+        why = str(error)
+    raise BootstrapError(
+        f"{place}: the service accounts' key (certs.k8sserviceaccount.key) {why}. It is part of the cluster's "
+        "identity, which is never made anew; restore the file from your backup."
+    )
+
+
 def expires_soon(certificate: str, now: datetime.datetime) -> bool:
     """Whether a certificate (base64 of PEM) is worth replacing, since it ends soon or cannot be read."""
     try:
         from cryptography import x509
     except ImportError:
-        raise BootstrapError(
-            "The Python package cryptography is not installed for the Python that runs ansible-playbook. "
-            "Install it there: pip install cryptography"
-        ) from None
+        raise BootstrapError(LACKS_CRYPTOGRAPHY) from None
     try:
         end = x509.load_pem_x509_certificate(base64.b64decode(certificate, validate=True)).not_valid_after_utc
     except ValueError:

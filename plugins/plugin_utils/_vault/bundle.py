@@ -19,7 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure, explain
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import Answer, VaultConnection
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import Login, hint
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import LOGIN_REFUSED, Login, hint
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.outcome import OK, Outcome, TokenReport
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import (
@@ -116,7 +116,7 @@ class _Question:
         try:
             auth = vault.log_in(login)
         except VaultFailure as failure:
-            refused = failure.status in (400, 403, 404)
+            refused = failure.status in LOGIN_REFUSED
             reason = "login_refused" if refused else failure.reason
             if failure.reason == "unavailable":
                 reason = vault.why_unavailable()

@@ -10,9 +10,11 @@ full disk has cut its output off, and must not be empty; then it is written besi
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +100,12 @@ def revoke(tool: Tool, settings: VaultSettings, accessor: str) -> str:
 def enable_versioning(tool: Tool, settings: VaultSettings, mount: str) -> str:
     """How an operator makes version 2 of a KV secrets engine of version 1."""
     return _alone(_call(tool, settings, ("kv", "enable-versioning"), f"{mount}/"))
+
+
+def write(tool: Tool, settings: VaultSettings, path: str, body: Mapping[str, t.Any]) -> str:
+    """How an operator writes to a path what is no secret."""
+    given = shlex.join(["printf", "%s", json.dumps(dict(body))])
+    return f"({_ALONE}{given} | {_call(tool, settings, ('write',), path, '-')})"
 
 
 def undelete(tool: Tool, settings: VaultSettings, version: int) -> str:

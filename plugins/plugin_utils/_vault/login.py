@@ -18,6 +18,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._secrets.kinds im
 
 TOKEN, APPROLE, JWT = "token", "approle", "jwt"
 
+# The statuses of HTTP with which Vault refuses a login, also where nothing is mounted.
+LOGIN_REFUSED: t.Final = (400, 403, 404)
+
 # What belongs to a method: what it cannot do without, and what it may have.
 _NEEDED: t.Final = {TOKEN: (), APPROLE: ("role_id",), JWT: ("jwt",)}
 _OPTIONAL: t.Final = {TOKEN: ("token", "token_file"), APPROLE: ("secret_id",), JWT: ("role_id",)}
@@ -28,6 +31,7 @@ _HINTS: t.Final = {
     "missing secret_id": "the role demands a secret_id",
     "missing role_id": "role_id is empty",
     "audience": "the JWT is for another audience (its claim aud) than the role demands",
+    "issuer": "the JWT is of another issuer (its claim iss) than the mount expects (bound_issuer)",
     "token is expired": "the JWT has expired",
     "error validating claims": "a claim of the JWT is not what the role demands (bound_claims)",
     "could not be found": "there is no such role",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import Need, refuse_lacking
@@ -23,6 +23,9 @@ EQUAL: t.Final = "equal"
 NEW: t.Final = "new"
 CHANGED: t.Final = "changed"
 DRIFT: t.Final = "drift"
+# Of what is somebody else's.
+MISSING: t.Final = "missing"
+UNREADABLE: t.Final = "not readable"
 
 READ: t.Final = frozenset({"read"})
 
@@ -50,6 +53,11 @@ class Part(t.Protocol):
     """One thing in Vault that has to stand."""
 
     kind: t.ClassVar[str]
+    looks: t.ClassVar[frozenset[str]]  # what looking at it asks for
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     @property
     def path(self) -> str:
@@ -72,6 +80,7 @@ class Mount:
     name: str
     migrating: str  # the command for its owner
     kind: t.ClassVar[str] = "mount"
+    looks: t.ClassVar[frozenset[str]] = READ
 
     @property
     def path(self) -> str:
@@ -131,6 +140,7 @@ class Policy:
     rules: str
     update: bool = False
     kind: t.ClassVar[str] = "policy"
+    looks: t.ClassVar[frozenset[str]] = READ
 
     @property
     def path(self) -> str:
@@ -183,6 +193,7 @@ class TokenRole:
     period: int
     update: bool = False
     kind: t.ClassVar[str] = "token role"
+    looks: t.ClassVar[frozenset[str]] = READ
 
     @property
     def path(self) -> str:
@@ -207,14 +218,7 @@ class TokenRole:
         }
 
     def judge(self, found: Mapping[str, t.Any] | None) -> Finding:
-        if found is None:
-            return Finding(self.kind, self.name, NEW, after=_settings(self.settings, self.settings))
-        differing = [key for key, value in self.settings.items() if _differs(value, found.get(key))]
-        if not differing:
-            return Finding(self.kind, self.name, EQUAL)
-        note = ", ".join(f"{key} is {found.get(key)!r} instead of {self.settings[key]!r}" for key in differing)
-        before, after = _settings(found, differing), _settings(self.settings, differing)
-        return Finding(self.kind, self.name, CHANGED if self.update else DRIFT, before, after, note)
+        return compared(self.kind, self.name, self.settings, found, self.update)
 
     def needs(self, finding: Finding) -> Iterable[Need]:
         if finding.changes:
@@ -223,6 +227,21 @@ class TokenRole:
 
     def apply(self, vault: VaultAdmin) -> None:
         vault.write(self.path, self.settings, f"Writing the token role {self.name}")
+
+
+def compared(
+    kind: str, name: str, wanted: Mapping[str, t.Any], found: Mapping[str, t.Any] | None, update: bool
+) -> Finding:
+    """How settings are that are there, compared with those that are wanted. What else there is, is not ours."""
+    if found is None:
+        return Finding(kind, name, NEW, after=_settings(wanted, wanted))
+    differing = [key for key, value in wanted.items() if _differs(value, found.get(key))]
+    if not differing:
+        return Finding(kind, name, EQUAL)
+    note = ", ".join(f"{key} is {found.get(key)!r} instead of {wanted[key]!r}" for key in differing)
+    return Finding(
+        kind, name, CHANGED if update else DRIFT, _settings(found, differing), _settings(wanted, differing), note
+    )
 
 
 def _settings(settings: Mapping[str, t.Any], names: Iterable[str]) -> str:
@@ -235,6 +254,8 @@ def _differs(wanted: t.Any, found: t.Any) -> bool:
         return False
     if isinstance(wanted, list) and isinstance(found, list):
         return sorted(wanted) != sorted(map(str, found))
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return any(_differs(wanted.get(key), found.get(key)) for key in {*wanted, *found})
     return bool(wanted != found)
 
 
@@ -249,7 +270,7 @@ def ensure(
     vault: VaultAdmin, parts: Sequence[Part], needs: Sequence[Need], check_mode: bool, bundle: Bundle | None = None
 ) -> list[Finding]:
     """Look at everything, refuse when a permission is missing anywhere, then change what is not as it should be."""
-    reads = [Need(part.path, READ, f"look at the {part.kind}") for part in parts]
+    reads = [Need(part.path, part.looks, f"look at the {part.kind}") for part in parts]
     possible = [need for part in parts for need in part.needs(Finding(part.kind, "", NEW))]
     granted = vault.capabilities(need.path for need in (*reads, *possible, *needs))
     findings = [_judged(vault, part, granted) for part in parts]
@@ -264,8 +285,29 @@ def ensure(
     return findings
 
 
+def verify(vault: VaultAdmin, parts: Sequence[Part]) -> list[Finding]:
+    """Look at what is somebody else's, as far as that is allowed. Nothing is changed."""
+    granted = vault.capabilities(part.path for part in parts)
+    findings = []
+    for part in parts:
+        if _closed(part, granted):
+            note = f"{', '.join(sorted(part.looks))} on {part.path} is not granted"
+            findings.append(Finding(part.kind, part.name, UNREADABLE, note=note))
+            continue
+        found = looked_at(vault, part)
+        state = found.state if found.state == EQUAL else MISSING if found.state == NEW else DRIFT
+        findings.append(replace(found, state=state))
+    return findings
+
+
 def _judged(vault: VaultAdmin, part: Part, granted: Mapping[str, frozenset[str]]) -> Finding:
     """What may not be read is taken for missing: the permissions for making it are then reported as well."""
-    if granted[part.path].isdisjoint(READ | {"root"}):
-        return part.judge(None)
+    return part.judge(None) if _closed(part, granted) else looked_at(vault, part)
+
+
+def _closed(part: Part, granted: Mapping[str, frozenset[str]]) -> bool:
+    return not part.looks <= granted[part.path] and "root" not in granted[part.path]
+
+
+def looked_at(vault: VaultAdmin, part: Part) -> Finding:
     return part.judge(vault.read(part.path, f"Looking at the {part.kind}"))

@@ -8,16 +8,19 @@ Import it only when Vault is really asked: it loads hvac and requests.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Aside
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure, explain
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import VaultConnection
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.connection import VaultConnection, with_content
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.login import LOGIN_REFUSED, Login, hint
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.settings import VaultSettings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import vault_time
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.gone import refuse_gone
@@ -32,8 +35,20 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publ
 _UNKNOWN_END: t.Final = ("closed", "timeout", "unknown", "too_large", "not_vault", "unavailable")
 # What KV says of a write whose cas is not the newest version.
 CHECK_AND_SET: t.Final = "check-and-set parameter did not match"
+# What is said of an auth method that is not there.
+NO_AUTH_METHOD: t.Final = "no auth engine at"
 # How long one may still take back what was begun when the time for everything asked is over.
 GRACE: t.Final = 5.0
+
+
+@dataclass
+class LoggedIn:
+    """Vault as a login sees it, what its token may do, and for how many seconds. C(revoked) is known at the end."""
+
+    vault: VaultAdmin
+    policies: tuple[str, ...]
+    seconds: int
+    revoked: bool = False
 
 
 class VaultAdmin:
@@ -66,6 +81,24 @@ class VaultAdmin:
         self.grace = GRACE
         return VaultAdmin(self.settings, time.monotonic() + GRACE)
 
+    @contextlib.contextmanager
+    def logged_in(self, login: Login) -> Iterator[LoggedIn]:
+        """The same Vault as whoever logs in so, until the same deadline. The token is revoked at the end."""
+        register([login.secret])
+        settings = replace(self.settings, token="", token_source=login.label)
+        with VaultAdmin(settings, self._connection.deadline) as own:
+            try:
+                auth = own._connection.log_in(login)
+            except VaultFailure as failure:
+                if failure.status not in LOGIN_REFUSED:
+                    raise self.error(failure, f"The {login.label}", f"write auth/{login.mount}/login") from None
+                raise BootstrapError(hint(failure.errors), code="login_refused", status=failure.status) from None
+            found = LoggedIn(own, tuple(map(str, auth.get("policies") or ())), int(auth.get("lease_duration") or 0))
+            try:
+                yield found
+            finally:
+                found.revoked = own._connection.log_out()
+
     @property
     def now(self) -> float:
         """The time, in seconds since the epoch, by Vault's clock as its last answer told it."""
@@ -79,14 +112,14 @@ class VaultAdmin:
 
     def request(self, make: Callable[[t.Any], t.Any]) -> Mapping[str, t.Any]:
         """One request; the answer's JSON, or a C(VaultFailure)."""
-        return self._connection.call(lambda client: _with_content(make(client))).json
+        return self._connection.call(lambda client: with_content(make(client))).json
 
     def read(self, path: str, doing: str) -> Mapping[str, t.Any] | None:
         """The data at a path, or None where nothing is."""
         try:
             return _data(self.request(lambda client: client.read(path)))
         except VaultFailure as failure:
-            if failure.reason == "not_found":
+            if failure.reason == "not_found" or _no_auth_method(failure, path):
                 return None
             raise self.error(failure, doing, f"read {path}") from None
 
@@ -231,8 +264,9 @@ def _data(answer: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-def _with_content(response: t.Any) -> t.Any:
-    """Vault answers many a write with 204 and no content: an empty object says the same."""
-    if response.status_code == 204:
-        response.status_code, response._content = 200, b'{"data": {}}'
-    return response
+def _no_auth_method(failure: VaultFailure, path: str) -> bool:
+    """Whether the answer is that no auth method is mounted there, as it is said of the mount and of what is below."""
+    said = failure.errors if isinstance(failure.errors, list) else []
+    return (failure.reason == "no_mount" and path.startswith("auth/")) or (
+        failure.status == 400 and any(NO_AUTH_METHOD in str(each).lower() for each in said)
+    )

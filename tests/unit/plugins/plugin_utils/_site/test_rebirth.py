@@ -24,21 +24,22 @@ HEALTH = {
     "reborn": {"vault": {"able": False, "reasons": ["sealed"]}, "anchor": {"able": True, "reasons": []}},
     "tokens": [{"name": "ESO reader", "state": "dying", "failing": True, "text": "dies today"}, {"failing": False}],
     "state": [{"name": "state", "state": "no_copy", "failing": True, "text": "no copy"}],
+    "logins": [{"name": "login tazlab-eso", "state": "refused", "failing": True, "text": "no such role"}],
 }
 
 
-def test_the_health_report_objects_by_source_token_and_state() -> None:
-    assert [each.name for each in of_health(HEALTH, "")] == ["vault", "ESO reader", "state"]
+def test_the_health_report_objects_by_source_token_state_and_login() -> None:
+    assert [each.name for each in of_health(HEALTH, "")] == ["vault", "ESO reader", "state", "login tazlab-eso"]
     assert of_health({}, "it could not be made") == [Objection("health", "it could not be made")]
 
 
 def test_only_the_name_of_what_said_no_overrides_it() -> None:
     found = of_health(HEALTH, "")
-    assert [each.name for each in standing(found, ["vault", "anchor"])] == ["ESO reader", "state"]
+    assert [each.name for each in standing(found, ["vault", "anchor"])] == ["ESO reader", "state", "login tazlab-eso"]
     text = refusal(standing(found, ["vault"]), ["vault"])
     assert "  ESO reader: NO, dying: dies today\n" in text
     argument = shlex.split(text.rpartition("name it: ")[2])[1]
-    assert json.loads(argument) == {"tazlab_rebirth_despite": ["vault", "ESO reader", "state"]}
+    assert json.loads(argument) == {"tazlab_rebirth_despite": ["vault", "ESO reader", "state", "login tazlab-eso"]}
 
 
 def test_a_gate_is_called_as_somebody_would_type_it() -> None:

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to stand at a JWT mount, compared with what does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.keys import fingerprint
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt import (
+    JwtConfig,
+    JwtMount,
+    JwtRole,
+    Role,
+    logins_of,
+    subject,
+)
+from lab.jwt import Issuer
+
+OURS, OTHER = Issuer().public_pem.strip(), Issuer().public_pem
+ISSUER = "https://192.0.2.11:6443"
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    role = {"name": "eso", "accounts": ["a/b"], "policies": ["reader"], "proof": None}
+    return {"mount": "jwt-home", "issuer": ISSUER, "audiences": ["vault"], "roles": [role], "ttl": 600, **changes}
+
+
+def test_an_account_is_what_kubernetes_calls_it() -> None:
+    assert subject("external-secrets/external-secrets") == "system:serviceaccount:external-secrets:external-secrets"
+    assert logins_of(given(mount="/auth/team/jwt/")).mount == "team/jwt"
+
+
+@pytest.mark.parametrize(
+    ("change", "subject_"),
+    [
+        ({"mount": ""}, "mount"),
+        ({"mount": "a/../b"}, "mount"),
+        ({"issuer": ""}, "issuer"),
+        ({"issuer": "https://user@host"}, "issuer"),
+        ({"audiences": []}, "audiences"),
+        ({"audiences": [""]}, "audiences"),
+        ({"ttl": 0}, "ttl"),
+        ({"ttl": 86401}, "ttl"),
+        ({"roles": []}, "roles"),
+        ({"roles": [{"name": "x", "accounts": ["a/b"], "policies": [], "proof": None}]}, "roles: x"),
+        ({"roles": [{"name": "x", "accounts": ["a/*"], "policies": ["p"], "proof": None}]}, "roles: x"),
+        ({"roles": [{"name": "x", "accounts": [], "policies": ["p"], "proof": None}]}, "roles: x"),
+        ({"roles": [{"name": "x/y", "accounts": ["a/b"], "policies": ["p"], "proof": None}]}, "roles: x/y"),
+        ({"roles": [{"name": "x", "accounts": ["a/b"], "policies": ["p"], "proof": None}] * 2}, "roles: x"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict[str, Any], subject_: str) -> None:
+    with pytest.raises(BootstrapError) as raised:
+        logins_of(given(**change))
+    assert raised.value.subject == subject_
+
+
+def test_a_mount_of_another_type_is_refused() -> None:
+    assert JwtMount("jwt-home").judge({"type": "jwt"}).state == "equal"
+    with pytest.raises(BootstrapError, match="is of type oidc, not jwt"):
+        JwtMount("jwt-home").judge({"type": "oidc"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes", "options", "state", "note"),
+    [
+        ([OURS], {}, {}, "equal", ""),
+        ([f"{OURS}\n"], {}, {"only_key": True}, "equal", ""),
+        ([OTHER], {}, {}, "changed", "it lacks the cluster's key"),
+        ([OTHER, OURS], {}, {}, "equal", "it also trusts the key OTHER"),
+        ([OTHER, OURS], {}, {"only_key": True}, "changed", "it no longer trusts the key OTHER"),
+        ([OURS], {"bound_issuer": ""}, {}, "drift", "bound_issuer is ''"),
+        ([OURS], {"bound_issuer": "https://x"}, {"update": True}, "changed", "bound_issuer is 'https://x'"),
+        ([OTHER], {"bound_issuer": "https://x"}, {"only_key": True}, "drift", "it lacks"),
+        ([], {"jwks_url": "https://x"}, {}, "drift", "it has its keys from jwks_url"),
+        ([], {"oidc_discovery_url": "https://x"}, {}, "drift", "it has its keys from oidc_discovery_url"),
+    ],
+)
+def test_a_configuration_is_compared_by_its_keys(
+    keys: list[str], changes: dict[str, Any], options: dict[str, Any], state: str, note: str
+) -> None:
+    config = JwtConfig("jwt-home", OURS, ISSUER, **options)
+    found = {"jwt_validation_pubkeys": keys, "bound_issuer": ISSUER, "jwks_url": "", **changes}
+    finding = config.judge(found)
+    assert finding.state == state
+    assert note in finding.note.replace(fingerprint(OTHER), "OTHER")
+    assert ("key: sha256:" in finding.after) is (state != "equal")
+
+
+def test_a_new_key_is_added_to_the_others_and_what_is_not_ours_is_kept() -> None:
+    found = {
+        "jwt_validation_pubkeys": [OTHER, f"{OURS}\n"],
+        "bound_issuer": "https://x",
+        "default_role": "theirs",
+        "jwt_supported_algs": [],
+        "jwks_url": "https://x",
+    }
+    both = {"jwt_validation_pubkeys": [OTHER, OURS], "bound_issuer": ISSUER, "default_role": "theirs"}
+    assert JwtConfig("m", OURS, ISSUER).body(found) == both
+    assert JwtConfig("m", OURS, ISSUER, only_key=True).body(found)["jwt_validation_pubkeys"] == [OURS]
+    assert JwtConfig("m", OURS, ISSUER).body(None) == {"jwt_validation_pubkeys": [OURS], "bound_issuer": ISSUER}
+
+
+def test_a_role_that_lets_others_in_is_drift_and_the_order_means_nothing() -> None:
+    role = JwtRole("jwt-home", Role("r", ("a/b", "c/d"), ("p", "q")), ("vault", "x"), 600)
+    found = {**role.settings, "bound_audiences": ["x", "vault"], "token_bound_cidrs": None, "oidc_scopes": None}
+    found["bound_claims"] = {"sub": ["system:serviceaccount:c:d", "system:serviceaccount:a:b"]}
+    assert role.judge(found).state == "equal"
+    for change in (
+        {"bound_claims": {"sub": [*found["bound_claims"]["sub"], "system:serviceaccount:evil:x"]}},
+        {"bound_claims": {**found["bound_claims"], "other": "x"}},
+        {"bound_claims": {}},
+        {"bound_claims_type": "glob"},
+        {"bound_audiences": ["x", "vault", "y"]},
+        {"token_policies": ["p", "q", "admin"]},
+        {"token_no_default_policy": False},
+        {"token_max_ttl": 0},
+        {"token_period": 3600},
+        {"user_claim": "email"},
+    ):
+        assert role.judge({**found, **change}).state == "drift", change
