@@ -95,6 +95,7 @@ OWN: t.Final = frozenset(
         "tazlab_directory",
         "tazlab_found",
         "tazlab_health",
+        "tazlab_eso_login",
         "tazlab_first",
         "tazlab_health_fails",
         "tazlab_home",
@@ -134,6 +135,7 @@ OWN: t.Final = frozenset(
         "tazlab_token_problems",
         "tazlab_typed",
         "tazlab_vms",
+        "tazlab_vso_login",
     )
 )
 # How else people call the groups of a cluster's machines.
