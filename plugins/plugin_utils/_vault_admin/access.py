@@ -295,8 +295,7 @@ def verify(vault: VaultAdmin, parts: Sequence[Part]) -> list[Finding]:
             findings.append(Finding(part.kind, part.name, UNREADABLE, note=note))
             continue
         found = looked_at(vault, part)
-        state = found.state if found.state == EQUAL else MISSING if found.state == NEW else DRIFT
-        findings.append(replace(found, state=state))
+        findings.append(replace(found, state={EQUAL: EQUAL, NEW: MISSING}.get(found.state, DRIFT)))
     return findings
 
 
