@@ -19,6 +19,7 @@ from functools import partial
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import edit
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Consumer, Declared
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.files import Identity, differing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import (
     Written,
     secrets,
@@ -104,7 +105,7 @@ class Planner:
         self._operators = operators
         self._places = places
         self._plan = Plan()
-        self._touched: set[tuple[str, str, str, str]] = set()  # objects, by group, kind, namespace and name
+        self._touched: set[Identity] = set()
 
     def plan(self, declared: Sequence[Declared]) -> Plan:
         before = self._read(self._tree)
@@ -265,7 +266,7 @@ class Planner:
             elif found[0].declared is None or _meaning(found[0].declared) != _meaning(delivery.declared):
                 what = f"what {file} says is changed on its way, by its kustomization or by variables."
                 yield Problem("not_as_written", subject, what, "Change what changes it, or leave it to its file.")
-        for identity in sorted(_differing(before, after) - self._touched):
+        for identity in sorted(differing(before, after) - self._touched):
             group, kind, namespace, name = identity
             what = f"{kind} {namespace}/{name} ({group or 'core'}) would be another one."
             yield Problem("collateral", "The change", what, "Name other places for the new files.")
@@ -328,15 +329,3 @@ def _meaning(declared: Declared) -> Declared:
     """A declaration as its object says it. Of an ExternalSecret's consumers it says nothing."""
     users = tuple(Consumer(each.kind, each.name) for each in declared.consumers) if declared.writer == VSO else ()
     return replace(declared, consumers=users, file="")
-
-
-def _differing(before: Repository, after: Repository) -> set[tuple[str, str, str, str]]:
-    """The objects that are not the same in both."""
-    sides: list[dict[tuple[str, str, str, str], list[t.Any]]] = []
-    for repository in (before, after):
-        side: dict[tuple[str, str, str, str], list[t.Any]] = {}
-        for each in repository.objects:
-            identity = (each.group, each.kind, each.namespace, each.name)
-            side.setdefault(identity, []).append((each.kustomization, each.document))
-        sides.append(side)
-    return {key for key in {*sides[0], *sides[1]} if sides[0].get(key) != sides[1].get(key)}
