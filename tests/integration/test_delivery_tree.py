@@ -128,7 +128,8 @@ class Cluster:
         """What a command of the guide says."""
         text = GUIDE.read_text().replace("\\\n", " ")
         (command,) = re.findall(rf"^ +\$ ({re.escape(begins)}.*)$", text, re.MULTILINE)
-        own = {"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ.get("PATH", os.defpath)}
+        home = str(self.kubeconfig.parent)  # for kubectl's cache
+        own = {"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ.get("PATH", os.defpath), "HOME": home}
         return subprocess.run(
             ["sh", "-c", command], env=own, check=True, capture_output=True, text=True, timeout=90
         ).stdout
