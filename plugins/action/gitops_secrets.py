@@ -5,51 +5,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops import (
     OPERATORS,
+    SOURCE,
+    SOURCE_RULES,
     operators,
     reader,
+    tree_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import Written, readers, secrets
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.inventory import text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import YES, restarted
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, Remote
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Repository
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 
 class ActionModule(ControllerAction):
     secret_result = True
     argument_spec: t.ClassVar[dict[str, t.Any]] = {
-        "checkout": {"type": "str"},
-        "url": {"type": "str"},
-        "branch": {"type": "str"},
-        "username": {"type": "str", "default": "git"},
-        "password": {"type": "str", "default": "", "no_log": True},
-        "ca_cert": {"type": "str", "default": ""},
+        **SOURCE,
         "path": {"type": "str", "required": True},
         **OPERATORS,
         "timeout": {"type": "int", "default": 120},
     }
-    spec_rules: t.ClassVar[dict[str, t.Any]] = {
-        "required_one_of": [["checkout", "url"]],
-        "mutually_exclusive": [["checkout", "url"]],
-        "required_by": {"url": ["branch"]},
-    }
+    spec_rules: t.ClassVar[dict[str, t.Any]] = SOURCE_RULES
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         deadline = Deadline(params["timeout"])
-        with _tree(params, deadline) as tree:
+        with tree_of(params, deadline) as tree:
             repository = reader(params["path"], params["variables"], deadline)(tree)
         made = secrets(repository, operators(params))
         declared = [each.declared for each in made if each.declared]
@@ -61,32 +50,6 @@ class ActionModule(ControllerAction):
             "notes": [note for each in made for note in _notes(each, repository)],
             "unread": [*texts(repository.problems), *repository.skipped],
         }
-
-
-@contextlib.contextmanager
-def _tree(params: dict[str, t.Any], deadline: Deadline) -> Iterator[Tree]:
-    if params["checkout"]:
-        place = Path(params["checkout"]).expanduser()
-        if not place.is_dir():
-            raise BootstrapError(f"checkout: {place} is not a directory. Name a clone of the repository, or its url.")
-        yield Tree(place)
-        return
-    authority = str(params["ca_cert"])
-    if authority and "-----BEGIN" not in authority:
-        path = Path(authority).expanduser()
-        try:
-            authority = path.read_text()
-        except (OSError, UnicodeDecodeError):
-            raise BootstrapError(f"ca_cert: {path} cannot be read. Name the PEM file of the CA.") from None
-    remote = Remote(
-        url=str(params["url"]).strip(),
-        branch=str(params["branch"]).strip(),
-        username=str(params["username"]).strip(),
-        password=str(params["password"]).strip(),
-        ca_pem=authority,
-    )
-    with Checkout(remote, deadline) as checkout:
-        yield Tree(checkout.unpack())
 
 
 def _notes(made: Written, repository: Repository) -> Iterator[str]:

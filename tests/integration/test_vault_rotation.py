@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pty
 import select
@@ -482,14 +483,16 @@ def test_nothing_leaks_at_any_verbosity(site: Site) -> None:
     assert {(name, place) for name, place in watch.leaks if ".bootstrap-token." not in place} == set()
 
 
-def test_the_new_value_is_typed_in_without_being_shown(site: Site) -> None:
-    variables = {"tazlab_vault_url": site.vault.url, "tazlab_cluster": "home", "tazlab_rotate": "GITHUB_TOKEN"}
-    words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+def type_in(
+    playbook: Path, home: Path, variables: dict[str, Any], environment: dict[str, str], text: str
+) -> tuple[int, str]:
+    """Run a playbook on a terminal and type a text where it asks for one; its status, and what the terminal showed."""
+    file = home / "variables.json"
+    file.write_text(json.dumps(variables))
     child, terminal = pty.fork()
     if child == 0:
-        environment = private_environment(site.home, {"VAULT_TOKEN": site.operator, "TERM": "dumb"})
-        argv = [sys.executable, "-m", "ansible", "playbook", str(PLAYBOOKS / "rotate.yml"), *words]
-        os.execve(sys.executable, argv, environment)  # noqa: S606  # a list of ours, without a shell
+        argv = [sys.executable, "-m", "ansible", "playbook", str(playbook), "-e", f"@{file}"]
+        os.execve(sys.executable, argv, private_environment(home, {"TERM": "dumb", **environment}))  # noqa: S606  # a list of ours, without a shell
     shown = bytearray()
 
     def output() -> bool:
@@ -509,8 +512,15 @@ def test_the_new_value_is_typed_in_without_being_shown(site: Site) -> None:
     before = len(shown)
     while output():
         if len(shown) == before:  # what is typed in the moment in which the prompt begins to listen is dropped
-            os.write(terminal, b"ghp_typed\r")
+            os.write(terminal, f"{text}\r".encode())
     _pid, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    return os.waitstatus_to_exitcode(status), shown.decode()
+
+
+def test_the_new_value_is_typed_in_without_being_shown(site: Site) -> None:
+    variables = {"tazlab_vault_url": site.vault.url, "tazlab_cluster": "home", "tazlab_rotate": "GITHUB_TOKEN"}
+    environment = {"VAULT_TOKEN": site.operator}
+    status, shown = type_in(PLAYBOOKS / "rotate.yml", site.home, variables, environment, "ghp_typed")
+    assert status == 0, shown
     assert site.stored()[1]["GITHUB_TOKEN"] == "ghp_typed"
-    assert b"ghp_typed" not in shown
+    assert "ghp_typed" not in shown

@@ -8,9 +8,11 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -25,6 +27,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted 
     Wanted,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS as OPERATORS_OF
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.git import Checkout, Remote
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Known, Repository, read
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
@@ -67,6 +70,21 @@ OPERATORS: t.Final[Mapping[str, t.Any]] = {
     "vault_auth": {"type": "str", "default": Operators.auth},
     "mount_point": {"type": "str", "default": Operators.mount},
     "variables": {"type": "dict", "default": {}},
+}
+
+# Where a repository is: in a clone, or at its address.
+SOURCE: t.Final[dict[str, t.Any]] = {
+    "checkout": {"type": "str"},
+    "url": {"type": "str"},
+    "branch": {"type": "str"},
+    "username": {"type": "str", "default": "git"},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "ca_cert": {"type": "str", "default": ""},
+}
+SOURCE_RULES: t.Final[dict[str, t.Any]] = {
+    "required_one_of": [["checkout", "url"]],
+    "mutually_exclusive": [["checkout", "url"]],
+    "required_by": {"url": ["branch"]},
 }
 
 
@@ -139,3 +157,30 @@ def reader(path: str, variables: Mapping[str, t.Any], deadline: Deadline) -> Cal
         return read(Builder(tree, deadline), folder, known)
 
     return model
+
+
+@contextlib.contextmanager
+def tree_of(params: Mapping[str, t.Any], deadline: Deadline) -> Iterator[Tree]:
+    """The files of a repository, as C(SOURCE) names it."""
+    if params["checkout"]:
+        place = Path(params["checkout"]).expanduser()
+        if not place.is_dir():
+            raise BootstrapError(f"checkout: {place} is not a directory. Name a clone of the repository, or its url.")
+        yield Tree(place)
+        return
+    authority = str(params["ca_cert"])
+    if authority and "-----BEGIN" not in authority:
+        path = Path(authority).expanduser()
+        try:
+            authority = path.read_text()
+        except (OSError, UnicodeDecodeError):
+            raise BootstrapError(f"ca_cert: {path} cannot be read. Name the PEM file of the CA.") from None
+    remote = Remote(
+        url=str(params["url"]).strip(),
+        branch=str(params["branch"]).strip(),
+        username=str(params["username"]).strip(),
+        password=str(params["password"]).strip(),
+        ca_pem=authority,
+    )
+    with Checkout(remote, deadline) as checkout:
+        yield Tree(checkout.unpack())

@@ -30,6 +30,7 @@ FORBIDDEN = {
     "_site": frozenset({"_vault", "_vault_admin"}),
     "_gitops": PACKAGES - {"_base", "_gitops"},
     "_delivery": PACKAGES - {"_base", "_delivery", "_gitops"},
+    "_rotation": PACKAGES - {"_base", "_delivery", "_gitops", "_kubernetes", "_rotation", "_vault", "_vault_admin"},
     "_tailnet": PACKAGES - {"_base", "_tailnet", "_vault"},
     "_state": PACKAGES - {"_base", "_secrets", "_state", "_vault", "_vault_admin"},
 }

@@ -1,0 +1,354 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Secrets a path of Vault feeds, by which of their keys, and whether one holds a value. Pure.
+
+What cannot be told of an object's keys is taken for fed: a Secret too many is waited for, never one too few.
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import json
+import re
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, KINDS, ONCE
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.template import (
+    NAME,
+    BadTemplate,
+    from_secrets,
+    names,
+    one_value,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, mapping, mappings
+
+MIRROR: t.Final = "mirror"  # a copy that Reflector keeps
+REFLECTS: t.Final = "reflector.v1.k8s.emberstack.com/reflects"
+
+SHORT: t.Final = 8  # a shorter value may stand in a text by chance
+_DURATION: t.Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS: t.Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A property of a secret in Vault. C(mounts): of each store of ESO, the mount that it reads; None: no Vault."""
+
+    path: str
+    property: str
+    mount: str = "secret"
+    mounts: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How the value comes into a Secret. C(keys): whether each holds the value itself, or something made of it.
+
+    C(loose): it may be in others, too. C(stays): why the Secret keeps what it has. C(restarts): whom VSO restarts.
+    """
+
+    object: Object
+    writer: str
+    secret: str
+    keys: Mapping[str, bool]
+    loose: bool = False
+    stays: str = ""
+    refresh: float = 0.0  # seconds after which VSO reads Vault again by itself
+    restarts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        return self.object.namespace
+
+    @property
+    def label(self) -> str:
+        return f"{self.namespace}/{self.secret}"
+
+    @property
+    def source(self) -> str:
+        """The Secret of which this is a copy."""
+        return _reflects(self.object)
+
+    @property
+    def by(self) -> str:
+        """Who makes the Secret."""
+        if self.writer == MIRROR:
+            return f"Reflector, from {self.source}"
+        return f"{self.object.kind} {self.object.namespace}/{self.object.name}"
+
+
+def bare(path: str, mount: str) -> str:
+    """A path without its mount, as ESO takes it with and without."""
+    text = path.strip("/")
+    if text.startswith(f"{mount}/"):
+        text = text.removeprefix(f"{mount}/").removeprefix("data/")
+    return text
+
+
+def fed(objects: Iterable[Object], asked: Asked) -> list[Feed]:
+    """What the path feeds by ExternalSecrets and VaultStaticSecrets."""
+    read = {KINDS[ESO]: _external, KINDS[VSO]: _static}
+    found = (read[each.group, each.kind](each, asked) for each in objects if (each.group, each.kind) in read)
+    return [feed for feed in found if feed]
+
+
+def mirrors(secrets: Iterable[Object], feeds: Iterable[Feed]) -> list[Feed]:
+    """The copies that Reflector keeps of fed Secrets."""
+    sources = {feed.label: feed for feed in feeds}
+    found = []
+    for each in secrets:
+        source = sources.get(_reflects(each))
+        if source and f"{each.namespace}/{each.name}" != source.label:
+            found.append(Feed(each, MIRROR, each.name, source.keys, source.loose, source.stays))
+    return found
+
+
+def _reflects(each: Object) -> str:
+    return str(mapping(mapping(each.document.get("metadata")).get("annotations")).get(REFLECTS) or "")
+
+
+def paths(objects: Iterable[Object], mount: str) -> set[str]:
+    """Every path that feeds anything."""
+    found = set()
+    for each in objects:
+        if (each.group, each.kind) == KINDS[VSO]:
+            found.add(str(each.spec.get("path") or ""))
+        elif (each.group, each.kind) == KINDS[ESO]:
+            for entry in (*mappings(each.spec.get("data")), *mappings(each.spec.get("dataFrom"))):
+                reference = mapping(entry.get("remoteRef") or entry.get("extract"))
+                found.add(bare(str(reference.get("key") or ""), mount))
+    return found - {""}
+
+
+def mounts(stores: Iterable[Object]) -> dict[str, str | None]:
+    """Which mount of Vault each store of ESO reads; None for one that reads something else."""
+    found: dict[str, str | None] = {}
+    for each in stores:
+        if each.group == EXTERNAL and each.kind in ("ClusterSecretStore", "SecretStore"):
+            vault = mapping(each.spec.get("provider")).get("vault")
+            mount = str(mapping(vault).get("path") or "").strip("/") if vault else None
+            found[_store(each.kind, each.name, each.namespace)] = mount
+    return found
+
+
+def _store(kind: str, name: str, namespace: str) -> str:
+    return f"{kind} {name}" if kind == "ClusterSecretStore" else f"{kind} {namespace}/{name}"
+
+
+# ------------------------------------------------------------------------------------------------ ExternalSecrets
+
+
+def _external(each: Object, asked: Asked) -> Feed | None:
+    spec = each.spec
+    known: dict[str, bool] = {}  # by what the object calls them: whether it is the value itself
+    loose = False
+    pinned: set[str] = set()
+    for entry in mappings(spec.get("data")):
+        reference = mapping(entry.get("remoteRef"))
+        exact = _of_property(str(reference.get("property") or ""), asked.property)
+        if exact is None or not _reads(each, entry, reference, asked):
+            continue
+        known[str(entry.get("secretKey"))] = exact
+        pinned |= {str(reference["version"])} if reference.get("version") else set()
+    for entry in mappings(spec.get("dataFrom")):
+        extract, search = mapping(entry.get("extract")), mapping(entry.get("find"))
+        if extract and _reads(each, entry, extract, asked):
+            inner = str(extract.get("property") or "")
+            if not inner and not entry.get("rewrite"):
+                known[re.sub(r"[^-._a-zA-Z0-9]", "_", asked.property)] = True
+            elif not inner or _of_property(inner, asked.property) is not None:
+                loose = True
+        loose = loose or bool(search and _finds(each, entry, search, asked))
+    if not known and not loose:
+        return None
+    keys, loose = _templated(mapping(mapping(spec.get("target")).get("template")), known, loose=loose)
+    target = mapping(spec.get("target"))
+    return Feed(each, ESO, str(target.get("name") or each.name), keys, loose, _stays(spec, pinned))
+
+
+def _reads(each: Object, entry: Mapping[str, t.Any], reference: Mapping[str, t.Any], asked: Asked) -> bool:
+    return _from_vault(each, entry, asked) and bare(str(reference.get("key") or ""), asked.mount) == asked.path
+
+
+def _from_vault(each: Object, entry: Mapping[str, t.Any], asked: Asked) -> bool:
+    """Whether an entry reads our mount. A store that is not known may."""
+    own = mapping(mapping(entry.get("sourceRef")).get("storeRef"))
+    store = own or mapping(each.spec.get("secretStoreRef"))
+    label = _store(str(store.get("kind") or "SecretStore"), str(store.get("name")), each.namespace)
+    return asked.mounts.get(label, asked.mount) in (asked.mount, "")
+
+
+def _of_property(named: str, wanted: str) -> bool | None:
+    """Whether what a reference names is the property itself, has it or is a part of it; None where it is another."""
+    if named == wanted:
+        return True
+    return False if not named or named.startswith(f"{wanted}.") else None
+
+
+def _finds(each: Object, entry: Mapping[str, t.Any], search: Mapping[str, t.Any], asked: Asked) -> bool:
+    """Whether a search may find the path. By tags nobody can tell from here."""
+    if not _from_vault(each, entry, asked):
+        return False
+    below = bare(str(search.get("path") or ""), asked.mount)
+    if below and not f"{asked.path}/".startswith(f"{below}/"):
+        return False
+    pattern = str(mapping(search.get("name")).get("regexp") or "")
+    try:
+        return re.search(pattern, asked.path) is not None
+    except re.error:
+        return True
+
+
+def _templated(
+    template: Mapping[str, t.Any], known: Mapping[str, bool], *, loose: bool
+) -> tuple[dict[str, bool], bool]:
+    """What becomes of the values: the keys of the Secret."""
+    texts = mapping(template.get("data"))
+    if not texts and not template.get("templateFrom"):
+        return dict(known), loose
+    keys = dict(known) if template.get("mergePolicy") == "Merge" else {}
+    loose = loose or bool(template.get("templateFrom"))
+    for key, text in texts.items():
+        used = _used(str(text), known)
+        if used:
+            keys[str(key)] = known.get(one_value(str(text)) or "", False)
+    return keys, loose or not keys  # by a range, perhaps
+
+
+def _used(text: str, known: Iterable[str]) -> list[str]:
+    """Which of the values a template names."""
+    try:
+        named = names(text)
+    except BadTemplate:
+        return list(known)
+    return [each for each in known if each in named or (not NAME.fullmatch(each) and each in text)]
+
+
+def _stays(spec: Mapping[str, t.Any], pinned: Iterable[str]) -> str:
+    if pinned:
+        return f"it asks for version {', '.join(sorted(pinned))} of the path"
+    if spec.get("refreshPolicy") == "CreatedOnce" or str(spec.get("refreshInterval") or "") in (ONCE, "0s"):
+        return "it is made once, and keeps what it has"
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------- VaultStaticSecrets
+
+
+def _static(each: Object, asked: Asked) -> Feed | None:
+    spec = each.spec
+    if (str(spec.get("mount") or "").strip("/"), str(spec.get("path") or "").strip("/")) != (asked.mount, asked.path):
+        return None
+    destination = mapping(spec.get("destination"))
+    transformation = mapping(destination.get("transformation"))
+    keys: dict[str, bool] = {}
+    loose = bool(transformation.get("transformationRefs"))
+    filtered = bool(transformation.get("excludes") or transformation.get("includes"))
+    for key, template in mapping(transformation.get("templates")).items():
+        exact = _in_template(str(mapping(template).get("text") or ""), asked.property)
+        if exact is not None:
+            keys[str(key)] = exact
+    if not filtered:
+        keys.setdefault(asked.property, True)
+    elif not keys:
+        loose = True
+    version = spec.get("version")
+    return Feed(
+        each,
+        VSO,
+        str(destination.get("name") or each.name),
+        keys,
+        loose,
+        f"it asks for version {version} of the path" if version else _unread(spec),
+        seconds(str(spec.get("refreshAfter") or "")),
+        tuple((str(one.get("kind")), str(one.get("name"))) for one in mappings(spec.get("rolloutRestartTargets"))),
+    )
+
+
+def _unread(spec: Mapping[str, t.Any]) -> str:
+    """Why VSO does not read the path again; nothing where it does."""
+    instant = mapping(spec.get("syncConfig")).get("instantUpdates")
+    if instant or seconds(str(spec.get("refreshAfter") or "")):
+        return ""
+    return "it has no refreshAfter, so VSO does not read Vault again"
+
+
+def _in_template(text: str, wanted: str) -> bool | None:
+    try:
+        found = from_secrets(text)
+    except BadTemplate:
+        found = None
+    if found is None:
+        return False if any(word in text for word in (wanted, "range", "toJson")) else None
+    template, properties = found
+    if wanted not in properties.values():
+        return None
+    return properties.get(one_value(template) or "") == wanted
+
+
+def seconds(duration: str) -> float:
+    """A duration of Go, like 1h30m."""
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
+
+
+# ------------------------------------------------------------------------------------------------------- holding
+
+
+class Held(enum.Enum):
+    """Whether a Secret holds a value. C(HIDDEN): it holds something made of it, in which it cannot be seen."""
+
+    YES = enum.auto()
+    NO = enum.auto()
+    HIDDEN = enum.auto()
+
+
+def holds(feed: Feed, secret: Mapping[str, t.Any] | None, value: str) -> tuple[Held, str]:
+    """Whether a Secret holds the value by every key that should, and if not, why."""
+    if secret is None:
+        return Held.NO, "it does not exist"
+    data = {str(key): _bytes(each) for key, each in mapping(secret.get("data")).items()}
+    hidden = []
+    for key, exact in feed.keys.items():
+        if key not in data:
+            return Held.NO, f"it has no key {key}"
+        if exact and data[key] not in _same(value):
+            return Held.NO, f"its key {key} holds another value"
+        if not exact and not _shows(data[key], value):
+            hidden.append(key)
+    if hidden:
+        return Held.HIDDEN, f"whether its key {', '.join(hidden)} holds the value cannot be seen"
+    if feed.loose and not feed.keys and not any(_shows(each, value) for each in data.values()):
+        return Held.HIDDEN, "the value cannot be seen in it"
+    return Held.YES, ""
+
+
+def _bytes(encoded: t.Any) -> bytes:
+    return base64.b64decode(str(encoded or ""))
+
+
+def _same(value: str) -> Iterator[bytes]:
+    """The value, and what ESO's decodingStrategy makes of it."""
+    plain = value.encode()
+    yield plain
+    for decode in (base64.b64decode, base64.urlsafe_b64decode):
+        try:
+            yield decode(plain)
+        except ValueError:
+            continue
+
+
+def _shows(data: bytes, value: str) -> bool:
+    """Whether a text contains the value as templates write it."""
+    return len(value) >= SHORT and any(form.encode() in data for form in forms(value))
+
+
+def forms(value: str) -> tuple[str, ...]:
+    """A value as it is, quoted, and in base64."""
+    return value, json.dumps(value)[1:-1], quote(value, safe=""), base64.b64encode(value.encode()).decode()

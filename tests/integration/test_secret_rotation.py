@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A path in Vault is rotated to its end by the real ESO: every Secret has it, and its consumers have restarted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.leaks import Canaries, Watch
+from lab.operators import ESO, install, reloader, scale
+from lab.playbook import Run, kill_tree, run_playbook, started_playbook
+from lab.process import wait_until
+from lab.vault import MOUNT
+from tests.integration.test_delivery_lab import API, STATIC, Delivery, delivery, thing
+from tests.integration.test_vault_rotation import type_in
+
+__all__ = ["delivery"]  # the fixture
+
+pytestmark = pytest.mark.kube
+
+ROTATE = Path(__file__).parents[2] / "playbooks" / "rotate.yml"
+POLICY = f"""
+path "{MOUNT}/data/{STATIC}/*" {{ capabilities = ["create", "read", "update"] }}
+path "{MOUNT}/metadata/{STATIC}/*" {{ capabilities = ["list"] }}
+"""
+OLD, NEW = "the-value-until-now", 'the "new" value/of it'
+
+
+class Rotation:
+    """A path that feeds two Secrets in two namespaces: one has its value, the other one a text with it."""
+
+    def __init__(self, world: Delivery, home: Path, key: str) -> None:
+        self.world, self.client, self.home, self.key = world, world.client, home, key
+        self.path = f"{STATIC}/{key}"
+        self.name = key.lower().replace("/", "-")
+        client = world.vault.client
+        client.sys.create_or_update_acl_policy("rotator", POLICY)
+        self.operator = str(client.auth.token.create_orphan(policies=["rotator"])["auth"]["client_token"])
+        client.secrets.kv.v2.create_or_update_secret(self.path, {"value": OLD, "note": "stays"}, mount_point=MOUNT)
+        home.mkdir()
+        self.token_file = home / ".vault-token"  # so that no environment has a reason to hold a secret
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(self.operator)
+        self.file = home / "new-value"
+        self.file.touch(mode=0o600)
+        self.file.write_text(f"{NEW}\n")
+        self.client.apply(thing("v1", "Namespace", "other"))
+
+    def external(self, namespace: str, template: dict[str, str] | None = None, **more: Any) -> None:
+        spec: dict[str, Any] = {
+            "refreshInterval": "1h",
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": "vault"},
+            "data": [{"secretKey": "key", "remoteRef": {"key": self.path, "property": "value"}}],
+            "target": {"template": {"data": template}} if template else {},
+        }
+        self.client.apply(thing(API, "ExternalSecret", self.name, namespace, spec={**spec, **more}))
+
+    def deploy(self, namespace: str, annotations: dict[str, str]) -> None:
+        labels = {"app": self.name}
+        container = {"name": "main", "image": "example.net/app:1", "envFrom": [{"secretRef": {"name": self.name}}]}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        made = thing("apps/v1", "Deployment", self.name, namespace, spec=spec)
+        made["metadata"]["annotations"] = annotations
+        self.client.apply(made)
+
+    def deployed(self, namespace: str, generation: int) -> None:
+        """Wait until the Deployment has its pods, and they are of this generation."""
+
+        def settled() -> bool:
+            found = self.client.get("apps/v1", "Deployment", self.name, namespace).get("status", {})
+            counts = [found.get(key) for key in ("observedGeneration", "readyReplicas", "updatedReplicas", "replicas")]
+            return counts == [generation, 1, 1, 1] and len(self.pods(namespace)) == 1
+
+        wait_until(settled, f"the Deployment of {namespace} has its pod", 60)
+
+    def pods(self, namespace: str) -> list[str]:
+        pods = self.client.list("v1", "Pod", namespace)
+        return [pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"].get("app") == self.name]
+
+    def data(self, namespace: str) -> dict[str, str]:
+        found = self.client.find("v1", "Secret", self.name, namespace) or {}
+        return {key: _decoded(value) for key, value in found.get("data", {}).items()}
+
+    def stored(self) -> tuple[int, dict[str, str]]:
+        answer = self.world.vault.client.read(f"{MOUNT}/data/{self.path}")
+        assert answer is not None
+        return answer["data"]["metadata"]["version"], answer["data"]["data"]
+
+    def repository(self, *namespaces: str) -> dict[str, Any]:
+        """A clone that declares the ExternalSecret of the namespace default, and others."""
+        folder = self.home / "clone" / "clusters" / "home"
+        folder.mkdir(parents=True)
+        data = [{"secretKey": "key", "remoteRef": {"key": self.path, "property": "value"}}]
+        for namespace in ("default", *namespaces):
+            made = thing(API, "ExternalSecret", self.name, namespace, spec={"data": data})
+            (folder / f"{namespace}.yaml").write_text(json.dumps(made))
+        return {"tazlab_delivery": {"checkout": str(folder.parents[1])}, "tazlab_flux": {"path": "./clusters/home"}}
+
+    def variables(self, **more: Any) -> dict[str, Any]:
+        return {
+            "tazlab_vault_url": self.world.vault.url,
+            "tazlab_vault_ca_cert": str(self.world.vault.ca_file),
+            "tazlab_cluster": "home",
+            "tazlab_kubeconfig": str(self.kubeconfig),
+            "tazlab_rotate": self.path,
+            "tazlab_rotate_file": str(self.file),
+            **more,
+        }
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.world.pods.parent / "kube" / "kubeconfig"
+
+    def run(self, *arguments: str, **more: Any) -> Run:
+        return run_playbook(
+            ROTATE,
+            home=self.home,
+            variables=self.variables(**more),
+            environment={"ANSIBLE_LOG_PATH": str(self.home / "ansible.log")},
+            arguments=arguments,
+        )
+
+
+def _decoded(value: str) -> str:
+    return base64.b64decode(value).decode()
+
+
+@pytest.fixture
+def rotation(delivery: Delivery, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rotation]:
+    made = Rotation(delivery, tmp_path / "home", request.param)
+    yield made
+    for namespace in ("default", "other"):
+        for api, kind in ((API, "ExternalSecret"), ("apps/v1", "Deployment")):
+            made.client.delete(api, kind, made.name, namespace)
+
+
+def flat(run: Run) -> str:
+    """What was said, with the line breaks of Ansible's output taken out."""
+    return " ".join(run.output.replace("\\n", " ").replace('\\"', '"').split())
+
+
+@pytest.mark.parametrize("rotation", ["whole/KEY"], indirect=True)
+def test_a_path_is_rotated_to_its_end_and_what_nobody_restarts_is_named_with_the_command(rotation: Rotation) -> None:
+    install(rotation.client, reloader())
+    rotation.external("default")
+    rotation.external("other", {"url": "pg://user:{{ .key }}@db"})
+    rotation.deploy("default", {"reloader.stakater.com/auto": "true"})
+    rotation.deploy("other", {})
+    wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
+    wait_until(lambda: rotation.data("other") == {"url": f"pg://user:{OLD}@db"}, "the other Secret is there", 60)
+    for namespace in ("default", "other"):
+        rotation.deployed(namespace, 1)
+    before = {namespace: rotation.pods(namespace) for namespace in ("default", "other")}
+
+    planned = rotation.run("--check", **rotation.repository("late"))
+    assert planned.returncode == 0, planned.output
+    assert "Secret late/whole-key: the repository declares it" in flat(planned)
+    assert "Secret default/whole-key: the repository" not in flat(planned)
+    assert f"Deployment {rotation.name} by Reloader" in planned.output
+    assert f"Deployment {rotation.name} by nobody" in planned.output
+    assert "url (made of it)" in planned.output
+    assert rotation.stored() == (1, {"value": OLD, "note": "stays"})
+
+    kept = frozenset({rotation.file, rotation.token_file})
+    secrets = Canaries({"old": OLD, "new": NEW, "quoted": json.dumps(NEW)[1:-1], "operator": rotation.operator})
+    with Watch(secrets, (rotation.home,), kept) as watch:
+        done = rotation.run("-vvvvv", "--diff")
+    assert done.returncode == 0, done.output
+    assert rotation.stored() == (2, {"value": NEW, "note": "stays"})
+    assert rotation.data("default") == {"key": NEW}
+    assert rotation.data("other") == {"url": f"pg://user:{NEW}@db"}
+    rotation.deployed("default", 2)
+    assert rotation.pods("other") == before["other"]
+    assert set(rotation.pods("default")).isdisjoint(before["default"])
+    assert "must not be withdrawn at its issuer yet" in flat(done)
+    assert f"runs with the old value of Secret {rotation.name} ({before['other'][0]})" in flat(done)
+    log = (rotation.home / "ansible.log").read_bytes()
+    assert secrets.names_in(done.output.encode() + log) == set()
+    assert watch.leaks == set()
+    for namespace in ("default", "other"):
+        made = rotation.client.get(API, "ExternalSecret", rotation.name, namespace)
+        assert re.fullmatch(r"\d+", made["metadata"]["annotations"]["force-sync"])
+
+    command = re.search(r"Restart it: (kubectl --kubeconfig [^\"]*?deployment/[\w-]+)", flat(done))
+    assert command is not None
+    subprocess.run(["sh", "-c", command[1]], check=True, capture_output=True, timeout=60)
+    rotation.deployed("other", 2)
+    again = rotation.run()
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+    assert "may be withdrawn at its issuer now" in flat(again)
+    assert rotation.stored()[0] == 2
+
+
+@pytest.mark.parametrize("rotation", ["broken/KEY"], indirect=True)
+def test_killed_after_the_write_or_out_of_time_the_next_run_goes_on(rotation: Rotation) -> None:
+    rotation.external("default")
+    wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
+    scale(rotation.client, ESO, ESO, 0)
+    try:
+        with started_playbook(ROTATE, home=rotation.home, variables=rotation.variables()) as process:
+            wait_until(lambda: rotation.stored()[0] == 2, "Vault has the new value", 60)
+            kill_tree(process.pid)
+        late = rotation.run(tazlab_rotate_wait=3)
+        assert late.returncode == 2
+        assert f"ExternalSecret default/{rotation.name}: ESO has not synced it since it was told to" in flat(late)
+        assert "must not be withdrawn" in flat(late)
+    finally:
+        scale(rotation.client, ESO, ESO, 1)
+    done = rotation.run()
+    assert done.returncode == 0, done.output
+    assert "may be withdrawn at its issuer now" in flat(done)
+    assert rotation.data("default") == {"key": NEW}
+    assert rotation.stored() == (2, {"value": NEW, "note": "stays"})
+
+
+@pytest.mark.parametrize("rotation", ["wrong/KEY"], indirect=True)
+def test_what_cannot_be_rotated_is_refused_before_anything_is_changed(rotation: Rotation) -> None:
+    rotation.external("default")
+    wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
+    empty = rotation.home / "empty"
+    empty.write_text("\n")
+    for variables, said in (
+        ({"tazlab_rotate": f"{STATIC}/wrong/KEI"}, f"Was one of these meant? {rotation.path}"),
+        ({"tazlab_rotate": "tazlab-k8s/bootstrap"}, "is the bundle, whose fields are rotated by their names"),
+        ({"tazlab_rotate": "tazlab-k8s/elsewhere"}, "lacks 1 permission; nothing was changed"),
+        ({"tazlab_rotate_property": "password"}, "has no property password; it has note, value"),
+        ({"tazlab_rotate_file": str(empty)}, "the new value is empty"),
+        ({"tazlab_kubeconfig": "/nowhere"}, "kubeconfig /nowhere is not there"),
+    ):
+        run = rotation.run(**variables)
+        assert run.returncode == 2, run.output
+        assert said in flat(run)
+    assert rotation.stored()[0] == 1
+    made = rotation.client.get(API, "ExternalSecret", rotation.name, "default")
+    assert "force-sync" not in made["metadata"].get("annotations", {})
+
+
+@pytest.mark.parametrize("rotation", ["typed/KEY"], indirect=True)
+def test_the_value_is_typed_in_and_a_repository_that_cannot_be_read_keeps_nobody(rotation: Rotation) -> None:
+    rotation.external("default")
+    wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
+    flux = {"url": "https://127.0.0.1:9/nobody/here.git", "branch": "main", "path": "clusters/home"}
+    variables = rotation.variables(tazlab_flux=flux)
+    variables.pop("tazlab_rotate_file")
+    status, shown = type_in(ROTATE, rotation.home, variables, {}, "a-typed-value")
+    assert status == 0, shown
+    assert rotation.data("default") == {"key": "a-typed-value"}
+    assert "The repository was not read" in shown
+    assert "a-typed-value" not in shown
+
+
+@pytest.mark.parametrize("rotation", ["once/KEY"], indirect=True)
+def test_a_secret_that_is_made_once_is_named_with_the_command_that_has_it_made_anew(rotation: Rotation) -> None:
+    rotation.external("default", refreshInterval="0")
+    wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
+    done = rotation.run()
+    assert done.returncode == 0, done.output
+    assert "it is made once, and keeps what it has" in flat(done)
+    assert "must not be withdrawn" in flat(done)
+    assert rotation.data("default") == {"key": OLD}
+    command = re.search(r"ESO makes it anew: (kubectl --kubeconfig [^\"]*? delete secret [\w-]+)", flat(done))
+    assert command is not None
+    subprocess.run(["sh", "-c", command[1]], check=True, capture_output=True, timeout=60)
+    wait_until(lambda: rotation.data("default") == {"key": NEW}, "ESO has made it anew", 60)
+    again = rotation.run()
+    assert "may be withdrawn at its issuer now" in flat(again)
