@@ -110,3 +110,13 @@ def test_the_users_kubernetes_programs_come_first(
     assert not builds.exists()
     binaries.binary("talos-nodes")
     assert "2 of 7" in capsys.readouterr().err, "the given one is counted"
+
+
+def test_what_is_seldom_run_is_built_only_by_its_name(builds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert binaries.main([]) == 0
+    built = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    seldom = {name for name, program in binaries.PROGRAMS.items() if program.seldom}
+    assert seldom
+    assert built == binaries.PROGRAMS.keys() - seldom
+    binaries.main(sorted(seldom))
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == seldom

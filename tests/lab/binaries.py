@@ -134,6 +134,12 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "external-secrets": Program(
             "eso", "./operator", _ESO, 280, kept=("config/crds/bases",), lean="external-secrets"
         ),
+        "source-controller-whole": Program(
+            "helm", f"{_FLUX}/source-controller", f"{_FLUX}/source-controller", 130, seldom=True
+        ),
+        "helm-controller": Program(
+            "helm", f"{_FLUX}/helm-controller", f"{_FLUX}/helm-controller", 200, kept=_MANIFESTS, seldom=True
+        ),
         "vault-secrets-operator": Program(
             "vso", _VSO, _VSO, 340, kept=("config/crd/bases", "config/rbac"), seldom=True
         ),

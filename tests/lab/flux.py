@@ -26,20 +26,25 @@ READY: Mapping[str, Callable[[int, int], str]] = MappingProxyType(
     {
         "source-controller": lambda _health, storage: f"http://127.0.0.1:{storage}/",
         "kustomize-controller": lambda health, _storage: f"http://127.0.0.1:{health}/readyz",
+        "helm-controller": lambda health, _storage: f"http://127.0.0.1:{health}/readyz",
     }
 )
 
 
-def flux_programs(kubeconfig: Path) -> dict[str, Program]:
-    """The programs for C(lab.kubelet.KubeletStandIn), by pattern of the image; C(kubeconfig) is the administrator's."""
+def flux_programs(kubeconfig: Path, *, helm: bool = False) -> dict[str, Program]:
+    """The programs for C(lab.kubelet.KubeletStandIn), by pattern of the image; C(kubeconfig) is the administrator's.
+
+    With C(helm) the source-controller fetches charts, too; the lab's usual one fetches from Git alone.
+    """
 
     def program(name: str) -> Program:
-        return lambda pod, directory: _controller(name, kubeconfig, pod, directory)
+        whole = helm and name == "source-controller"
+        return lambda pod, directory: _controller(name, f"{name}-whole" if whole else name, kubeconfig, pod, directory)
 
     return {f"*fluxcd/{name}:*": program(name) for name in READY}
 
 
-def _controller(name: str, kubeconfig: Path, pod: Object, directory: Path) -> Process:
+def _controller(name: str, program: str, kubeconfig: Path, pod: Object, directory: Path) -> Process:
     data, temporary = directory / "data", directory / "tmp"
     for made in (data, temporary):
         made.mkdir(parents=True, exist_ok=True)
@@ -55,7 +60,7 @@ def _controller(name: str, kubeconfig: Path, pod: Object, directory: Path) -> Pr
         arguments += [f"--storage-path={data}", f"--storage-addr={address}", f"--storage-adv-addr={address}"]
     url = READY[name](health, storage)
     return Process(
-        [binary(name), *arguments],
+        [binary(program), *arguments],
         name=name,
         log=directory / f"{name}.log",
         environment={

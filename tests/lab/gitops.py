@@ -9,7 +9,7 @@ they belong into C(infrastructure/), before C(configs/), which is where their st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ BRANCH = "master"
 PATH = "clusters/tazlab-k8s"
 RELEASE = "v2.7.5"  # the release of Flux whose kustomize-controller this is
 CONTROLLERS = ("source-controller", "kustomize-controller")
+WITH_HELM = (*CONTROLLERS, "helm-controller")
 
 
 def repository(url: str, *, branch: str = BRANCH, path: str = PATH, components: bool = True) -> dict[str, str]:
@@ -57,17 +58,17 @@ def repository(url: str, *, branch: str = BRANCH, path: str = PATH, components: 
 # -- what `flux bootstrap` writes
 
 
-def flux_components() -> list[Object]:
+def flux_components(controllers: Sequence[str] = CONTROLLERS) -> list[Object]:
     """What C(flux install --components=source-controller,kustomize-controller) prints, from the modules' own files."""
     return [
         _labelled(thing)
         for thing in (
             _flux_namespace(),
-            *(crd for name in CONTROLLERS for crd in _load((resources(name) / "config/crd/bases").glob("*.yaml"))),
-            *(_service_account(name) for name in CONTROLLERS),
-            *_roles(),
+            *(crd for name in controllers for crd in _load((resources(name) / "config/crd/bases").glob("*.yaml"))),
+            *(_service_account(name) for name in controllers),
+            *_roles(controllers),
             *_load([resources("source-controller") / "config/manager/service.yaml"]),
-            *(_deployment(name) for name in CONTROLLERS),
+            *(_deployment(name) for name in controllers),
         )
     ]
 
@@ -108,10 +109,10 @@ def _service_account(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
 
 
-def _roles() -> list[Object]:
-    """What the controllers may do: with their own kinds, with leases, and kustomize-controller with everything."""
+def _roles(controllers: Sequence[str]) -> list[Object]:
+    """What the controllers may do: with their own kinds, with leases, and those that apply with everything."""
     rights = (
-        (["source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io"], ["*"], ["*"]),
+        ([f"{name.removesuffix('-controller')}.toolkit.fluxcd.io" for name in controllers], ["*"], ["*"]),
         ([""], ["namespaces", "secrets", "configmaps", "serviceaccounts"], ["get", "list", "watch"]),
         ([""], ["events"], ["create", "patch"]),
         ([""], ["serviceaccounts/token"], ["create"]),
@@ -128,8 +129,8 @@ def _roles() -> list[Object]:
     }
     return [
         role,
-        _binding(name, name, CONTROLLERS),
-        _binding(f"cluster-reconciler-{NAMESPACE}", "cluster-admin", ["kustomize-controller"]),
+        _binding(name, name, controllers),
+        _binding(f"cluster-reconciler-{NAMESPACE}", "cluster-admin", controllers[1:]),
     ]
 
 
