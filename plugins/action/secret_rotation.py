@@ -19,6 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops i
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import OperatorAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.masking import register
@@ -61,6 +62,7 @@ class ActionModule(OperatorAction):
         "property": {"type": "str", "default": PROPERTY},
         "value": {"type": "str", "no_log": True},
         "value_file": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "kubeconfig": {"type": "path", "required": True},
         "repository": {
             "type": "dict",

@@ -61,6 +61,10 @@ options:
     description:
       - A file that holds the new value, in place of O(value).
     type: path
+  anchor:
+    description: The directory of the recovery anchor, where a copy of Vault's CA may lie. It is read and never touched.
+    type: path
+    default: ~/secrets
   kubeconfig:
     description:
       - The kubeconfig of the cluster.
