@@ -186,6 +186,7 @@ def test_before_the_cluster_exists_its_account_gets_in_and_nobody_else(unborn: C
     assert "also trusts" not in again.output
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_with_the_state_in_vault_one_run_makes_its_token_its_secrets_and_the_login(unborn: Cluster) -> None:
     state = {"backend": "vault"}
     ok(unborn.play("publish.yml", "--check", tazlab_state=state))
@@ -249,6 +250,7 @@ def _write(client: hvac.Client, what: str, data: dict[str, Any], **changes: Any)
     client.write_data(f"auth/jwt-home/{what}", data={**given, **changes})
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_health_says_when_there_is_no_key_yet_and_does_not_fail_for_it(published: Cluster) -> None:
     run = published.play(
         "health.yml", token="", tazlab_state_dir=str(published.home / "unborn"), tazlab_health_json="~/health.json"
@@ -274,6 +276,7 @@ def test_a_second_run_and_check_mode_change_nothing(made: Cluster, issuer: Issue
     ]
 
 
+@pytest.mark.sweep("logins of accounts")
 @pytest.mark.parametrize("gone", POLICY.strip().splitlines())
 def test_a_missing_permission_is_named_before_anything_changes(made: Cluster, issuer: Issuer, gone: str) -> None:
     token = made.operator_with((OPERATOR + POLICY).replace(gone, ""))
@@ -284,6 +287,7 @@ def test_a_missing_permission_is_named_before_anything_changes(made: Cluster, is
     assert "nothing was changed" in run.output
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_a_mount_of_another_type_is_refused(made: Cluster, issuer: Issuer) -> None:
     made.vault.client.sys.enable_auth_method("approle", path="jwt-approle")
     run = made.module("jwt-approle")
@@ -291,6 +295,7 @@ def test_a_mount_of_another_type_is_refused(made: Cluster, issuer: Issuer) -> No
     assert "auth/jwt-approle/ is there already and is of type approle, not jwt" in run.output
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_what_others_have_set_is_told_and_corrected_only_when_told(made: Cluster, issuer: Issuer) -> None:
     ok(made.module("jwt-drift"))
     client = made.vault.client
@@ -308,6 +313,7 @@ def test_what_others_have_set_is_told_and_corrected_only_when_told(made: Cluster
     ok(made.module("jwt-drift"), changed=0)
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_two_keys_are_good_during_an_overlap_and_the_old_one_goes_when_told(made: Cluster, issuer: Issuer) -> None:
     ok(made.module("jwt-overlap"))
     new = made.secrets(Issuer())
@@ -326,6 +332,7 @@ def test_two_keys_are_good_during_an_overlap_and_the_old_one_goes_when_told(made
     ok(made.module("jwt-overlap", only_key=True), changed=0)
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_the_same_key_in_other_words_is_the_same(made: Cluster, issuer: Issuer) -> None:
     ok(made.module("jwt-words"))
     pem = issuer.public_pem.replace("\n", "\r\n")
@@ -335,6 +342,7 @@ def test_the_same_key_in_other_words_is_the_same(made: Cluster, issuer: Issuer) 
     assert "also trusts" not in run.output
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_what_is_anothers_is_never_written_and_its_owner_pastes_what_is_printed(made: Cluster, issuer: Issuer) -> None:
     client, old = made.vault.client, Issuer()
     client.sys.enable_auth_method("jwt", path="jwt-owned")
@@ -368,6 +376,7 @@ def test_what_is_anothers_is_never_written_and_its_owner_pastes_what_is_printed(
     assert "What has to stand there" not in run.output
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_what_may_not_be_read_is_proved_by_a_login(made: Cluster, issuer: Issuer) -> None:
     ok(made.module("jwt-closed"))
     options = {"url": made.vault.url, "state_dir": str(made.state), "mount": "jwt-closed", "issuer": ENDPOINT}
@@ -408,6 +417,7 @@ def test_a_token_that_the_api_server_gives_the_account_opens_vault(
                 made.client("").auth.jwt.jwt_login("tazlab-eso", given, path="jwt-kube")
 
 
+@pytest.mark.sweep("logins of accounts")
 def test_each_consuming_namespace_has_its_account_for_vso(made: Cluster, issuer: Issuer) -> None:
     vso = {"name": "tazlab-vso", "accounts": ["dex/vso", "grafana/vso"], "policies": ["tazlab-eso-reader"]}
     audience = "https://kubernetes.default.svc.cluster.local"

@@ -71,7 +71,7 @@ def applied(made: LivingWorld, name: str, manager: str, app: str = "kube-dns", *
 @pytest.mark.parametrize(
     "made",
     [
-        pytest.param((3, 1, NEWEST, BEFORE), id="newest"),
+        pytest.param((3, 1, NEWEST, BEFORE), id="newest", marks=pytest.mark.sweep("a living cluster")),
         pytest.param((1, 1, OLDEST, BEFORE), id="oldest", marks=pytest.mark.sweep("a living cluster")),
         pytest.param((5, 1, BETWEEN, BEFORE), id="five", marks=pytest.mark.sweep("a living cluster")),
     ],

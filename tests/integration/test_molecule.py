@@ -54,6 +54,7 @@ def labs(home: Path) -> list[Path]:
 
 
 @pytest.mark.kube
+@pytest.mark.sweep("scenarios")
 def test_the_whole_site_is_the_scenario_that_is_run_without_a_name(tmp_path: Path) -> None:
     said = molecule(tmp_path / "home", ROOT, TAZLAB_LAB_CACHE=str(cache()))
     for action in ("converge", "idempotence", "verify", "side_effect", "destroy"):
@@ -68,7 +69,7 @@ def test_every_role_has_a_scenario() -> None:
 
 
 @pytest.mark.kube
-@pytest.mark.sweep
+@pytest.mark.sweep("scenarios")
 @pytest.mark.parametrize("role", ROLES)
 def test_the_scenario_of_a_role_holds(tmp_path: Path, role: str) -> None:
     said = molecule(tmp_path / "home", ROOT, "--scenario-name", role, TAZLAB_LAB_CACHE=str(cache()))
