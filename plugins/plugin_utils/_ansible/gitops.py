@@ -89,7 +89,7 @@ SOURCE_RULES: t.Final[dict[str, t.Any]] = {
 
 
 def operators(params: Mapping[str, t.Any]) -> Operators:
-    kind, _, name = str(params["store"]).rpartition("/")
+    kind, _slash, name = str(params["store"]).rpartition("/")
     if kind not in ("ClusterSecretStore", "SecretStore") or not name:
         raise BootstrapError(
             f"store: {params['store']!r} is not a store of ESO. Write ClusterSecretStore/NAME, or SecretStore/NAME."
@@ -108,8 +108,8 @@ def wanted(params: Mapping[str, t.Any], namespaces: Iterable[str]) -> Wanted | N
     if not named:
         return None
     url = str(params["vault_url"]).strip()
-    auth_space, _, auth = str(params["vault_auth"]).strip().rpartition("/")
-    kind, _, store = str(params["store"]).rpartition("/")
+    auth_space, _slash, auth = str(params["vault_auth"]).strip().rpartition("/")
+    kind, _slash, store = str(params["store"]).rpartition("/")
     installed = {name: replace(OPERATORS_OF[name], **_given(given)) for name, given in named.items()}
     if VSO in installed and auth and auth_space != installed[VSO].namespace:
         raise BootstrapError(

@@ -260,7 +260,7 @@ def _of_secret(text: str, path: str) -> Key:
 
 def readers(repository: Repository, label: str) -> Iterator[Object]:
     """The workloads of the repository whose pods read a Secret."""
-    namespace, _, name = label.partition("/")
+    namespace, _slash, name = label.partition("/")
     for each in workloads(repository):
         pod = mapping(mapping(each.spec.get("template")).get("spec"))
         if each.namespace == namespace and name in set(_read(pod)):

@@ -112,7 +112,7 @@ def manifest(declared: Declared, operators: Operators) -> Document:
 
 
 def _external(declared: Declared, operators: Operators) -> Document:
-    kind, _, name = (declared.through or operators.store).rpartition("/")
+    kind, _slash, name = (declared.through or operators.store).rpartition("/")
     spec: Document = {
         "refreshInterval": ONCE if declared.create_only else declared.refresh,
         "secretStoreRef": {"kind": kind or "SecretStore", "name": name},

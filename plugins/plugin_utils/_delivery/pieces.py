@@ -207,7 +207,7 @@ def kustomization(
 
 def dependency(label: str, where: str) -> Document:
     """An entry of dependsOn, for a Kustomization in a namespace."""
-    space, _, name = label.partition("/")
+    space, _slash, name = label.partition("/")
     return {"name": name} if space == where else {"name": name, "namespace": space}
 
 

@@ -136,7 +136,7 @@ def _problems(mount: str, params: Mapping[str, t.Any], roles: Sequence[Role]) ->
 
 def subject(account: str) -> str:
     """What a service account's token says of whom it is for (C(sub))."""
-    namespace, _, name = account.partition("/")
+    namespace, _slash, name = account.partition("/")
     return f"system:serviceaccount:{namespace}:{name}"
 
 
