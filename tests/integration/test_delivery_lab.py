@@ -17,6 +17,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import (
+    VSO,
+    Consumer,
+    Declared,
+    Key,
+    Value,
+)
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators, manifest
 from lab.kube import ControlPlane
 from lab.kubeclient import Client
 from lab.kubelet import KubeletStandIn
@@ -265,19 +273,21 @@ def test_the_vault_secrets_operator_delivers_too_and_restarts_its_targets_itself
 
     first = delivery.rotate("vso/KEY")
     delivery.deploy("by-vso", "by-vso", {})
-    spec = {
-        "type": "kv-v2",
-        "mount": MOUNT,
-        "path": f"{STATIC}/vso/KEY",
-        "vaultAuthRef": f"{VSO_NAMESPACE}/vault",
-        "refreshAfter": "1s",
-        "destination": {"name": "by-vso", "create": True, "transformation": {"excludeRaw": True}},
-        "rolloutRestartTargets": [{"kind": "Deployment", "name": "by-vso"}],
-    }
-    client.apply(thing(api, "VaultStaticSecret", "by-vso", "default", spec=spec))
-    delivery.wait("by-vso", {"value": first})
+    value = Value(f"{STATIC}/vso/KEY")
+    declared = Declared(
+        "by-vso",
+        "default",
+        VSO,
+        keys={"token": Key.plain(value), "line": Key({"it": value}, "token={{ .it }};\n")},
+        refresh="1s",
+        labels={"made-by": "vso"},
+        consumers=(Consumer("Deployment", "by-vso"),),
+    )
+    client.apply(manifest(declared, Operators(auth=f"{VSO_NAMESPACE}/vault", mount=MOUNT)))
+    delivery.wait("by-vso", {"token": first, "line": f"token={first};\n"})
+    assert client.get("v1", "Secret", "by-vso", "default")["metadata"]["labels"]["made-by"] == "vso"
     delivery.settled("by-vso", 1)
 
     second = delivery.rotate("vso/KEY")
-    delivery.wait("by-vso", {"value": second})
+    delivery.wait("by-vso", {"token": second, "line": f"token={second};\n"})
     delivery.settled("by-vso", 2)
