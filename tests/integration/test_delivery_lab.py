@@ -216,6 +216,34 @@ def test_nothing_arrives_while_the_operator_is_stopped(delivery: Delivery) -> No
     delivery.wait("late", {"key": second})
 
 
+@pytest.mark.sweep
+@pytest.mark.parametrize("fault", ["sealed", "revoked"])
+def test_what_breaks_is_told_by_the_condition_keeps_the_secret_and_heals(delivery: Delivery, fault: str) -> None:
+    token = delivery.vault.eso_token()
+    delivery.client.apply(thing("v1", "Secret", f"own-{fault}", ESO, stringData={"token": token}))
+    delivery.store(fault, {"tokenSecretRef": {"name": f"own-{fault}", "namespace": ESO, "key": "token"}})
+    first = delivery.rotate(f"{fault}/KEY")
+    delivery.external(fault, fault, {"key": f"{fault}/KEY"}, {"key": "{{ .key }}"})
+    delivery.wait(fault, {"key": first})
+    if fault == "sealed":
+        delivery.vault.seal()
+    else:
+        delivery.vault.client.auth.token.revoke(token)
+    told = ("False", "SecretSyncedError")
+    wait_until(lambda: delivery.condition("ExternalSecret", fault) == told, f"{fault}: it is told", 60)
+    assert delivery.data(fault) == {"key": first}, "what was delivered stays"
+    if fault == "sealed":
+        delivery.vault.unseal()
+    else:
+        again = {"token": delivery.vault.eso_token()}
+        delivery.client.apply(thing("v1", "Secret", f"own-{fault}", ESO, stringData=again))
+    second = delivery.rotate(f"{fault}/KEY")
+    delivery.wait(fault, {"key": second})
+    wait_until(
+        lambda: delivery.condition("ExternalSecret", fault) == ("True", "SecretSynced"), f"{fault}: it is healed", 60
+    )
+
+
 def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(delivery: Delivery) -> None:
     delivery.trust("eso", f"{ESO}:reader")
     for account in ("reader", "other"):
