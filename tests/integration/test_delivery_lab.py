@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import pieces
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import (
     VSO,
     Consumer,
@@ -25,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declare
     Value,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators, manifest
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS, Jwt, Login, Store
 from lab.kube import ControlPlane
 from lab.kubeclient import Client
 from lab.kubelet import KubeletStandIn
@@ -247,9 +249,9 @@ def test_what_breaks_is_told_by_the_condition_keeps_the_secret_and_heals(deliver
 def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(delivery: Delivery) -> None:
     delivery.trust("eso", f"{ESO}:reader")
     for account in ("reader", "other"):
-        delivery.client.apply(thing("v1", "ServiceAccount", account, ESO))
-        token = {"serviceAccountRef": {"name": account, "namespace": ESO}}
-        delivery.store(account, {"jwt": {"path": "jwt", "role": "eso", "kubernetesServiceAccountToken": token}})
+        login = Jwt("eso", account, audiences=("vault",))
+        for piece in pieces.store(Store(delivery.vault.url, name=account, mount=MOUNT, login=login), OPERATORS["eso"]):
+            delivery.client.apply(piece.document)
     value = delivery.rotate("jwt/KEY")
     delivery.external("by-jwt", "reader", {"key": "jwt/KEY"}, {"key": "{{ .key }}"})
     delivery.wait("by-jwt", {"key": value})
@@ -282,22 +284,13 @@ def test_a_rotation_restarts_the_workload_with_the_annotation_and_nobody_else(de
 
 @pytest.mark.seldom
 def test_the_vault_secrets_operator_delivers_too_and_restarts_its_targets_itself(delivery: Delivery) -> None:
-    client, api = delivery.client, "secrets.hashicorp.com/v1beta1"
+    client = delivery.client
     install(client, vault_secrets())
     delivery.trust("vso", "default:vso-reader")
-    client.apply(thing("v1", "ServiceAccount", "vso-reader", "default"))
     client.apply(thing("v1", "Secret", "vault-ca-cert", VSO_NAMESPACE, stringData={"ca.crt": delivery.ca_pem}))
-    connection = {"address": delivery.vault.url, "caCertSecretRef": "vault-ca-cert"}
-    client.apply(thing(api, "VaultConnection", "vault", VSO_NAMESPACE, spec=connection))
-    jwt = {"role": "vso", "serviceAccount": "vso-reader", "audiences": ["vault"]}
-    auth = {
-        "vaultConnectionRef": "vault",
-        "method": "jwt",
-        "mount": "jwt",
-        "jwt": jwt,
-        "allowedNamespaces": ["default"],
-    }
-    client.apply(thing(api, "VaultAuth", "vault", VSO_NAMESPACE, spec=auth))
+    login = Login(delivery.vault.url, Jwt("vso", "vso-reader", audiences=("vault",)), auth="vault")
+    for piece in pieces.login(login, OPERATORS["vso"], ["default"]):
+        client.apply(piece.document)
 
     first = delivery.rotate("vso/KEY")
     delivery.deploy("by-vso", "by-vso", {})
