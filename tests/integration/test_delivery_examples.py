@@ -104,7 +104,7 @@ def test_each_example_is_delivered_byte_for_byte_and_again_after_each_path_was_r
         for label, data in expected(values).items():
             namespace, _, name = label.partition("/")
             config = {"config.yaml": rendered(values)} if label == DEX else {}
-            delivery.wait(namespace, name, {**data, **config})
+            delivery.wait(name, {**data, **config}, namespace)
 
 
 def rendered(values: Mapping[str, str]) -> str:

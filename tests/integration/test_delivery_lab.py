@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,47 +23,29 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declare
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators, manifest
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS, Jwt, Login, Store
-from lab.kube import ControlPlane
-from lab.kubeclient import Client
-from lab.kubelet import KubeletStandIn
-from lab.operators import (
-    ESO,
-    VSO_NAMESPACE,
-    external_secrets,
-    install,
-    operator_programs,
-    reloader,
-    scale,
-    vault_secrets,
-)
+from lab.delivery import API, STORE, thing
+from lab.delivery import Delivery as Cluster
+from lab.operators import ESO, VSO_NAMESPACE, install, reloader, scale, vault_secrets
 from lab.process import wait_until
-from lab.tls import Authority
-from lab.vault import ESO_POLICY, MOUNT, VaultServer
+from lab.vault import ESO_POLICY, MOUNT
 
 pytestmark = pytest.mark.kube
 
-API = "external-secrets.io/v1beta1"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 STATIC = "tazlab-k8s/static/apps"
 
 
-@dataclass
-class Delivery:
-    """A cluster with the operator, the Vault that it reads, and what they wrote: logs of pods."""
+class Delivery(Cluster):
+    """The cluster, with stores and workloads of the tests'."""
 
-    client: Client
-    vault: VaultServer
-    pods: Path
-    ca_pem: str
-
-    def write(self, key: str, value: str) -> None:
-        self.vault.client.secrets.kv.v2.create_or_update_secret(f"{STATIC}/{key}", {"value": value}, mount_point=MOUNT)
-
-    def rotate(self, key: str) -> str:
-        """Write a new random value; returns it."""
-        value = secrets.token_hex(16)
-        self.write(key, value)
-        return value
+    def trust_accounts(self) -> None:
+        """Have Vault trust the key of the cluster's service accounts, as it is told before the cluster exists."""
+        place = self.control_plane.directory / "pki" / "service-accounts.crt"
+        public = x509.load_pem_x509_certificate(place.read_bytes()).public_key()
+        kind = serialization.PublicFormat.SubjectPublicKeyInfo
+        pem = public.public_bytes(serialization.Encoding.PEM, kind).decode()
+        self.vault.client.sys.enable_auth_method("jwt")
+        self.vault.client.auth.jwt.configure(jwt_validation_pubkeys=[pem], bound_issuer=ISSUER)
 
     def trust(self, role: str, account: str) -> None:
         """Let a service account log in with this role: it reads what ESO reads."""
@@ -105,14 +83,6 @@ class Delivery:
         }
         self.client.apply(thing(API, "ExternalSecret", name, "default", spec=spec))
 
-    def data(self, name: str) -> dict[str, str]:
-        """What the Secret holds, if there is one."""
-        found = self.client.find("v1", "Secret", name, "default") or {}
-        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
-
-    def wait(self, name: str, wanted: Mapping[str, str]) -> None:
-        wait_until(lambda: self.data(name) == wanted, f"the Secret {name} has what Vault holds", 60)
-
     def deploy(self, name: str, secret: str, annotations: Mapping[str, str]) -> None:
         """A Deployment that has the Secret in its environment, and these annotations of its own."""
         labels = {"app": name}
@@ -149,54 +119,22 @@ class Delivery:
         return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
-def thing(api_version: str, kind: str, name: str, namespace: str = "", **content: Any) -> dict[str, Any]:
-    place = {"namespace": namespace} if namespace else {}
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place}, **content}
-
-
 @pytest.fixture(scope="module")
 def delivery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
-    directory: Path = tmp_path_factory.mktemp("delivery")
-    authority = Authority(directory / "ca")
-    with (
-        VaultServer(directory / "vault", authority) as vault,
-        ControlPlane(directory / "kube") as control_plane,
-        KubeletStandIn(
-            control_plane.kubeconfig, directory / "pods", programs=operator_programs(control_plane.kubeconfig)
-        ) as kubelet,
-    ):
-        kubelet.add_node("lab-worker", "127.0.0.2")
-        client = control_plane.client()
-        install(client, external_secrets())
-        # What the phase of seeds brings.
-        for name, content in (
-            ("vault-ca-cert", {"ca.crt": authority.ca_pem}),
-            ("vault-eso-token", {"token": vault.eso_token()}),
-        ):
-            client.apply(thing("v1", "Secret", name, ESO, stringData=content))
-        # What Vault is told before the cluster exists.
-        certificate = x509.load_pem_x509_certificate(
-            (control_plane.directory / "pki/service-accounts.crt").read_bytes()
-        )
-        public = certificate.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        vault.client.sys.enable_auth_method("jwt")
-        vault.client.auth.jwt.configure(jwt_validation_pubkeys=[public.decode()], bound_issuer=ISSUER)
-        made = Delivery(client, vault, directory / "pods", authority.ca_pem)
-        made.store("vault", {"tokenSecretRef": {"name": "vault-eso-token", "namespace": ESO, "key": "token"}})
+    with Delivery(tmp_path_factory.mktemp("delivery")) as made:
+        made.trust_accounts()
         yield made
 
 
 def test_several_values_arrive_in_one_secret_and_so_do_their_rotations(delivery: Delivery) -> None:
-    user, password = delivery.rotate("db/USER"), delivery.rotate("db/PASSWORD")
+    user, password = delivery.rotate(f"{STATIC}/db/USER"), delivery.rotate(f"{STATIC}/db/PASSWORD")
     keys = {"user": "db/USER", "password": "db/PASSWORD"}
-    delivery.external("db", "vault", keys, {"url": "postgres://{{ .user }}:{{ .password }}@db", "user": "{{ .user }}"})
+    delivery.external("db", STORE, keys, {"url": "postgres://{{ .user }}:{{ .password }}@db", "user": "{{ .user }}"})
     delivery.wait("db", {"url": f"postgres://{user}:{password}@db", "user": user})
     synced = ("True", "SecretSynced")
     wait_until(lambda: delivery.condition("ExternalSecret", "db") == synced, "the operator says so", 30)
 
-    rotated = delivery.rotate("db/PASSWORD")
+    rotated = delivery.rotate(f"{STATIC}/db/PASSWORD")
     delivery.wait("db", {"url": f"postgres://{user}:{rotated}@db", "user": user})
 
     logs = "".join(log.read_text() for log in delivery.pods.rglob("*.log"))
@@ -205,12 +143,12 @@ def test_several_values_arrive_in_one_secret_and_so_do_their_rotations(delivery:
 
 
 def test_nothing_arrives_while_the_operator_is_stopped(delivery: Delivery) -> None:
-    first = delivery.rotate("late/KEY")
-    delivery.external("late", "vault", {"key": "late/KEY"}, {"key": "{{ .key }}"})
+    first = delivery.rotate(f"{STATIC}/late/KEY")
+    delivery.external("late", STORE, {"key": "late/KEY"}, {"key": "{{ .key }}"})
     delivery.wait("late", {"key": first})
 
     scale(delivery.client, ESO, ESO, 0)
-    second = delivery.rotate("late/KEY")
+    second = delivery.rotate(f"{STATIC}/late/KEY")
     # While it runs, it refreshes every second or two.
     wait_until(lambda: delivery.refreshed("late") > 5, "the last refresh is past", 30)
     assert delivery.data("late") == {"key": first}
@@ -224,7 +162,7 @@ def test_what_breaks_is_told_by_the_condition_keeps_the_secret_and_heals(deliver
     token = delivery.vault.eso_token()
     delivery.client.apply(thing("v1", "Secret", f"own-{fault}", ESO, stringData={"token": token}))
     delivery.store(fault, {"tokenSecretRef": {"name": f"own-{fault}", "namespace": ESO, "key": "token"}})
-    first = delivery.rotate(f"{fault}/KEY")
+    first = delivery.rotate(f"{STATIC}/{fault}/KEY")
     delivery.external(fault, fault, {"key": f"{fault}/KEY"}, {"key": "{{ .key }}"})
     delivery.wait(fault, {"key": first})
     if fault == "sealed":
@@ -239,7 +177,7 @@ def test_what_breaks_is_told_by_the_condition_keeps_the_secret_and_heals(deliver
     else:
         again = {"token": delivery.vault.eso_token()}
         delivery.client.apply(thing("v1", "Secret", f"own-{fault}", ESO, stringData=again))
-    second = delivery.rotate(f"{fault}/KEY")
+    second = delivery.rotate(f"{STATIC}/{fault}/KEY")
     delivery.wait(fault, {"key": second})
     wait_until(
         lambda: delivery.condition("ExternalSecret", fault) == ("True", "SecretSynced"), f"{fault}: it is healed", 60
@@ -252,7 +190,7 @@ def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(del
         login = Jwt("eso", account, audiences=("vault",))
         for piece in pieces.store(Store(delivery.vault.url, name=account, mount=MOUNT, login=login), OPERATORS["eso"]):
             delivery.client.apply(piece.document)
-    value = delivery.rotate("jwt/KEY")
+    value = delivery.rotate(f"{STATIC}/jwt/KEY")
     delivery.external("by-jwt", "reader", {"key": "jwt/KEY"}, {"key": "{{ .key }}"})
     delivery.wait("by-jwt", {"key": value})
     assert "auth/jwt/login" in delivery.vault.requests()
@@ -266,15 +204,15 @@ def test_it_logs_in_with_a_token_of_a_service_account_that_vaults_role_names(del
 
 def test_a_rotation_restarts_the_workload_with_the_annotation_and_nobody_else(delivery: Delivery) -> None:
     install(delivery.client, reloader())
-    first = delivery.rotate("app/KEY")
+    first = delivery.rotate(f"{STATIC}/app/KEY")
     delivery.deploy("a-plain", "app", {})
     delivery.deploy("b-annotated", "app", {"reloader.stakater.com/auto": "true"})
-    delivery.external("app", "vault", {"key": "app/KEY"}, {"key": "{{ .key }}"})
+    delivery.external("app", STORE, {"key": "app/KEY"}, {"key": "{{ .key }}"})
     delivery.wait("app", {"key": first})
     for name in ("a-plain", "b-annotated"):
         delivery.settled(name, 1)  # the Secret's creation has restarted nobody
 
-    second = delivery.rotate("app/KEY")
+    second = delivery.rotate(f"{STATIC}/app/KEY")
     delivery.settled("b-annotated", 2)
     assert delivery.data("app") == {"key": second}
     delivery.settled("a-plain", 1)  # its turn came before
@@ -287,12 +225,14 @@ def test_the_vault_secrets_operator_delivers_too_and_restarts_its_targets_itself
     client = delivery.client
     install(client, vault_secrets())
     delivery.trust("vso", "default:vso-reader")
-    client.apply(thing("v1", "Secret", "vault-ca-cert", VSO_NAMESPACE, stringData={"ca.crt": delivery.ca_pem}))
+    client.apply(
+        thing("v1", "Secret", "vault-ca-cert", VSO_NAMESPACE, stringData={"ca.crt": delivery.authority.ca_pem})
+    )
     login = Login(delivery.vault.url, Jwt("vso", "vso-reader", audiences=("vault",)), auth="vault")
     for piece in pieces.login(login, OPERATORS["vso"], ["default"]):
         client.apply(piece.document)
 
-    first = delivery.rotate("vso/KEY")
+    first = delivery.rotate(f"{STATIC}/vso/KEY")
     delivery.deploy("by-vso", "by-vso", {})
     value = Value(f"{STATIC}/vso/KEY")
     declared = Declared(
@@ -309,6 +249,6 @@ def test_the_vault_secrets_operator_delivers_too_and_restarts_its_targets_itself
     assert client.get("v1", "Secret", "by-vso", "default")["metadata"]["labels"]["made-by"] == "vso"
     delivery.settled("by-vso", 1)
 
-    second = delivery.rotate("vso/KEY")
+    second = delivery.rotate(f"{STATIC}/vso/KEY")
     delivery.wait("by-vso", {"token": second, "line": f"token={second};\n"})
     delivery.settled("by-vso", 2)

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from lab.delivery import API, STORE, thing
 from lab.leaks import Canaries, Watch
 from lab.operators import ESO, install, reloader, scale
 from lab.playbook import Run, kill_tree, run_playbook, started_playbook
 from lab.process import wait_until
 from lab.vault import MOUNT
-from tests.integration.test_delivery_lab import API, STATIC, Delivery, delivery, thing
+from tests.integration.test_delivery_lab import STATIC, Delivery, delivery
 from tests.integration.test_vault_rotation import type_in
 
 __all__ = ["delivery"]  # the fixture
@@ -58,7 +59,7 @@ class Rotation:
     def external(self, namespace: str, template: dict[str, str] | None = None, **more: Any) -> None:
         spec: dict[str, Any] = {
             "refreshInterval": "1h",
-            "secretStoreRef": {"kind": "ClusterSecretStore", "name": "vault"},
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": STORE},
             "data": [{"secretKey": "key", "remoteRef": {"key": self.path, "property": "value"}}],
             "target": {"template": {"data": template}} if template else {},
         }
@@ -119,7 +120,7 @@ class Rotation:
 
     @property
     def kubeconfig(self) -> Path:
-        return self.world.pods.parent / "kube" / "kubeconfig"
+        return self.world.control_plane.kubeconfig
 
     def run(self, *arguments: str, **more: Any) -> Run:
         return run_playbook(

@@ -30,6 +30,7 @@ class Delivery:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.pods = directory / "pods"  # their logs
         self.authority = Authority(directory / "ca")
         self.vault = VaultServer(directory / "vault", self.authority)
         self._stack = ExitStack()
@@ -40,7 +41,7 @@ class Delivery:
             self.control_plane = stack.enter_context(ControlPlane(self.directory / "kube"))
             kubeconfig = self.control_plane.kubeconfig
             programs = operator_programs(kubeconfig)
-            kubelet = stack.enter_context(KubeletStandIn(kubeconfig, self.directory / "pods", programs=programs))
+            kubelet = stack.enter_context(KubeletStandIn(kubeconfig, self.pods, programs=programs))
             kubelet.add_node("lab-worker", "127.0.0.2")
             self.client: Client = self.control_plane.client()
             install(self.client, external_secrets())
@@ -79,14 +80,14 @@ class Delivery:
             body = {"metadata": {"annotations": {"force-sync": secrets.token_hex(4)}}}
             self.client.request("PATCH", path, body, content_type=MERGE)
 
-    def data(self, namespace: str, name: str) -> dict[str, str]:
+    def data(self, name: str, namespace: str = "default") -> dict[str, str]:
         """What a Secret holds, if there is one."""
         found = self.client.find("v1", "Secret", name, namespace) or {}
         return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
 
-    def wait(self, namespace: str, name: str, wanted: Mapping[str, str]) -> None:
+    def wait(self, name: str, wanted: Mapping[str, str], namespace: str = "default") -> None:
         what = f"the Secret {namespace}/{name} has what Vault holds"
-        wait_until(lambda: self.data(namespace, name) == wanted, what, 60)
+        wait_until(lambda: self.data(name, namespace) == wanted, what, 60)
 
 
 def store(vault_url: str) -> Object:
