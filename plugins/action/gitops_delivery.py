@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
@@ -22,10 +23,11 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, given_problems, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkout import WorkTree
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Declared
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import TABLE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import read as entries
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import chosen
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import secrets as found
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import Operators, chosen
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.operators import plan_tree
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import (
     CHANGED,
@@ -35,6 +37,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan im
     Plan,
     Planner,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Repository
 
 FILES: t.Final = {
     ESO: "infrastructure/configs/{namespace}/externalsecret-{name}.yaml",
@@ -68,11 +71,10 @@ class ActionModule(ControllerAction):
         if problems and not declared:
             _refuse(problems)
         work = WorkTree(params["checkout"], deadline)
-        places = Places(params["files"] or FILES, params["lists"] or LISTS)
+        places = Places(_patterns(params["files"] or FILES, "files"), params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)
         theirs = operators(params)
-        by_vso = {each.namespace for each in declared if (each.writer or chosen(each, theirs)) == VSO}
-        tree = wanted(params, by_vso)
+        tree = wanted(params, _by_vso(declared, read(work.tree), theirs))
         first = plan_tree(work.tree, read, tree) if tree else Plan()
         plan = Planner(work.tree.with_files(first.files), read, theirs, places).plan(declared)
         plan.files = {**first.files, **plan.files}
@@ -117,6 +119,25 @@ class ActionModule(ControllerAction):
                 difference(file, was[file], content.decode()) for file, content in sorted(plan.files.items())
             ]
         return result
+
+
+def _by_vso(declared: Iterable[Declared], repository: Repository, theirs: Operators) -> set[str]:
+    """The namespaces in which VSO makes a declared Secret: who makes one already stays its writer."""
+    made = {each.label: each.writer for each in found(repository, theirs)}
+    writers = {each.label: made.get(each.label) or each.writer or chosen(each, theirs) for each in declared}
+    return {each.namespace for each in declared if writers[each.label] == VSO}
+
+
+def _patterns(given: Mapping[str, str], option: str) -> Mapping[str, str]:
+    """Where new objects are declared. Raises for what is not a file for each Secret."""
+    for writer, pattern in given.items():
+        try:
+            pattern.format(namespace="a", name="b")
+        except (KeyError, IndexError, ValueError):
+            raise BootstrapError(
+                f"{option}.{writer}: {pattern!r} may name {{namespace}} and {{name}} alone. Correct it."
+            ) from None
+    return given
 
 
 _COMMIT: t.Final = "Commit or take back what is yours there first."

@@ -31,6 +31,8 @@ class ActionModule(OperatorAction):
         declared, _wrong = read(plain(params["secrets"]))  # which gitops_delivery tells
         wanted: dict[str, frozenset[str]] = {}
         for each in declared:
+            if "Store/" in each.through:  # another store may be of another Vault, or of none
+                continue
             for value in (value for key in each.keys.values() for value in key.values.values()):
                 wanted[value.path] = wanted.get(value.path, frozenset()) | {value.property}
             for path in each.all_of:

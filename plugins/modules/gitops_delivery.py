@@ -298,8 +298,8 @@ options:
     default: ""
   push:
     description:
-      - Whether the branch is pushed, with the login that the user's own Git has. What others have pushed meanwhile goes
-        before it once; where that does not go together it is told. It is never forced.
+      - Whether the branch is pushed, with all that is committed on it and the login that the user's own Git has. What
+        others have pushed meanwhile goes before it once; where that does not go together it is told. Never forced.
     type: bool
     default: false
   problems:

@@ -183,18 +183,22 @@ def test_the_operators_come_with_what_they_deliver_and_all_waits_for_what_it_nee
         "vso_login": {"role": "vso"},
     }
     alone = {"name": "alone", "namespace": "web", "keys": {"a": "x/a"}}
-    done = deliver(DEX, alone, tazlab_delivery=delivery)
+    kept = {"name": "kept", "namespace": "media", "keys": {"a": "x/a"}}  # which VSO could make, and ESO does
+    assert deliver({**kept, "writer": "eso", "file": "apps/kept.yaml"}).returncode == 0
+    checkout.commit()
+    done = deliver(DEX, alone, kept, tazlab_delivery=delivery)
     assert done.returncode == 0, done.output
     made = {line[3:] for line in checkout.changes if line.startswith("??")}
     assert "infrastructure/operators/eso/helmrelease.yaml" in made
     assert "infrastructure/configs/vault/clustersecretstore.yaml" in made
     assert "infrastructure/operators/vso/vaultauth.yaml" in made
     assert {each for each in made if "serviceaccount" in each and "web" in each}, "of the one that VSO makes anew"
+    assert not [each for each in made if "media" in each], "where nobody logs in by VSO"
     configs = yaml.safe_load((checkout.root / deliverytree.CLUSTER / "configs.yaml").read_text())
     assert [each["name"] for each in configs["spec"]["dependsOn"]] == ["infrastructure-operators-eso"]
     secret = yaml.safe_load((checkout.root / "infrastructure/configs/auth/externalsecret-dex.yaml").read_text())
     assert secret["apiVersion"] == "external-secrets.io/v1"
-    again = deliver(DEX, alone, tazlab_delivery=delivery)
+    again = deliver(DEX, alone, kept, tazlab_delivery=delivery)
     assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
 
 
@@ -218,12 +222,14 @@ def test_what_vault_lacks_is_told_by_a_token_that_may_read_no_value(
         paths = {"a": "web/TOKEN", "b": "web/TOKNE", "c": "dex/SECRET", "d": "gone"}
         keys = {name: f"tazlab-k8s/static/{path}" for name, path in paths.items()} | {"e": "elsewhere/X"}
         reached = {"tazlab_vault_url": vault.url, "tazlab_vault_ca_cert": str(vault.ca_file)}
-        done = deliver({"name": "some", "namespace": "apps", "keys": keys}, **reached)
+        far = {"name": "far", "namespace": "apps", "keys": {"a": "far/KEY"}, "through": "ClusterSecretStore/other"}
+        done = deliver({"name": "some", "namespace": "apps", "keys": keys}, far, **reached)
         said = " ".join(done.output.split())
         assert "tazlab-k8s/static/web/TOKNE: Vault has nothing there. Correct the path" in said, done.output
         assert "tazlab-k8s/static/web/TOKEN was meant?" in said
         assert "tazlab-k8s/static/dex/SECRET: Vault has no value there. It has other." in said
         assert "tazlab-k8s/static/gone: its newest version is deleted." in said
+        assert "far/KEY" not in said, "which another store may have"
         assert "elsewhere/X: the token may not read secret/subkeys/elsewhere/X" in said
         assert checkout.changes == []
         good = deliver({"name": "some", "namespace": "apps", "keys": {"a": keys["a"]}}, **reached)

@@ -148,13 +148,14 @@ def _jwt(given: Mapping[str, t.Any], account: str) -> Jwt:
 
 def reader(path: str, variables: Mapping[str, t.Any], deadline: Deadline) -> Callable[[Tree], Repository]:
     """What makes a model of a tree, from the cluster's folder on."""
+    built: dict[bytes, t.Any] = {}  # what several trees have in common is built once
     known: Known = {VARIABLES: {str(key): str(value) for key, value in variables.items()}} if variables else {}
 
     def model(tree: Tree) -> Repository:
         folder = tree.normal(path.strip().lstrip("/") or ".")
         if not tree.is_folder(folder):
             raise BootstrapError(f"path: the repository has no folder {folder}. Name the folder of the cluster in it.")
-        return read(Builder(tree, deadline), folder, known)
+        return read(Builder(tree, deadline, built), folder, known)
 
     return model
 

@@ -117,7 +117,7 @@ class WorkTree:
     def is_ahead(self) -> bool:
         """Whether the branch has commits that its remote one lacks, as far as that was fetched."""
         counted = self._git(self.root, "rev-list", "--count", "@{upstream}..HEAD")
-        return bool(counted.status or counted.output.strip() != b"0")
+        return not counted.status and counted.output.strip() != b"0"
 
     def _write(self, name: str, content: bytes) -> None:
         folder = self.tree.place(posixpath.dirname(name))

@@ -39,7 +39,7 @@ _STAYS: t.Final = frozenset(
 )
 
 Document = dict[str, t.Any]
-Identity = tuple[str, str, str]  # group, kind, name
+Identity = tuple[str, str, str, str]  # group, kind, namespace, name
 
 
 class Unkept(Exception):
@@ -76,7 +76,7 @@ def replaced(
 def document_of(content: bytes, identity: Identity) -> Document:
     """An object as a file says it."""
     for _before, text in _parts(content.decode()):
-        if _identity(text) == identity:
+        if _is(text, identity):
             (found,) = _yaml.manifests(text.encode())
             return dict(found)
     return {}
@@ -123,9 +123,9 @@ def listed(content: bytes, resource: str) -> bytes:
 def _changed(content: bytes, identity: Identity, change: Callable[[t.Any], None]) -> bytes:
     parts = list(_parts(content.decode()))
     for number, (_before, text) in enumerate(parts):
-        if _identity(text) == identity:
+        if _is(text, identity):
             return _joined(parts, number, change)
-    raise Unkept(f"{identity[1]} {identity[2]} does not stand in it under this name")
+    raise Unkept(f"{identity[1]} {identity[3]} does not stand in it under this name")
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
@@ -137,16 +137,19 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
     yield before, text[begun:]
 
 
-def _identity(text: str) -> Identity | None:
+def _is(text: str, identity: Identity) -> bool:
+    """Whether a document is this object. One that names no namespace gets it on its way."""
     try:
         found = _yaml.manifests(text.encode())
     except NotYaml:
-        return None
+        return False
     document = found[0] if len(found) == 1 else None
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
-        return None
+        return False
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
-    return group, str(document.get("kind")), str(document["metadata"].get("name"))
+    metadata = document["metadata"]
+    namespace = metadata.get("namespace") or identity[2]
+    return (group, document.get("kind"), namespace, metadata.get("name")) == identity
 
 
 def _joined(parts: list[tuple[str, str]], number: int, change: Callable[[t.Any], None]) -> bytes:
@@ -199,7 +202,10 @@ def _into(old: t.Any, new: Mapping[str, t.Any], before: t.Any = None) -> None:
     for key, value in new.items():
         if known is not None and key in known and known[key] == value:
             continue
-        if key not in old:
+        if key not in old and known is not None and isinstance(known.get(key), Mapping) and isinstance(value, Mapping):
+            old[key] = {}
+            _into(old[key], value, known[key])
+        elif key not in old:
             old[key] = _blocks(value)
         elif old[key] != value:
             if isinstance(old[key], dict) and isinstance(value, Mapping):

@@ -29,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
     has_own_scopes,
     is_plain,
     names,
+    takes_all,
 )
 
 TABLE: t.Final = "tazlab_workload_secrets"
@@ -45,7 +46,7 @@ _WORD: t.Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 MARK_KEY: t.Final = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_WORD}")
 MARK: t.Final = re.compile(rf"({_WORD})?")
 _PATH: t.Final = re.compile(r"[^/\s\x00-\x1f?#]+(/[^/\s\x00-\x1f?#]+)*")
-_DURATION: t.Final = re.compile(r"[0-9]+(\.[0-9]+)?(s|m|h)")
+_DURATION: t.Final = re.compile(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+")
 _THROUGH: t.Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*/)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 Entry = Mapping[str, t.Any]
@@ -185,6 +186,9 @@ def _of_key(given: t.Any, meanings: dict[str, t.Any]) -> Wrong:
     except BadTemplate as error:
         yield f"its template cannot be read: {error}.", "It is written as Go's templates are: {{ .NAME }}."
         return
+    if not template or takes_all(template):
+        what = "is empty" if not template else "takes all values at once"
+        yield f"its template {what}.", "Name each value, like {{ .NAME }}."
     lacking = [name for name in named if name not in values]
     if lacking and not has_own_scopes(template):
         yield f"no source fills {', '.join(lacking)} of its template.", "Add the path to its values."

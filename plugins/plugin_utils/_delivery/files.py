@@ -63,7 +63,7 @@ class Files:
 
     def change(self, each: Object, change: Callable[[edit.Document], edit.Document]) -> None:
         """Have an object say in its apiVersion and spec what C(change) makes of it, where that is something else."""
-        who = (each.group, each.kind, each.name)
+        who = identity(each)
         try:
             content = self.content(each.file) or b""
             before = edit.document_of(content, who)

@@ -29,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
     has_own_scopes,
     names,
     one_value,
+    takes_all,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import (
     Object,
@@ -134,18 +135,22 @@ def _external(each: Object, name: str, operators: Operators) -> Declared:
     if policy not in (None, "", "Periodic", "CreatedOnce"):
         raise Undeclared(f"its refreshPolicy is {policy}")
     data = mappings(spec.get("data"))
-    values: Mapping[str, Value] = {str(entry.get("secretKey")): _reference(entry) for entry in data}
-    all_of = tuple(_whole(entry) for entry in mappings(spec.get("dataFrom")))
-    texts = mapping(template.get("data"))
+    through = _store(mapping(spec.get("secretStoreRef")), operators)
+    mount = operators.mount if not through else ""
+    values: Mapping[str, Value] = {str(entry.get("secretKey")): _reference(entry, mount) for entry in data}
+    all_of = tuple(_whole(entry, mount) for entry in mappings(spec.get("dataFrom")))
+    texts = {str(key): str(text) for key, text in mapping(template.get("data")).items()}
     if texts and all_of:
-        values, all_of = _named({str(key): str(text) for key, text in texts.items()}, values, all_of), ()
+        values, all_of = _named(texts, values, all_of), ()
+    elif texts and (spare := sorted(set(values) - {name for text in texts.values() for name in _names(text)})):
+        raise Undeclared(f"no template names its {', '.join(spare)}")
     refresh = str(spec.get("refreshInterval") or REFRESH)
     once = policy == "CreatedOnce" or refresh in (ONCE, "0s")
     return Declared(
         name,
         each.namespace,
         ESO,
-        keys={str(key): _templated(str(text), values) for key, text in texts.items()}
+        keys={key: _templated(text, values) for key, text in texts.items()}
         or {key: Key.plain(value) for key, value in values.items()},
         all_of=all_of,
         type=str(template.get("type") or "Opaque"),
@@ -153,7 +158,7 @@ def _external(each: Object, name: str, operators: Operators) -> Declared:
         labels=_texts(metadata.get("labels")),
         annotations=_texts(metadata.get("annotations")),
         create_only=once,
-        through=_store(mapping(spec.get("secretStoreRef")), operators),
+        through=through,
     )
 
 
@@ -161,14 +166,9 @@ def _named(texts: Mapping[str, str], values: Mapping[str, Value], all_of: tuple[
     """The values of templates that name properties of the one path of which they have all."""
     if len(all_of) > 1:
         raise Undeclared("its template is over the properties of several paths")
-    used: set[str] = set()
-    for text in texts.values():
-        try:
-            used |= {*names(text)}
-        except BadTemplate as error:
-            raise Undeclared(f"a template cannot be read: {error}") from None
-        if has_own_scopes(text):
-            raise Undeclared("its template does more than name properties of its path")
+    used = {name for text in texts.values() for name in _names(text)}
+    if not used or any(map(has_own_scopes, texts.values())):
+        raise Undeclared("its template does more than name properties of its path")
     return {**{name: Value(all_of[0], name) for name in sorted(used)}, **values}
 
 
@@ -177,33 +177,46 @@ def _store(reference: Mapping[str, t.Any], operators: Operators) -> str:
     return "" if store == operators.store else store
 
 
-def _reference(data: Mapping[str, t.Any]) -> Value:
+def _reference(data: Mapping[str, t.Any], mount: str) -> Value:
     """Where a value of an ExternalSecret comes from."""
     _only("data", data, frozenset(("secretKey", "remoteRef")))
     reference = mapping(data.get("remoteRef"))
     _only("a remoteRef", reference, _REFERENCE)
     if not reference.get("key") or not reference.get("property"):
         raise Undeclared("a remoteRef names no property")
-    return Value(str(reference["key"]), str(reference["property"]))
+    return Value(_bare(str(reference["key"]), mount), str(reference["property"]))
 
 
-def _whole(source: Mapping[str, t.Any]) -> str:
+def _whole(source: Mapping[str, t.Any], mount: str) -> str:
     _only("dataFrom", source, frozenset(("extract",)))
     extract = mapping(source.get("extract"))
     _only("extract", extract, _REFERENCE - {"property"})
-    return str(extract.get("key"))
+    return _bare(str(extract.get("key")), mount)
+
+
+def _bare(path: str, mount: str) -> str:
+    """A path without its mount, as ESO takes it with and without."""
+    return path.removeprefix(f"{mount}/").removeprefix("data/") if mount and path.startswith(f"{mount}/") else path
 
 
 def _templated(text: str, values: Mapping[str, Value]) -> Key:
     """A key that a template of ESO makes."""
-    try:
-        used = names(text)
-    except BadTemplate as error:
-        raise Undeclared(f"a template cannot be read: {error}") from None
+    used = _names(text)
     one = one_value(text)
     if one and one in values:
         return Key.plain(values[one])
     return Key({name: values[name] for name in used if name in values}, template=text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The values that a template names, when it is one that takes them by their names."""
+    try:
+        used = names(text)
+    except BadTemplate as error:
+        raise Undeclared(f"a template cannot be read: {error}") from None
+    if not text or takes_all(text):
+        raise Undeclared(f"a template {'takes all values at once' if text else 'is empty'}")
+    return used
 
 
 def _static(each: Object, name: str, operators: Operators) -> Declared:
@@ -220,6 +233,8 @@ def _static(each: Object, name: str, operators: Operators) -> Declared:
         raise Undeclared(f"its mount is {spec.get('mount')}, not {operators.mount}")
     if not destination.get("create"):
         raise Undeclared("somebody else makes the Secret")
+    if lacking := [key for key in ("vaultAuthRef", "refreshAfter") if not spec.get(key)]:
+        raise Undeclared(f"it has no {' and no '.join(lacking)}")
     path = str(spec.get("path") or "")
     excludes = [str(entry) for entry in transformation.get("excludes") or []]
     if excludes not in ([], [".*"]):
@@ -250,8 +265,8 @@ def _of_secret(text: str, path: str) -> Key:
         found = from_secrets(text)
     except BadTemplate as error:
         raise Undeclared(f"a template cannot be read: {error}") from None
-    if found is None:
-        raise Undeclared("a template does more than put in properties")
+    if found is None or not text:
+        raise Undeclared("a template does more than put in properties" if text else "a template is empty")
     template, properties = found
     values = {name: Value(path, each) for name, each in properties.items()}
     one = one_value(template)

@@ -19,7 +19,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
     is_plain,
     of_secrets,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, Repository, mapping
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, SOURCE, Repository, mapping
 
 EXTERNAL: t.Final = "external-secrets.io"
 VAULT: t.Final = "secrets.hashicorp.com"
@@ -28,7 +28,9 @@ KINDS: t.Final[Mapping[str, tuple[str, str]]] = {
     VSO: (VAULT, "VaultStaticSecret"),
 }
 CHART, DEFAULT = "external-secrets", "0.10.3"  # of ESO
-SOURCES: t.Final = "source.toolkit.fluxcd.io"
+# Its kinds that moved from v1beta1 to v1; the others have versions of their own.
+MOVED: t.Final = ("ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore")
+_VSO_REFRESH: t.Final = re.compile(r"[0-9]+(\.[0-9]+)?(s|m|h)")  # as its CRD has it
 ONCE: t.Final = "0"  # a refreshInterval: what is there stays
 # From which release of ESO on its v1 is served, and the last that serves v1beta1.
 _V1, _LAST_BETA, _FIRST_BETA = (0, 16), (0, 16), (0, 5)
@@ -55,12 +57,13 @@ def release(repository: Repository) -> str:
         chart = mapping(mapping(each.spec.get("chart")).get("spec"))
         if chart.get("chart") == CHART and _numbers(str(chart.get("version"))) > (0, 0):
             return str(chart["version"])
-    for each in repository.of_kind(SOURCES, "OCIRepository"):
-        tag = str(mapping(each.spec.get("ref")).get("tag"))
+    for each in repository.of_kind(SOURCE, "OCIRepository"):
+        reference = mapping(each.spec.get("ref"))
+        tag = str(reference.get("tag") or reference.get("semver"))
         if str(each.spec.get("url")).endswith(f"/{CHART}") and _numbers(tag) > (0, 0):
             return tag
-    used = {str(each.document["apiVersion"]) for each in repository.objects if each.group == EXTERNAL}
-    return "0.16" if used == {f"{EXTERNAL}/v1"} else DEFAULT
+    used = {str(each.document["apiVersion"]) for kind in MOVED for each in repository.of_kind(EXTERNAL, kind)}
+    return "0.16" if f"{EXTERNAL}/v1" in used else DEFAULT
 
 
 def api_version(eso: str) -> str | None:
@@ -90,6 +93,8 @@ def obstacle(declared: Declared, writer: str) -> str:
         return ""
     if declared.create_only:
         return "VSO keeps what it has made as Vault has it, so it cannot make a Secret only once"
+    if not _VSO_REFRESH.fullmatch(declared.refresh):
+        return f"VSO takes a refresh like 15m or 1h, not {declared.refresh}"
     if len(declared.paths) != 1:
         return f"a VaultStaticSecret reads one path, and this is fed by {len(declared.paths)}"
     if not all(map(is_plain, templates)):

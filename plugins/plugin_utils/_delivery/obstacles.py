@@ -14,16 +14,13 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, api_version
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, MOVED, api_version
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import chart_name, chart_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import CHARTS, Operator
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, Object, Repository, mapping
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, Object, Repository
 
-# The kinds of ESO that moved from v1beta1 to v1; the others have versions of their own.
-MOVED: t.Final = ("ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore")
 ALPHA, BETA, V1 = f"{EXTERNAL}/v1alpha1", f"{EXTERNAL}/v1beta1", f"{EXTERNAL}/v1"
 STEP: t.Final = "0.16.2"  # of the only minor release of ESO that serves both
-
-SOURCE: t.Final = "source.toolkit.fluxcd.io"
 
 _BOTH: t.Final = (0, 16)
 _VERSION: t.Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
@@ -53,10 +50,6 @@ def release_of(repository: Repository, operator: Operator) -> Object | None:
     return next((each for each in releases if (each.namespace, each.name) == where), None)
 
 
-def chart_of(release: Object | None) -> Mapping[str, t.Any]:
-    return mapping(mapping(release.spec.get("chart")).get("spec")) if release else {}
-
-
 def of_beta(repository: Repository) -> list[Object]:
     """The objects of ESO that 0.16 moves to v1."""
     return [each for each in _moved(repository) if each.document["apiVersion"] == BETA]
@@ -73,23 +66,11 @@ def _moved(repository: Repository) -> Iterator[Object]:
 def _others(repository: Repository, part: str, operator: Operator) -> Iterator[Problem]:
     """Releases of the same chart that are not the operator's."""
     for each in repository.of_kind(HELM, "HelmRelease"):
-        chart = _chart_name(repository, each)
+        chart = chart_name(repository, each)
         if chart == CHARTS[part].name and (each.namespace, each.name) != (operator.namespace, operator.release):
             what = f"{shown(each)} ({each.file}) installs {chart} already, and two of them would fight."
             step = f"Name its namespace and release for {part}, or take it out."
             yield Problem("twice", f"HelmRelease {operator.namespace}/{operator.release}", what, step)
-
-
-def _chart_name(repository: Repository, release: Object) -> str:
-    """The name of the chart that a release installs, also where it names it by an OCIRepository."""
-    if name := chart_of(release).get("chart"):
-        return str(name).rpartition("/")[2]
-    reference = mapping(release.spec.get("chartRef"))
-    where = (str(reference.get("namespace") or release.namespace), reference.get("name"))
-    for each in repository.of_kind(SOURCE, "OCIRepository"):
-        if (each.namespace, each.name) == where:
-            return str(each.spec.get("url") or "").rpartition("/")[2]
-    return ""
 
 
 def _steps(repository: Repository, part: str, operator: Operator, release: Object) -> Iterator[Problem]:

@@ -22,15 +22,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declare
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.files import Files, differing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import (
     EXTERNAL,
+    MOVED,
     VAULT,
     Document,
     api_version,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.obstacles import (
     BETA,
-    MOVED,
     V1,
-    chart_of,
     obstacles,
     of_beta,
     release_of,
@@ -39,6 +38,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.obstacl
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.order import Order
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.pieces import Piece
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import Plan, Read
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restarts import chart_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import (
     CHARTS,
     LOGIN,

@@ -18,7 +18,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifes
     Document,
     api_version,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.obstacles import SOURCE
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import (
     CHARTS,
     LOGIN,
@@ -32,7 +31,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted 
     Place,
     Store,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, KUSTOMIZE
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import HELM, KUSTOMIZE, SOURCE
 
 # A namespace that nobody lists any more stays: with it went what others keep in it.
 _KEPT: t.Final = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
@@ -129,7 +128,8 @@ def store(wanted: Store, eso: Operator) -> Iterator[Piece]:
     """The ClusterSecretStore of ESO, and the service account by which it logs in."""
     if isinstance(wanted.login, Jwt):
         account = wanted.login.service_account
-        yield _service_account(STORE, f"serviceaccount-{account}.yaml", account, eso.namespace)
+        if account != charts_account(eso):  # which the chart makes, and ESO itself runs with
+            yield _service_account(STORE, f"serviceaccount-{account}.yaml", account, eso.namespace)
         reference = {"name": account, "namespace": eso.namespace, "audiences": list(wanted.login.audiences)}
         token: Document = {"serviceAccountRef": reference}
         auth: Document = {
@@ -148,6 +148,12 @@ def store(wanted: Store, eso: Operator) -> Iterator[Piece]:
     document = _object(str(api_version(eso.version)), "ClusterSecretStore", wanted.name, "", spec)
     drops = tuple(("provider", "vault", "auth", method) for method in _METHODS if method not in auth)
     yield Piece(STORE, "clustersecretstore.yaml", document, spec, drops=drops)
+
+
+def charts_account(eso: Operator) -> str:
+    """The service account that ESO's chart makes."""
+    chart = CHARTS[ESO].name
+    return eso.release if chart in eso.release else f"{eso.release}-{chart}"
 
 
 def _of(name: str, eso: Operator) -> Document:

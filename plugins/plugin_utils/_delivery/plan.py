@@ -29,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found i
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import (
     EXTERNAL,
     KINDS,
+    VAULT,
     Document,
     Operators,
     api_version,
@@ -42,6 +43,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restart
     AUTO,
     NO,
     YES,
+    chart_name,
     patch,
     releases,
     restarted,
@@ -49,12 +51,17 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restart
     workload_name,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import kustomization_file
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
 
 NEW, CHANGED, EQUAL = "new", "changed", "equal"
 
 _EMPTY: t.Final = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+
+# What is, or makes, a Secret beside what is declared.
+_MAKERS: t.Final = frozenset(
+    (("", "Secret"), ("bitnami.com", "SealedSecret"), (VAULT, "VaultDynamicSecret"), (VAULT, "VaultPKISecret"))
+)
 
 Read = Callable[[Tree], Repository]
 
@@ -118,7 +125,7 @@ class Planner:
         made = _by_label(before, self._operators)
         for one in declared:
             self._one(one, made.get(one.label, []), before)
-        if self._plan.files and not self._plan.problems:
+        if any(each.state != EQUAL for each in self._plan.deliveries) and not self._plan.problems:
             self._plan.problems += self._unproven(before)
         return self._plan
 
@@ -186,7 +193,7 @@ class Planner:
         self._touched.add((group, kind, declared.namespace, declared.name))
         try:
             there = self._content(file)
-            identity = (group, kind, declared.name)
+            identity = (group, kind, declared.namespace, declared.name)
             if there and edit.document_of(there, identity):  # by a run that was killed before it was listed
                 self._change(file, edit.replaced(there, identity, document))
             else:
@@ -236,7 +243,7 @@ class Planner:
         self._touched.add((each.group, each.kind, each.namespace, each.name))
         try:
             content = self._content(each.file) or b""
-            self._change(each.file, change(content, (each.group, each.kind, each.name)))
+            self._change(each.file, change(content, (each.group, each.kind, each.namespace, each.name)))
         except edit.Unkept as error:
             step = f"Change {each.kind} {each.name} there by hand."
             self._plan.problems.append(Problem("unkept", each.file, f"{error}.", step))
@@ -304,9 +311,18 @@ def _strangers(declared: Declared, made: Sequence[Written], before: Repository) 
         elif each.declared is None:
             what = f"{each.shown} says more than a declaration can: {each.why}."
             yield Problem("undeclared", subject, what, "Leave it to its file, and take it out of the declarations.")
-    for other in before.of_kind("", "Secret"):
-        if f"{other.namespace}/{other.name}" == declared.label:
-            yield Problem("twice", subject, f"it stands in {other.file} itself.", "Take it out there.")
+    for other in before.objects:
+        if f"{other.namespace}/{_made(other)}" == declared.label:
+            what = f"{other.kind} {other.name} of {other.file} makes it, too."
+            yield Problem("twice", subject, what, "Take it out there, or take the declaration out.")
+
+
+def _made(each: Object) -> str:
+    """The name of the Secret that an object is, or makes in another way than those that are declared."""
+    destination = mapping(each.spec.get("destination"))
+    if (each.group, each.kind) in _MAKERS:
+        return str(destination.get("name") or each.name)
+    return ""
 
 
 def _consumer(repository: Repository, declared: Declared, consumer: Consumer) -> Consumer | Problem:
@@ -322,7 +338,11 @@ def _consumer(repository: Repository, declared: Declared, consumer: Consumer) ->
     if not found:
         what = f"no HelmRelease {consumer.helm_release} installs into {declared.namespace}."
         return Problem("consumer", subject, what, "Correct its consumers.")
-    return consumer if consumer.name else replace(consumer, name=workload_name(found[0]))
+    name = consumer.name or workload_name(found[0], chart_name(repository, found[0]))
+    if not name:
+        what = f"how the chart of HelmRelease {consumer.helm_release} names its {consumer.kind} cannot be told."
+        return Problem("consumer", subject, what, "Give the consumer its name, too.")
+    return replace(consumer, name=name)
 
 
 def _meaning(declared: Declared) -> Declared:

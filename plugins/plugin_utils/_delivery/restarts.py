@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import (
     HELM,
+    SOURCE,
     Object,
     Repository,
     mapping,
@@ -28,6 +29,7 @@ _RULES: t.Final = frozenset((AUTO, SECRETS_AUTO, RELOAD, "reloader.stakater.com/
 _TRUE: t.Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 YES, NO, NOTHING = "yes", "no", ""
 
+_WITHOUT_NAME: t.Final = frozenset(("app-template",))  # charts that leave their own name out
 _LONGEST_NAME: t.Final = 63  # that charts derive
 
 
@@ -68,16 +70,37 @@ def releases(repository: Repository, namespace: str, name: str) -> list[Object]:
     ]
 
 
-def workload_name(release: Object) -> str:
-    """The name that a chart of the usual form gives its workload: the release's, with the chart's where that lacks."""
+def workload_name(release: Object, chart: str) -> str:
+    """The name that a chart of the usual form gives its workload: the release's, with the chart's where that lacks.
+
+    Nothing where it cannot be told.
+    """
     values = mapping(release.spec.get("values"))
     if override := values.get("fullnameOverride"):
         return str(override)
     helm = release_name(release)
-    chart = mapping(mapping(release.spec.get("chart")).get("spec")).get("chart")
-    name = str(values.get("nameOverride") or str(chart or "").rpartition("/")[2])
-    whole = helm if not name or name in helm else f"{helm}-{name}"
+    name = str(values.get("nameOverride") or chart)
+    if not name:
+        return ""
+    whole = helm if name in helm or name in _WITHOUT_NAME else f"{helm}-{name}"
     return whole[:_LONGEST_NAME].rstrip("-")
+
+
+def chart_of(release: Object | None) -> Mapping[str, t.Any]:
+    """What a HelmRelease says of its chart, where it does not name it by a reference."""
+    return mapping(mapping(release.spec.get("chart")).get("spec")) if release else {}
+
+
+def chart_name(repository: Repository, release: Object) -> str:
+    """The name of the chart that a release installs, also where it names it by an OCIRepository."""
+    if name := chart_of(release).get("chart"):
+        return str(name).rpartition("/")[2]
+    reference = mapping(release.spec.get("chartRef"))
+    where = (str(reference.get("namespace") or release.namespace), reference.get("name"))
+    for each in repository.of_kind(SOURCE, "OCIRepository"):
+        if (each.namespace, each.name) == where:
+            return str(each.spec.get("url") or "").rpartition("/")[2]
+    return ""
 
 
 def says_restart(release: Object) -> bool:

@@ -15,7 +15,10 @@ from collections.abc import Iterator
 
 _ACTION: t.Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _TEXT: t.Final = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`|'(?:[^'\\\n]|\\.)+'")
-_NAME: t.Final = re.compile(r"(?<![\w.)\]$])\.([A-Za-z_]\w*)")
+_NAME: t.Final = re.compile(r"(?<![\w.)\]])\.([A-Za-z_]\w*)")
+_ALL: t.Final = re.compile(r"(?<![\w.)\]$])\.(?![\w.])")  # what stands there, which outside of scopes is all values
+_ROOT: t.Final = re.compile(r"\$(?![\w.])")
+_SCOPES: t.Final = re.compile(r"(?:with|range|block|define)\b")
 _OPENS: t.Final = re.compile(r"(?:if|with|range|block|define)\b")
 _PLAIN: t.Final = re.compile(r"\s*\.([A-Za-z_]\w*)(?:\s*\|\s*toString)?\s*")
 _OF_SECRET: t.Final = re.compile(
@@ -66,6 +69,20 @@ def has_own_scopes(text: str) -> bool:
     return any(re.match(r"(?:with|range|block|define|template)\b", action) for action in actions(text))
 
 
+def takes_all(text: str) -> bool:
+    """Whether a template takes all values at once, and not by their names: C(index . "a"), C(range .), C(toJson .)."""
+    scopes: list[bool] = []
+    for action in actions(text):
+        bare = _TEXT.sub('""', action)
+        if _ROOT.search(bare) or (_ALL.search(bare) and not any(scopes)):
+            return True
+        if _OPENS.match(bare):
+            scopes.append(_SCOPES.match(bare) is not None)
+        elif bare == "end" and scopes:
+            scopes.pop()
+    return False
+
+
 def is_plain(text: str) -> bool:
     """Whether each action puts in one value and does nothing else."""
     return all(_PLAIN.fullmatch(action) for action in actions(text))
@@ -86,21 +103,21 @@ def of_secrets(text: str, properties: t.Mapping[str, str]) -> str:
 
 def from_secrets(text: str) -> tuple[str, dict[str, str]] | None:
     """A template of VSO as one over values, and the property of each; None where it does more than name properties."""
-    properties: dict[str, str] = {}
-    for action in actions(text):
-        found = _OF_SECRET.fullmatch(action)
-        if found is None:
-            return None
-        name = found["got"] or found["field"] or found["index"]
-        properties[_identifier(name)] = name
+    found = [_OF_SECRET.fullmatch(action) for action in actions(text)]
+    named = [each["got"] or each["field"] or each["index"] for each in found if each]
+    if len(named) < len(found):
+        return None
+    names_of = dict(identifiers(dict.fromkeys(named), ()))
 
     def one(found: re.Match[str]) -> str:
         inner = _OF_SECRET.fullmatch(found[1].removeprefix("-").removesuffix("-"))
-        name = _identifier(inner["got"] or inner["field"] or inner["index"]) if inner else ""
+        if inner is None:  # a comment
+            return found[0]
+        name = names_of[inner["got"] or inner["field"] or inner["index"]]
         left, right = "- " if found[1].startswith("-") else "", " -" if found[1].endswith("-") else ""
         return f"{{{{{left or ' '}.{name}{right or ' '}}}}}"
 
-    return _ACTION.sub(one, text), properties
+    return _ACTION.sub(one, text), {alias: name for name, alias in names_of.items()}
 
 
 def one_value(text: str) -> str | None:

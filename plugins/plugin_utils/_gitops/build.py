@@ -10,6 +10,8 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import os
 import posixpath
 import shlex
@@ -75,16 +77,18 @@ def program() -> list[str] | None:
 class Builder:
     """Builds the folders of a repository, in copies of the files that each reads.
 
-    C(skipped) is what was not looked into, as there is no program that builds: a line each.
+    C(skipped) is what was not looked into, as there is no program that builds: a line each. Builders that share C(done)
+    build what reads the same files once.
     """
 
-    def __init__(self, tree: Tree, deadline: Deadline) -> None:
+    def __init__(self, tree: Tree, deadline: Deadline, done: dict[bytes, t.Any] | None = None) -> None:
         self.tree = tree
         self.skipped: list[str] = []
         self._deadline = deadline
         self._program = program()
         self._loaded: dict[str, Document] = {}  # kustomizations, by their paths
         self._lists: dict[str, bool] = {}  # whether one only lists objects
+        self._done = {} if done is None else done
 
     def build(self, folder: str, spec: Mapping[str, t.Any] | None = None) -> list[Placed]:
         """The objects of a folder. C(spec) is that of the Flux Kustomization that builds it."""
@@ -186,6 +190,12 @@ class Builder:
 
     def _built(self, words: list[str], folder: str, files: Mapping[str, bytes]) -> list[Document]:
         """What the program makes of a folder, of which it sees these files alone."""
+        key = hashlib.sha256(repr((words, folder, sorted(files.items()))).encode()).digest()
+        if key not in self._done:
+            self._done[key] = self._run(words, folder, files)
+        return copy.deepcopy(self._done[key])
+
+    def _run(self, words: list[str], folder: str, files: Mapping[str, bytes]) -> list[Document]:
         if sum(map(len, files.values())) > MOST_BYTES:
             raise Unreadable(folder or ".", f"it reads more than {MOST_BYTES // 2**20} MiB.", "Split it.")
         with tempfile.TemporaryDirectory(prefix="tazlab-gitops-") as scratch:

@@ -21,6 +21,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree impo
 
 KUSTOMIZE: t.Final = "kustomize.toolkit.fluxcd.io"
 HELM: t.Final = "helm.toolkit.fluxcd.io"
+SOURCE: t.Final = "source.toolkit.fluxcd.io"
 ROOT: t.Final = "flux-system"  # the name and namespace of what flux bootstrap declares
 
 IGNORES: t.Final = ".sourceignore"

@@ -41,7 +41,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 """
-WHO = ("external-secrets.io", "ExternalSecret", "web")
+WHO = ("external-secrets.io", "ExternalSecret", "apps", "web")
 
 
 def differences(before: bytes, after: bytes) -> list[str]:
@@ -70,7 +70,9 @@ def test_an_object_says_something_else_and_all_around_it_stays() -> None:
 
 def test_what_replaces_a_quoted_value_is_quoted_alike() -> None:
     text = b"""apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec:\n  a: "1.0" # one\n  b: ['x', y, {c: 1}]\n  c: z\n"""
-    after = edit.replaced(text, ("", "A", "a"), {"apiVersion": "v1", "spec": {"a": "2.0", "b": ["p", "q"], "c": "3"}})
+    after = edit.replaced(
+        text, ("", "A", "", "a"), {"apiVersion": "v1", "spec": {"a": "2.0", "b": ["p", "q"], "c": "3"}}
+    )
     assert after == text.replace(b'"1.0"', b'"2.0"').replace(b"['x', y, {c: 1}]", b"['p', q]").replace(b"z", b"'3'")
 
 
@@ -88,7 +90,7 @@ def test_entries_come_and_go() -> None:
 
 
 def test_an_annotation_is_added_where_there_are_none_and_where_there_are() -> None:
-    who = ("apps", "Deployment", "web")
+    who = ("apps", "Deployment", "apps", "web")
     once = edit.annotated(FILE, who, "a", "true")
     twice = edit.annotated(once, who, "b", "true")
     assert manifests(twice)[2]["metadata"]["annotations"] == {"a": "true", "b": "true"}
@@ -125,6 +127,17 @@ def test_what_would_be_written_otherwise_is_refused(content: bytes) -> None:
 
 def test_a_post_renderer_is_added() -> None:
     release = b"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: dex\nspec:\n  chart: {}\n"
-    who = ("helm.toolkit.fluxcd.io", "HelmRelease", "dex")
+    who = ("helm.toolkit.fluxcd.io", "HelmRelease", "auth", "dex")
     after = manifests(edit.post_rendered(release, who, {"kustomize": {"patches": []}}))
     assert after[0]["spec"] == {"chart": {}, "postRenderers": [{"kustomize": {"patches": []}}]}
+
+
+def test_of_two_objects_of_one_name_the_one_of_the_namespace_is_changed() -> None:
+    file = b"".join(
+        b"---\napiVersion: external-secrets.io/v1beta1\nkind: ExternalSecret\nmetadata:\n  name: web\n  namespace: "
+        + space
+        + b"\nspec:\n  refreshInterval: 1h\n"
+        for space in (b"first", b"apps")
+    )
+    after = edit.replaced(file, WHO, {"apiVersion": "external-secrets.io/v1beta1", "spec": {"refreshInterval": "2h"}})
+    assert [each["spec"]["refreshInterval"] for each in manifests(after) if each] == ["1h", "2h"]

@@ -74,6 +74,8 @@ def test_what_a_declaration_says_is_read_as_the_same() -> None:
         ({"keys": {"a": {"template": "{{ .x }}", "values": {}}}}, "no source fills x"),
         ({"keys": {"a": {"template": "{{ .x }}", "values": {"x": "p", "y": "p"}}}}, "does not name y"),
         ({"keys": {"a": {"template": "{{ .x }}", "values": {"x-y": "p"}}}}, "cannot be named"),
+        ({"keys": {"a": {"template": "", "values": {}}}}, "its template is empty"),
+        ({"keys": {"a": {"template": '{{ index . "x" }}', "values": {"x": "p"}}}}, "takes all values at once"),
         ({"writer": "sops"}, "writer must be"),
         ({"writer": "vso", "create_only": True}, "only once"),
         ({"refresh": "often"}, "not a duration"),

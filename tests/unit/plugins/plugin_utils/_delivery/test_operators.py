@@ -523,12 +523,6 @@ RELEASES = f"{FOLDER}/eso/release.yaml"
             "release.yaml: it does not stand in it under this name. Change HelmRelease reloader",
         ),
         (
-            with_version(eso="0.16.2"),
-            {"apps/two.yaml": f"{_secret('apps')}---\n{_secret('auth')}"},
-            "not_as_written",
-            "ExternalSecret auth/same: apps/two.yaml says v1beta1 of it still",
-        ),
-        (
             with_version(eso="0.10.4"),
             {
                 f"{FOLDER}/eso/kustomization.yaml": "resources: [charts.yaml, release.yaml]\npatches:\n"
@@ -570,3 +564,21 @@ def test_all_that_is_malformed_is_told_together_before_the_repository_is_read(tm
     ):
         assert part in said
     assert "canary" not in said
+
+
+def test_of_two_objects_of_one_name_in_a_file_both_move(tmp_path: Path) -> None:
+    two = f"{_secret('apps')}---\n{_secret('auth')}"
+    found = texts(planned(tmp_path, {**deliverytree.operators(), "apps/two.yaml": two}, with_version(eso="0.16.2")))
+    assert found["apps/two.yaml"] == two.replace("external-secrets.io/v1beta1", "external-secrets.io/v1")
+
+
+def test_the_account_that_esos_chart_makes_is_not_made_twice(tmp_path: Path) -> None:
+    login = Jwt("tazlab-eso", "external-secrets", audiences=("vault",))
+    store = Store("https://vault.example.net:8200", login=login)
+    found = texts(planned(tmp_path, deliverytree.operators(), replace(WANTED, store=store)))
+    assert not [
+        file for file, text in found.items() if "kind: ServiceAccount" in text and "name: external-secrets" in text
+    ]
+    other = replace(WANTED, store=replace(store, login=replace(login, service_account="reader")))
+    found = texts(planned(tmp_path, deliverytree.operators(), other))
+    assert [file for file in found if file.endswith("serviceaccount-reader.yaml")]

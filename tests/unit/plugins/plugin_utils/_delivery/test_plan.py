@@ -119,6 +119,95 @@ def test_a_template_over_all_properties_of_one_path_is_one_over_those_that_it_na
     assert (plan.files, plan.problems) == ({}, [])
 
 
+def external(data: str, template: str, source: str = "") -> str:
+    """The certificate's file with another template and other data."""
+    head = deliverytree.CERTIFICATE.partition("    template:")[0]
+    return f"{head}    template:\n      data:\n{template}{data and '  data:' + chr(10)}{data}{source}"
+
+
+def entry(name: str, path: str) -> str:
+    return f"    - secretKey: {name}\n      remoteRef: {{key: {path}, property: value}}\n"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        external(
+            entry("client-id", "k/ID") + entry("b", "k/B"),
+            "        ID: '{{ index . \"client-id\" }}'\n        B: '{{ .b }}'\n",
+        ),
+        external(entry("a", "k/A"), "        ALL: '{{ range $k, $v := . }}{{ $v }}{{ end }}'\n"),
+        external(entry("a", "k/A") + entry("spare", "k/S"), "        A: '{{ .a }}'\n"),
+        external("", "        ALL: '{{ toJson . }}'\n", "  dataFrom:\n    - extract: {key: k/all}\n"),
+        external(entry("a", "k/A"), "        A: ''\n"),
+    ],
+    ids=["index", "range", "spare", "whole", "empty"],
+)
+def test_what_reads_values_otherwise_than_by_their_names_is_left_to_its_file(tmp_path: Path, made: str) -> None:
+    """A declaration would lose what it reads."""
+    file = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
+    tree = Tree(Case({**deliverytree.files(), file: made}).write(tmp_path))
+    (found,) = (each for each in secrets(model(tree), OPERATORS) if each.writer == "eso")
+    assert (found.declared, bool(found.why)) == (None, True)
+
+
+@pytest.mark.parametrize("line", ["  refreshAfter: 30s   # soon\n", "  vaultAuthRef: vso-system/vault-auth\n"])
+def test_what_vso_reads_once_or_by_a_login_that_is_not_named_is_left_to_its_file(tmp_path: Path, line: str) -> None:
+    made = deliverytree.STATIC.replace(line, "")
+    tree = Tree(Case({**deliverytree.files(), "infrastructure/operators/vso/web-token.yaml": made}).write(tmp_path))
+    (found,) = (each for each in secrets(model(tree), OPERATORS) if each.writer == "vso")
+    assert found.declared is None
+
+
+def test_a_key_more_leaves_what_the_object_says_of_raw_values(tmp_path: Path) -> None:
+    made = deliverytree.STATIC.partition("    transformation:")[0] + "    type: Opaque\n"
+    file = "infrastructure/operators/vso/web-token.yaml"
+    (found,) = (
+        each.declared
+        for each in secrets(model(Tree(Case({**deliverytree.files(), file: made}).write(tmp_path))), OPERATORS)
+        if each.writer == "vso" and each.declared
+    )
+    keys = {"line": {"template": "{{ .value }};", "values": {"value": "tazlab-k8s/static/web/TOKEN"}}}
+    plan = planned(tmp_path, {**found.declared(), "keys": keys}, files={file: made})
+    transformation = only(plan, file)["spec"]["destination"]["transformation"]
+    assert transformation == {"templates": {"line": {"text": '{{ get .Secrets "value" }};'}}}
+
+
+def test_a_path_with_its_mount_is_the_same_path(tmp_path: Path) -> None:
+    file = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
+    made = deliverytree.CERTIFICATE.replace("key: tazlab-k8s", "key: secret/data/tazlab-k8s")
+    tree = Tree(Case({**deliverytree.files(), file: made}).write(tmp_path))
+    (found,) = (each.declared for each in secrets(model(tree), OPERATORS) if each.writer == "eso" and each.declared)
+    assert found.paths == ("tazlab-k8s/static/ingress/wildcard/CRT", "tazlab-k8s/static/ingress/wildcard/KEY")
+    plan = planned(tmp_path, found.declared(), files={file: made})
+    assert (plan.files, plan.problems) == ({}, [])
+
+
+def test_an_interval_in_gos_own_words_is_taken(tmp_path: Path) -> None:
+    file = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
+    made = deliverytree.CERTIFICATE.replace("refreshInterval: 1h", "refreshInterval: 1h0m0s")
+    tree = Tree(Case({**deliverytree.files(), file: made}).write(tmp_path))
+    (found,) = (each.declared for each in secrets(model(tree), OPERATORS) if each.writer == "eso" and each.declared)
+    plan = planned(tmp_path, found.declared(), files={file: made})
+    assert (plan.files, plan.problems) == ({}, [])
+    assert "not 1h0m0s" in told(planned(tmp_path, {**WEB, "refresh": "1h0m0s"}))["impossible"]
+
+
+def test_of_one_file_with_two_namespaces_each_object_is_its_own(tmp_path: Path) -> None:
+    here = [{**DEX, "namespace": space, "consumers": [], "file": "apps/pull.yaml"} for space in ("auth", "web")]
+    first = planned(tmp_path, *here)
+    files = {name: content.decode() for name, content in first.files.items()}
+    assert [each["metadata"]["namespace"] for each in yaml.safe_load_all(files["apps/pull.yaml"]) if each] == [
+        "auth",
+        "web",
+    ]
+    moved = [{**each, "keys": {"client-id": "x/new"}} for each in here]
+    after = planned(tmp_path, *moved, files=files)
+    assert after.problems == []
+    documents = [each for each in yaml.safe_load_all(after.files["apps/pull.yaml"]) if each]
+    assert [each["spec"]["data"][0]["remoteRef"]["key"] for each in documents] == ["x/new", "x/new"]
+
+
 def test_one_path_is_for_vso_which_restarts_the_consumer_by_its_derived_name(tmp_path: Path) -> None:
     one = {**DEX, "keys": {"client-id": "tazlab-k8s/static/dex/ID"}}
     plan = planned(tmp_path, one)
@@ -227,6 +316,14 @@ V1 = deliverytree.CERTIFICATE.replace("io/v1beta1", "io/v1")
         ({"infrastructure/configs/release.yaml": RELEASE.format(version="1.2.0")}, "v1"),
         ({"infrastructure/configs/release.yaml": REPOSITORY}, "v1"),
         ({"infrastructure/configs/ingress/externalsecret-wildcard.yaml": V1}, "v1"),
+        (
+            {
+                "infrastructure/configs/ingress/externalsecret-wildcard.yaml": V1,
+                "infrastructure/configs/push.yaml": "apiVersion: external-secrets.io/v1alpha1\nkind: PushSecret\n"
+                "metadata: {name: push, namespace: auth}\n",
+            },
+            "v1",
+        ),
         ({}, "v1beta1"),
     ],
 )
@@ -320,7 +417,25 @@ SECOND = deliverytree.CERTIFICATE.replace("name: wildcard\n", "name: second\n")
             DEX,
             {"apps/plain.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: dex, namespace: auth}\n"},
             "twice",
-            "stands in apps/plain.yaml itself",
+            "Secret dex of apps/plain.yaml makes it, too",
+        ),
+        (
+            DEX,
+            {
+                "apps/sealed.yaml": "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\n"
+                "metadata: {name: dex, namespace: auth}\n"
+            },
+            "twice",
+            "SealedSecret dex of apps/sealed.yaml makes it, too",
+        ),
+        (
+            DEX,
+            {
+                "infrastructure/auth/dex/release.yaml": deliverytree.RELEASE.partition("  chart:")[0]
+                + "  chartRef: {kind: OCIRepository, name: gone}\n"
+            },
+            "consumer",
+            "cannot be told",
         ),
         ({**DEX, "file": "elsewhere/dex.yaml"}, {}, "unreached", "no Flux Kustomization builds elsewhere/dex.yaml"),
         (

@@ -71,8 +71,12 @@ def test_whom_reloader_restarts(own: dict[str, str], template: dict[str, str], s
     ],
 )
 def test_the_name_that_a_chart_gives_its_workload(spec: dict[str, Any], name: str) -> None:
-    chart = {"chart": {"spec": {"chart": "dex"}}}
-    assert workload_name(release({**chart, **spec})) == name
+    assert workload_name(release(spec), "dex") == name
+
+
+def test_the_name_of_the_chart_that_leaves_its_own_out_and_of_one_that_is_not_known() -> None:
+    assert workload_name(release({}), "app-template") == "dex"
+    assert workload_name(release({}), "") == ""
 
 
 def release(spec: dict[str, Any]) -> Object:

@@ -15,6 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
     names,
     of_secrets,
     one_value,
+    takes_all,
 )
 
 
@@ -28,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.templat
         ("{{ (fromJson .id).user }}", ("id",)),
         ("{{ $x := .id }}{{ $x.user }}", ("id",)),
         ("words alone", ()),
+        ("{{ with .a }}{{ . }}{{ $.b }}{{ end }}", ("a", "b")),
     ],
 )
 def test_the_values_that_a_template_names(text: str, found: tuple[str, ...]) -> None:
@@ -75,6 +77,26 @@ def test_each_way_in_which_vso_names_a_property_is_read(text: str) -> None:
     template, properties = found
     assert one_value(template) == "a_b"
     assert properties["a_b"] in ("a-b", "a_b")
+
+
+@pytest.mark.parametrize(
+    ("text", "all_"),
+    [
+        *(('{{ index . "a-b" }}', True), ("{{ toJson . }}", True), ("{{ range $k, $v := . }}{{ $v }}{{ end }}", True)),
+        *(("{{ with .a }}{{ . }}{{ end }}", False), ("{{ with .a }}{{ toJson $ }}{{ end }}", True)),
+        *(("{{ with .a }}{{ . }}{{ end }}{{ . }}", True), ("{{ if .a }}{{ . }}{{ end }}", True)),
+        *(("{{ .a }}{{ $.b }}", False), ('{{ "a . b" }}{{ .a }}', False), ("{{ $x := .a }}{{ $x }}", False)),
+    ],
+)
+def test_a_template_that_takes_all_values_at_once_is_seen(text: str, all_: bool) -> None:
+    assert takes_all(text) is all_
+
+
+def test_properties_that_would_have_one_name_get_two() -> None:
+    found = from_secrets('{{ get .Secrets "a-b" }}:{{ get .Secrets "a_b" }}:{{ get .Secrets "1a" }}')
+    assert found is not None
+    assert found[0] == "{{ .a_b }}:{{ .a_b_2 }}:{{ ._1a }}"
+    assert found[1] == {"a_b": "a-b", "a_b_2": "a_b", "_1a": "1a"}
 
 
 def test_what_vso_does_beside_naming_is_not_taken_for_a_name() -> None:
