@@ -39,22 +39,31 @@ class Files:
 
     def add(self, file: str, document: edit.Document) -> bool:
         """A new object, in a new file or at the end of one that is there. Returns whether the file is new."""
-        group = str(document["apiVersion"]).rpartition("/")[0]
         metadata = document["metadata"]
-        self.touched.add((group, document["kind"], metadata.get("namespace", ""), metadata["name"]))
+        group, kind = str(document["apiVersion"]).rpartition("/")[0], str(document["kind"])
+        who = (group, kind, str(metadata.get("namespace", "")), str(metadata["name"]))
+        self.touched.add(who)
         try:
             there = self.content(file)
+            if there is None:
+                self._plan(file, edit.rendered(document))
+            elif edit.document_of(there, who):  # by a run that was killed before it was listed
+                self._plan(file, edit.replaced(there, who, document))
+            else:
+                self._plan(file, edit.appended(there, document))
+        except edit.Unkept as error:
+            self._unkept(file, kind, who[3], str(error))
         except Unreadable as error:
             self.problems.append(Problem(error.code, error.subject, str(error)))
-            return False
-        self.planned[file] = edit.appended(there, document) if there else edit.rendered(document)
-        return there is None
+        else:
+            return there is None
+        return False
 
     def list(self, kustomization: str, file: str) -> None:
         """Have a kustomization, which may be new, list a file."""
         resource = posixpath.relpath(file, posixpath.dirname(kustomization) or ".")
         try:
-            self.planned[kustomization] = edit.listed(self.content(kustomization) or edit.rendered(_LIST), resource)
+            self._plan(kustomization, edit.listed(self.content(kustomization) or edit.rendered(_LIST), resource))
         except edit.Unkept as error:
             step = f"Add {resource} to its resources by hand."
             self.problems.append(Problem("unkept", kustomization, f"{error}.", step))
@@ -63,24 +72,35 @@ class Files:
 
     def change(self, each: Object, change: Callable[[edit.Document], edit.Document]) -> None:
         """Have an object say in its apiVersion and spec what C(change) makes of it, where that is something else."""
-        who = identity(each)
+
+        def changed(content: bytes, who: edit.Identity) -> bytes:
+            before = edit.document_of(content, who)
+            if not before:
+                raise edit.Unkept("it does not stand in it under this name")
+            after = change(before)
+            return content if after == before else edit.replaced(content, who, after, before)
+
+        self.rewrite(each, changed)
+
+    def rewrite(self, each: Object, change: Callable[[bytes, edit.Identity], bytes]) -> None:
+        """Change an object in its file."""
         try:
             content = self.content(each.file) or b""
-            before = edit.document_of(content, who)
-            after = change(before) if before else {}
-            if not before:
-                self._unkept(each, "it does not stand in it under this name")
-            elif after != before:
-                self.planned[each.file] = edit.replaced(content, who, after, before)
+            changed = change(content, identity(each))
+            if changed != content:
                 self.touched.add(identity(each))
+            self._plan(each.file, changed)
         except edit.Unkept as error:
-            self._unkept(each, str(error))
+            self._unkept(each.file, each.kind, each.name, str(error))
         except Unreadable as error:
             self.problems.append(Problem(error.code, error.subject, str(error)))
 
-    def _unkept(self, each: Object, why: str) -> None:
-        step = f"Change {each.kind} {each.name} there by hand."
-        self.problems.append(Problem("unkept", each.file, f"{why}.", step))
+    def _plan(self, file: str, content: bytes) -> None:
+        if content != self.content(file):
+            self.planned[file] = content
+
+    def _unkept(self, file: str, kind: str, name: str, why: str) -> None:
+        self.problems.append(Problem("unkept", file, f"{why}.", f"Change {kind} {name} there by hand."))
 
 
 def identity(each: Object) -> Identity:

@@ -19,7 +19,7 @@ from functools import partial
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import edit
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Consumer, Declared
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.files import Identity, differing
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.files import Files, differing
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import (
     Written,
     secrets,
@@ -28,7 +28,6 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found i
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import (
     EXTERNAL,
-    KINDS,
     VAULT,
     Document,
     Operators,
@@ -52,11 +51,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restart
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import kustomization_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository, mapping
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 NEW, CHANGED, EQUAL = "new", "changed", "equal"
-
-_EMPTY: t.Final = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 
 # What is, or makes, a Secret beside what is declared.
 _MAKERS: t.Final = frozenset(
@@ -112,7 +109,7 @@ class Planner:
         self._operators = operators
         self._places = places
         self._plan = Plan()
-        self._touched: set[Identity] = set()
+        self._files = Files(tree)
 
     def plan(self, declared: Sequence[Declared]) -> Plan:
         before = self._read(self._tree)
@@ -125,6 +122,8 @@ class Planner:
         made = _by_label(before, self._operators)
         for one in declared:
             self._one(one, made.get(one.label, []), before)
+        self._plan.files = self._files.planned
+        self._plan.problems += self._files.problems
         if any(each.state != EQUAL for each in self._plan.deliveries) and not self._plan.problems:
             self._plan.problems += self._unproven(before)
         return self._plan
@@ -182,28 +181,14 @@ class Planner:
                 return changed
             return edit.replaced(content, identity, document)
 
-        self._edit(here.object, change)
+        self._files.rewrite(here.object, change)
         return here.object.file, CHANGED
 
     def _new_file(self, declared: Declared, document: Document) -> str:
-        writer = declared.writer
-        pattern = self._places.files[writer]
+        pattern = self._places.files[declared.writer]
         file = declared.file or pattern.format(namespace=declared.namespace, name=declared.name)
-        group, kind = KINDS[writer]
-        self._touched.add((group, kind, declared.namespace, declared.name))
-        try:
-            there = self._content(file)
-            identity = (group, kind, declared.namespace, declared.name)
-            if there and edit.document_of(there, identity):  # by a run that was killed before it was listed
-                self._change(file, edit.replaced(there, identity, document))
-            else:
-                self._change(file, edit.appended(there, document) if there else edit.rendered(document))
-            self._list(writer, file)
-        except edit.Unkept as error:
-            step = f"Write {kind} {declared.name} there by hand."
-            self._plan.problems.append(Problem("unkept", file, f"{error}.", step))
-        except Unreadable as error:
-            self._plan.problems.append(Problem(error.code, error.subject, str(error)))
+        self._files.add(file, document)
+        self._list(declared.writer, file)
         return file
 
     def _list(self, writer: str, file: str) -> None:
@@ -211,15 +196,8 @@ class Planner:
         folder = posixpath.dirname(file)
         own = kustomization_file(self._tree, folder) if self._tree.is_folder(folder) else ""
         lists = self._places.lists.get(writer) or (posixpath.join(folder, own) if own else "")
-        if not lists:
-            return
-        resource = posixpath.relpath(file, posixpath.dirname(lists) or ".")
-        content = self._content(lists) or edit.rendered(_EMPTY)
-        try:
-            self._change(lists, edit.listed(content, resource))
-        except edit.Unkept as error:
-            step = f"Add {resource} to its resources by hand."
-            self._plan.problems.append(Problem("unkept", lists, f"{error}.", step))
+        if lists:
+            self._files.list(lists, file)
 
     def _restart(self, declared: Declared, consumer: Consumer, before: Repository) -> None:
         """Have Reloader restart a consumer."""
@@ -232,23 +210,11 @@ class Planner:
                 step = f"Take {AUTO} out of {each.file}, or the consumer out of the declaration."
                 self._plan.problems.append(Problem("contradiction", f"Secret {declared.label}", what, step))
             elif said != YES:
-                self._edit(each, partial(edit.annotated, key=AUTO, value="true"))
+                self._files.rewrite(each, partial(edit.annotated, key=AUTO, value="true"))
             return
         for each in releases(before, declared.namespace, consumer.helm_release):
             if not says_restart(each):
-                self._edit(each, partial(edit.post_rendered, renderer=patch(consumer.kind, consumer.name)))
-
-    def _edit(self, each: Object, change: Callable[[bytes, edit.Identity], bytes]) -> None:
-        """Change the file of an object."""
-        self._touched.add((each.group, each.kind, each.namespace, each.name))
-        try:
-            content = self._content(each.file) or b""
-            self._change(each.file, change(content, (each.group, each.kind, each.namespace, each.name)))
-        except edit.Unkept as error:
-            step = f"Change {each.kind} {each.name} there by hand."
-            self._plan.problems.append(Problem("unkept", each.file, f"{error}.", step))
-        except Unreadable as error:
-            self._plan.problems.append(Problem(error.code, error.subject, str(error)))
+                self._files.rewrite(each, partial(edit.post_rendered, renderer=patch(consumer.kind, consumer.name)))
 
     def _unproven(self, before: Repository) -> Iterator[Problem]:
         """What the changed files do not bring about, or bring about beside it, once they are built."""
@@ -273,20 +239,10 @@ class Planner:
             elif found[0].declared is None or _meaning(found[0].declared) != _meaning(delivery.declared):
                 what = f"what {file} says is changed on its way, by its kustomization or by variables."
                 yield Problem("not_as_written", subject, what, "Change what changes it, or leave it to its file.")
-        for identity in sorted(differing(before, after) - self._touched):
+        for identity in sorted(differing(before, after) - self._files.touched):
             group, kind, namespace, name = identity
             what = f"{kind} {namespace}/{name} ({group or 'core'}) would be another one."
             yield Problem("collateral", "The change", what, "Name other places for the new files.")
-
-    def _change(self, file: str, content: bytes) -> None:
-        if content != self._content(file):
-            self._plan.files[file] = content
-
-    def _content(self, file: str) -> bytes | None:
-        """What a file holds as it is planned so far; None where there is none."""
-        if file in self._plan.files:
-            return self._plan.files[file]
-        return self._tree.read(file) if self._tree.is_file(file) else None
 
 
 def _by_label(repository: Repository, operators: Operators) -> dict[str, list[Written]]:
