@@ -23,6 +23,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifes
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.template import (
     NAME,
     BadTemplate,
+    actions,
     from_secrets,
     names,
     one_value,
@@ -35,6 +36,10 @@ REFLECTS: t.Final = "reflector.v1.k8s.emberstack.com/reflects"
 SHORT: t.Final = 8  # a shorter value may stand in a text by chance
 _DURATION: t.Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS: t.Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# What may take any value of a template without its name: all of them at once, a variable, a key. Texts are passed over.
+_ANY: t.Final = re.compile(
+    r"\"(?:[^\"\\]|\\.)*\"|`[^`]*`|'(?:[^'\\]|\\.)+'|(?P<any>(?<!\w)\.(?!\w)|\$|\b(?:index|get)\b)"
+)
 
 
 @dataclass(frozen=True)
@@ -219,13 +224,15 @@ def _templated(
         used = _used(str(text), known)
         if used:
             keys[str(key)] = known.get(one_value(str(text)) or "", False)
-    return keys, loose or not keys  # by a range, perhaps
+    return keys, loose or not keys  # in a way that is not seen here, perhaps
 
 
 def _used(text: str, known: Iterable[str]) -> list[str]:
-    """Which of the values a template names."""
+    """Which of the values a template names, or may take without their names."""
     try:
         named = names(text)
+        if any(found["any"] for action in actions(text) for found in _ANY.finditer(action)):
+            return list(known)
     except BadTemplate:
         return list(known)
     return [each for each in known if each in named or (not NAME.fullmatch(each) and each in text)]

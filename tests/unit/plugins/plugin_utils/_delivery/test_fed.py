@@ -70,7 +70,7 @@ def templated(text: str, **more: Any) -> Object:
         (templated("{{ .password }}"), {"url": True}, False),
         (templated("pg://{{ .user }}:{{ .password }}@db"), {"url": False}, False),
         (templated("{{ .user }} {{ .password }}", mergePolicy="Merge"), {"password": True, "url": False}, False),
-        (templated("{{ range . }}{{ end }}"), {}, True),
+        (templated("{{ .other }}"), {}, True),
         (external(dataFrom=[{"extract": {"key": PATH}}]), {"value": True}, False),
         (external(dataFrom=[{"extract": {"key": PATH}, "rewrite": [{}]}]), {}, True),
         (external(dataFrom=[{"find": {"path": "tazlab-k8s/static/db", "name": {"regexp": "PASS"}}}]), {}, True),
@@ -89,6 +89,29 @@ def test_the_keys_are_told_that_hold_the_value_and_that_are_made_of_it(
 ) -> None:
     feed = only(made)
     assert (feed.label, dict(feed.keys), feed.loose) == ("apps/db", keys, loose)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ . | toJson }}",
+        "{{ toJson (.) }}",
+        "{{ range $key, $value := . }}{{ $key }}={{ $value }}{{ end }}",
+        '{{ index . "password" }}',
+        '{{ get . "password" }}',
+        '{{ $x := . }}{{ "\\"" }}{{ $x.password }}',
+        '{{ template "all" $ }}',
+    ],
+)
+def test_a_template_that_takes_all_values_at_once_holds_this_one_beside_one_that_names_it(text: str) -> None:
+    feed = only(external(data=[data()], target={"template": {"data": {"all": text, "url": "{{ .password }}"}}}))
+    assert (dict(feed.keys), feed.loose) == ({"all": False, "url": True}, False)
+
+
+@pytest.mark.parametrize("text", ["{{ .user }}", '{{ .user | replace "." "$" }}', "{{ printf `index .` }}", "a. $b"])
+def test_a_template_that_takes_other_values_alone_does_not_hold_this_one(text: str) -> None:
+    feed = only(external(data=[data()], target={"template": {"data": {"other": text, "url": "{{ .password }}"}}}))
+    assert (dict(feed.keys), feed.loose) == ({"url": True}, False)
 
 
 @pytest.mark.parametrize(
