@@ -255,16 +255,12 @@ def _static(each: Object, asked: Asked) -> Feed | None:
         return None
     destination = mapping(spec.get("destination"))
     transformation = mapping(destination.get("transformation"))
-    keys: dict[str, bool] = {}
-    loose = bool(transformation.get("transformationRefs"))
-    filtered = bool(transformation.get("excludes") or transformation.get("includes"))
-    for key, template in mapping(transformation.get("templates")).items():
-        exact = _in_template(str(mapping(template).get("text") or ""), asked.property)
-        if exact is not None:
-            keys[str(key)] = exact
-    if not filtered:
+    keys, loose = _in_templates(mapping(transformation.get("templates")), asked.property)
+    loose = loose or not transformation.get("excludeRaw") or bool(transformation.get("transformationRefs"))
+    excludes = transformation.get("excludes") or ()
+    if not excludes and not transformation.get("includes"):
         keys.setdefault(asked.property, True)
-    elif not keys:
+    elif ".*" not in excludes or not keys:  # which properties become keys is not told here
         loose = True
     version = spec.get("version")
     return Feed(
@@ -287,17 +283,23 @@ def _unread(spec: Mapping[str, t.Any]) -> str:
     return "it has no refreshAfter, so VSO does not read Vault again"
 
 
-def _in_template(text: str, wanted: str) -> bool | None:
-    try:
-        found = from_secrets(text)
-    except BadTemplate:
-        found = None
-    if found is None:
-        return False if any(word in text for word in (wanted, "range", "toJson")) else None
-    template, properties = found
-    if wanted not in properties.values():
-        return None
-    return properties.get(one_value(template) or "") == wanted
+def _in_templates(templates: Mapping[str, t.Any], wanted: str) -> tuple[dict[str, bool], bool]:
+    """The keys that are made of a property, and whether others may be."""
+    keys: dict[str, bool] = {}
+    loose = False
+    for key, template in templates.items():
+        text = str(mapping(template).get("text") or "")
+        try:
+            found = from_secrets(text)
+        except BadTemplate:
+            found = None
+        if found and wanted in found[1].values():
+            keys[str(key)] = found[1].get(one_value(found[0]) or "") == wanted
+        elif not found:
+            loose = True
+            if wanted in text:
+                keys[str(key)] = False
+    return keys, loose
 
 
 def seconds(duration: str) -> float:

@@ -50,6 +50,12 @@ def static(**spec: Any) -> Object:
     return thing("secrets.hashicorp.com/v1beta1", "VaultStaticSecret", {**base, **spec})
 
 
+def transformed(*, raw: bool = False, excludes: Any = (), includes: Any = (), **templates: str) -> Object:
+    texts = {key: {"text": text} for key, text in templates.items()}
+    filters = {"excludeRaw": not raw, "excludes": excludes, "includes": includes}
+    return static(destination={"name": "db", "transformation": {**filters, "templates": texts}})
+
+
 def only(each: Object, asked: Asked = ASKED) -> Feed:
     (feed,) = fed([each], asked)
     return feed
@@ -75,13 +81,22 @@ def templated(text: str, **more: Any) -> Object:
         (external(dataFrom=[{"extract": {"key": PATH}, "rewrite": [{}]}]), {}, True),
         (external(dataFrom=[{"find": {"path": "tazlab-k8s/static/db", "name": {"regexp": "PASS"}}}]), {}, True),
         (external(dataFrom=[{"find": {"tags": {"of": "db"}}}]), {}, True),
-        (static(), {"value": True}, False),
-        (static(destination={"transformation": {"excludes": [".*"], "templates": {
-            "pw": {"text": '{{ get .Secrets "value" }}'},
-            "url": {"text": 'pg://{{ get .Secrets "value" }}'},
-            "user": {"text": '{{ get .Secrets "user" }}'},
-        }}}), {"pw": True, "url": False}, False),
-        (static(destination={"transformation": {"includes": ["v.*"]}}), {}, True),
+        (static(), {"value": True}, True),
+        (transformed(), {"value": True}, False),
+        (transformed(raw=True), {"value": True}, True),
+        (transformed(
+            excludes=[".*"],
+            pw='{{ get .Secrets "value" }}',
+            url='pg://{{ get .Secrets "value" }}',
+            user='{{ get .Secrets "user" }}',
+        ), {"pw": True, "url": False}, False),
+        (transformed(excludes=[".*"], hash='{{ htpasswd "a" (get .Secrets "value") }}'), {"hash": False}, True),
+        (transformed(includes=["v.*"]), {}, True),
+        (transformed(excludes=["other"], url='pg://{{ get .Secrets "value" }}'), {"url": False}, True),
+        (transformed(includes=["v.*"], pw='{{ .Secrets.value }}'), {"pw": True}, True),
+        (transformed(excludes=[".*"], all="{{ .Secrets | mustToPrettyJson }}"), {}, True),
+        (transformed(excludes=[".*"], pw="{{ .Secrets.value }}", all="{{ toYaml .Secrets }}"), {"pw": True}, True),
+        (transformed(all="{{ unfinished"), {"value": True}, True),
     ],
 )  # fmt: skip
 def test_the_keys_are_told_that_hold_the_value_and_that_are_made_of_it(
