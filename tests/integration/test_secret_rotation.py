@@ -230,11 +230,15 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_changed(rotation: 
     wait_until(lambda: rotation.data("default") == {"key": OLD}, "the Secret is there", 60)
     empty = rotation.home / "empty"
     empty.write_text("\n")
+    rotation.world.vault.client.secrets.kv.v2.create_or_update_secret(
+        f"{STATIC}/wrong/SHAPE", {"value": {"inner": OLD}}, mount_point=MOUNT
+    )
     for variables, said in (
         ({"tazlab_rotate": f"{STATIC}/wrong/KEI"}, f"Was one of these meant? {rotation.path}"),
         ({"tazlab_rotate": "tazlab-k8s/bootstrap"}, "is the bundle, whose fields are rotated by their names"),
         ({"tazlab_rotate": "tazlab-k8s/elsewhere"}, "lacks 1 permission; nothing was changed"),
         ({"tazlab_rotate_property": "password"}, "has no property password; it has note, value"),
+        ({"tazlab_rotate": f"{STATIC}/wrong/SHAPE"}, "its property value is no text"),
         ({"tazlab_rotate_file": str(empty)}, "the new value is empty"),
         ({"tazlab_kubeconfig": "/nowhere"}, "kubeconfig /nowhere is not there"),
     ):

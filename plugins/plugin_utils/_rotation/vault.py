@@ -69,6 +69,13 @@ def look(vault: VaultAdmin, wanted: str) -> Looked:
             "Nothing was changed. Name the one that is meant: -e tazlab_rotate_property=NAME",
             code="no_property",
         )
+    if stored.version and not isinstance(stored.data[wanted], str):
+        raise BootstrapError(
+            f"{doing}: in version {stored.version} its property {wanted} is no text, and the new value would be one, "
+            "which whatever reads it may not take. Nothing was changed. Write it yourself as what it is, or name a "
+            "property that is a text: -e tazlab_rotate_property=NAME",
+            code="no_text",
+        )
     return Looked(stored, () if stored.version else _siblings(vault))
 
 
@@ -101,10 +108,10 @@ def near(path: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(path, sorted(set(known)), _NEAR, cutoff=0.85)  # most of a path all have
 
 
-def shaped(new: str, present: t.Any) -> str:
+def shaped(new: str, present: str | None) -> str:
     """The new value, of which a last line break is an editor's, unless the present one ends so or has many lines."""
     text = new.rstrip("\r\n")
-    kept = present.endswith("\n") if isinstance(present, str) else "\n" in text
+    kept = "\n" in text if present is None else present.endswith("\n")
     return f"{text}\n" if kept else text
 
 

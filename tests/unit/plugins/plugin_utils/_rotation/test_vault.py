@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._rotation.vault import near, shaped, write
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._rotation.vault import look, near, shaped, write
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publish import LostRace, StoredBundle
 
@@ -19,12 +19,15 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.publ
 class Vault:
     """A secret, which somebody else writes before each of our writes as long as there is something to write."""
 
-    settings = SimpleNamespace(mount_point="secret", path="web")
+    settings = SimpleNamespace(mount_point="secret", path="web", secret_path="secret/data/web", token_source="a test")
     now = 7.0
 
     def __init__(self, *others: dict[str, Any]) -> None:
         self.version, self.data = 1, {"value": "old", "note": "a"}
         self.others = list(others)
+
+    def capabilities(self, paths: list[str]) -> dict[str, frozenset[str]]:
+        return {path: frozenset({"read", "update"}) for path in paths}
 
     def stored(self, _doing: str) -> StoredBundle:
         return StoredBundle(self.version, dict(self.data), created=3.0)
@@ -76,11 +79,22 @@ def test_another_value_that_was_written_meanwhile_is_not_overwritten() -> None:
         ("a", "b\n", "a\n"),
         ("-----\nx\n-----\n", None, "-----\nx\n-----\n"),
         ("-----\nx\n-----\n", "-----\ny\n-----", "-----\nx\n-----"),
-        ("a", {"not": "a text"}, "a"),
     ],
 )
-def test_a_last_line_break_is_as_in_the_present_value(new: str, present: Any, value: str) -> None:
+def test_a_last_line_break_is_as_in_the_present_value(new: str, present: str | None, value: str) -> None:
     assert shaped(new, present) == value
+
+
+@pytest.mark.parametrize("present", [{"inner": "hidden"}, ["hidden"], 5432, 1.5, True, None])
+def test_a_property_that_is_no_text_is_refused_and_not_shown(present: Any) -> None:
+    vault = Vault()
+    vault.data["value"] = present
+    with pytest.raises(BootstrapError, match="its property value is no text") as refused:
+        look(cast(VaultAdmin, vault), "value")
+    assert "Nothing was changed" in str(refused.value)
+    assert "-e tazlab_rotate_property=NAME" in str(refused.value)
+    assert "hidden" not in str(refused.value)
+    assert look(cast(VaultAdmin, vault), "note").stored.data["note"] == "a"
 
 
 def test_paths_that_may_have_been_meant_are_offered() -> None:
