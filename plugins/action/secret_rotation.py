@@ -112,9 +112,10 @@ class ActionModule(OperatorAction):
             self.progress(
                 f"{place}: version {done.version} is written" if done.changed else f"{place} has the value already"
             )
-            cluster.deadline = Deadline(params["wait"] + max((feed.refresh for feed in before.by_vso), default=0.0))
+            wait = params["wait"]
+            cluster.deadline = Deadline(wait + max((feed.refresh for feed in before.by_vso), default=0.0))
             try:
-                found = follower.follow(before, done.moment, new=done.changed)
+                found = follower.follow(before, done.moment, new=done.changed, wait=wait)
             except BootstrapError as error:
                 again = f"Vault has the new value at {place} already: run this again with the same value."
                 raise BootstrapError(f"{error} {again}", code=error.code, subject=error.subject) from None
@@ -123,7 +124,7 @@ class ActionModule(OperatorAction):
             )
         result |= {"changed": done.changed or bool(found.forced), "version": done.version, **report}
         if found.waiting:
-            seconds = cluster.deadline.seconds
+            seconds = cluster.deadline.elapsed
             result.update(failed=True, msg=complaint(found, seconds, place, cluster.kubeconfig))
         return result
 

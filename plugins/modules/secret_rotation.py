@@ -114,8 +114,8 @@ options:
         default: {}
   wait:
     description:
-      - Seconds to wait until the value has arrived everywhere. The longest C(refreshAfter) of VSO that has to be
-        awaited comes on top.
+      - Seconds to wait until the value has arrived everywhere. What VSO makes, and what reads that, has C(refreshAfter)
+        besides, unless Vault tells VSO at once (C(instantUpdates)).
     type: int
     default: 900
 seealso:

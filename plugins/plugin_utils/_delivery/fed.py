@@ -65,7 +65,7 @@ class Feed:
     keys: Mapping[str, bool]
     loose: bool = False
     stays: str = ""
-    refresh: float = 0.0  # seconds after which VSO reads Vault again by itself
+    refresh: float = 0.0  # seconds after which VSO reads Vault again by itself, for this or what this is a copy of
     restarts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -111,7 +111,7 @@ def mirrors(secrets: Iterable[Object], feeds: Iterable[Feed]) -> list[Feed]:
     for each in secrets:
         source = sources.get(_reflects(each))
         if source and f"{each.namespace}/{each.name}" != source.label:
-            found.append(Feed(each, MIRROR, each.name, source.keys, source.loose, source.stays))
+            found.append(Feed(each, MIRROR, each.name, source.keys, source.loose, source.stays, source.refresh))
     return found
 
 
@@ -270,17 +270,21 @@ def _static(each: Object, asked: Asked) -> Feed | None:
         keys,
         loose,
         f"it asks for version {version} of the path" if version else _unread(spec),
-        seconds(str(spec.get("refreshAfter") or "")),
+        0.0 if _is_told(spec) else seconds(str(spec.get("refreshAfter") or "")),
         tuple((str(one.get("kind")), str(one.get("name"))) for one in mappings(spec.get("rolloutRestartTargets"))),
     )
 
 
 def _unread(spec: Mapping[str, t.Any]) -> str:
     """Why VSO does not read the path again; nothing where it does."""
-    instant = mapping(spec.get("syncConfig")).get("instantUpdates")
-    if instant or seconds(str(spec.get("refreshAfter") or "")):
+    if _is_told(spec) or seconds(str(spec.get("refreshAfter") or "")):
         return ""
     return "it has no refreshAfter, so VSO does not read Vault again"
+
+
+def _is_told(spec: Mapping[str, t.Any]) -> bool:
+    """Whether Vault tells VSO at once that the path has changed."""
+    return bool(mapping(spec.get("syncConfig")).get("instantUpdates"))
 
 
 def _in_templates(templates: Mapping[str, t.Any], wanted: str) -> tuple[dict[str, bool], bool]:

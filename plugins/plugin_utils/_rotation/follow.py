@@ -63,8 +63,11 @@ class Follower:
         self._written = written
         return Followed(self._look())
 
-    def follow(self, before: Followed, written: float | None, *, new: bool) -> Followed:
-        """Have the value delivered, and wait until it is everywhere, or the deadline has come."""
+    def follow(self, before: Followed, written: float | None, *, new: bool, wait: float) -> Followed:
+        """Have the value delivered, and wait until it is everywhere, or something has not come within its time.
+
+        C(wait): the seconds for each, to which VSO's refreshAfter is added.
+        """
         self._written = written
         found = Followed(before.seen)
         for each in before.seen:
@@ -94,7 +97,7 @@ class Follower:
                 more = f"; and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
                 clock = f"{elapsed:.0f} of {self._cluster.deadline.seconds:.0f} s"
                 self._say(f"after {clock}, waiting for {'; '.join(waiting[:SHOWN])}{more}")
-            if not waiting or not self._cluster.deadline.left:
+            if not waiting or found.overdue(elapsed, wait) or not self._cluster.deadline.left:
                 return found
             time.sleep(min(pause, self._cluster.deadline.left))
             pause = min(pause * 1.5, longest)

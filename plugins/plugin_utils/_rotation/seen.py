@@ -8,9 +8,11 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import VSO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.fed import Feed
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.running import Consumer
 
@@ -26,6 +28,18 @@ class Seen:
     consumers: tuple[Consumer, ...] = ()
     awaited: bool = True  # that its consumers are restarted, by whoever does that
 
+    @property
+    def waiting(self) -> Iterator[str]:
+        """What is still to come, each with why."""
+        if not self.held and not self.feed.stays:
+            yield f"Secret {self.feed.label} by {self.feed.by}: {self.why}"
+        for one in self.consumers if self.awaited else ():
+            if one.by:
+                yield from (
+                    f"{one.label}: pod {pod} runs with the old value, until {one.by} ends it" for pod in one.old
+                )
+                yield from (f"{one.label}: pod {pod}" for pod in one.coming)
+
 
 @dataclass
 class Followed:
@@ -39,21 +53,17 @@ class Followed:
     def waiting(self) -> list[str]:
         """What is still to come, each with why."""
         found = [self.trouble] if self.trouble else []
-        for each in self.seen:
-            if not each.held and not each.feed.stays:
-                found.append(f"Secret {each.feed.label} by {each.feed.by}: {each.why}")
-            for one in each.consumers if each.awaited else ():
-                if one.by:
-                    found += [
-                        f"{one.label}: pod {pod} runs with the old value, until {one.by} ends it" for pod in one.old
-                    ]
-                    found += [f"{one.label}: pod {pod}" for pod in one.coming]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *(line for each in self.seen for line in each.waiting)]))
+
+    def overdue(self, elapsed: float, wait: float) -> bool:
+        """Whether something is still to come that has had its time, to which VSO's refreshAfter is added."""
+        return any(any(each.waiting) for each in self.seen if elapsed >= wait + each.feed.refresh)
 
     @property
     def by_vso(self) -> list[Feed]:
         """What gets the value when VSO reads Vault again."""
-        return [each.feed for each in self.seen if each.feed.refresh and not each.held and not each.feed.stays]
+        late = (each.feed for each in self.seen if each.feed.refresh and not each.held and not each.feed.stays)
+        return [feed for feed in late if feed.writer == VSO]
 
     @property
     def stay(self) -> list[Seen]:

@@ -172,6 +172,7 @@ def test_it_is_known_what_never_follows_by_itself(made: Object, stays: str) -> N
 def test_vso_is_awaited_for_its_time_and_restarts_its_targets() -> None:
     feed = only(static(refreshAfter="1h30m", rolloutRestartTargets=[{"kind": "Deployment", "name": "db"}]))
     assert (feed.refresh, feed.restarts) == (5400, (("Deployment", "db"),))
+    assert only(static(refreshAfter="24h", syncConfig={"instantUpdates": True})).refresh == 0
     assert seconds("1m30.5s") == 90.5
 
 
@@ -179,6 +180,8 @@ def test_copies_that_reflector_keeps_are_fed_too() -> None:
     copy = thing("v1", "Secret", {}, "copy", annotations={REFLECTS: "apps/db"})
     (feed,) = mirrors([copy, thing("v1", "Secret", {}, "other")], [only(external(data=[data()]))])
     assert (feed.label, feed.by, dict(feed.keys)) == ("apps/copy", "Reflector, from apps/db", {"password": True})
+    (late,) = mirrors([copy], [only(static())])
+    assert late.refresh == 30
 
 
 def test_a_path_is_known_with_its_mount_and_without() -> None:

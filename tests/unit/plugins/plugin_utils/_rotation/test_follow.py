@@ -103,10 +103,15 @@ def external(**spec: Any) -> list[Feed]:
     return fed([thing("ExternalSecret", {"data": data, **spec})], Asked(PATH, "value"))
 
 
-def followed(world: World, feeds: list[Feed], *, new: bool = True) -> tuple[Followed, list[str]]:
+def copied_by_reflector(feeds: list[Feed]) -> list[Feed]:
+    metadata = {"name": "copy", "namespace": "apps", "annotations": {REFLECTS: "apps/web"}}
+    return mirrors([Object({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, "", "")], feeds)
+
+
+def followed(world: World, feeds: list[Feed], *, new: bool = True, wait: float = 30) -> tuple[Followed, list[str]]:
     said: list[str] = []
     follower = Follower(cast(Cluster, world), feeds, NEW, said.append)
-    return follower.follow(follower.before(float(NOW)), float(NOW), new=new), said
+    return follower.follow(follower.before(float(NOW)), float(NOW), new=new, wait=wait), said
 
 
 @pytest.fixture(autouse=True)
@@ -196,8 +201,7 @@ def test_a_copy_of_reflector_is_awaited_too() -> None:
         world.secrets["copy"] = world.secrets["web"]
 
     feeds = static()
-    metadata = {"name": "copy", "namespace": "apps", "annotations": {REFLECTS: "apps/web"}}
-    feeds += mirrors([Object({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, "", "")], feeds)
+    feeds += copied_by_reflector(feeds)
     world = World(lambda world: world.set("web", 2, value=NEW), lambda world: None, lambda world: None)
     # each look asks for the pods of one namespace once
     world.set("web", -9, value=OLD)
@@ -207,7 +211,37 @@ def test_a_copy_of_reflector_is_awaited_too() -> None:
     assert "Secret apps/copy by Reflector, from apps/web: Reflector has not copied it yet" in said[-1]
     copied(world)
     world.deadline = Deadline(30)
-    assert Follower(cast(Cluster, world), feeds, NEW).follow(found, float(NOW), new=False).done
+    assert Follower(cast(Cluster, world), feeds, NEW).follow(found, float(NOW), new=False, wait=30).done
+
+
+def test_what_vso_makes_has_its_refresh_beyond_the_wait_and_so_have_its_copies_and_consumers() -> None:
+    def copied(world: World) -> None:
+        world.secrets["copy"] = world.secrets["web"]
+
+    feeds = static(rolloutRestartTargets=[{"kind": "Deployment", "name": "web"}])
+    world = World(
+        lambda world: None,
+        lambda world: world.set("web", 20, value=NEW),
+        copied,
+        lambda world: world.run_pod("new", 25),
+    )
+    for name in ("web", "copy"):
+        world.set(name, -100, value=OLD)
+    world.run_pod("old", -90)
+    assert followed(world, feeds + copied_by_reflector(feeds), wait=0)[0].done
+
+
+def test_what_is_not_of_vso_has_the_wait_alone_however_late_vso_may_be() -> None:
+    late = static(destination={"name": "late"})
+    world = World(lambda world: world.set("web", 3, value=NEW))
+    for name in ("web", "late"):
+        world.set(name, -9, value=OLD)
+    found, _said = followed(world, [*late, *external()], wait=0)
+    assert world.deadline.left > 0
+    assert {line.partition(":")[0] for line in found.waiting} == {
+        "Secret apps/late by VaultStaticSecret apps/web",
+        "Secret apps/web by ExternalSecret apps/web",
+    }
 
 
 def test_who_has_not_been_restarted_long_after_the_change_is_named_and_not_waited_for() -> None:
