@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, KINDS, ONCE
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, KINDS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.template import (
     NAME,
     BadTemplate,
@@ -152,6 +152,9 @@ def _store(kind: str, name: str, namespace: str) -> str:
 
 def _external(each: Object, asked: Asked) -> Feed | None:
     spec = each.spec
+    target = mapping(spec.get("target"))
+    if target.get("creationPolicy") == "None":
+        return None
     known: dict[str, bool] = {}  # by what the object calls them: whether it is the value itself
     loose = False
     pinned: set[str] = set()
@@ -173,8 +176,7 @@ def _external(each: Object, asked: Asked) -> Feed | None:
         loose = loose or bool(search and _finds(each, entry, search, asked))
     if not known and not loose:
         return None
-    keys, loose = _templated(mapping(mapping(spec.get("target")).get("template")), known, loose=loose)
-    target = mapping(spec.get("target"))
+    keys, loose = _templated(mapping(target.get("template")), known, loose=loose)
     return Feed(each, ESO, str(target.get("name") or each.name), keys, loose, _stays(spec, pinned))
 
 
@@ -241,7 +243,9 @@ def _used(text: str, known: Iterable[str]) -> list[str]:
 def _stays(spec: Mapping[str, t.Any], pinned: Iterable[str]) -> str:
     if pinned:
         return f"it asks for version {', '.join(sorted(pinned))} of the path"
-    if spec.get("refreshPolicy") == "CreatedOnce" or str(spec.get("refreshInterval") or "") in (ONCE, "0s"):
+    policy, interval = spec.get("refreshPolicy") or "Periodic", spec.get("refreshInterval")
+    never = policy == "Periodic" and interval is not None and not seconds(str(interval))
+    if policy == "CreatedOnce" or never:
         return "it is made once, and keeps what it has"
     return ""
 

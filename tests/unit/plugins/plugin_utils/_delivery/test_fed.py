@@ -28,6 +28,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model imp
 
 PATH = "tazlab-k8s/static/db/PASSWORD"
 ASKED = Asked(PATH, "value")
+ONCE = "it is made once, and keeps what it has"
 VALUE = 'correct "horse"/battery'
 
 
@@ -137,13 +138,14 @@ def test_a_template_that_takes_other_values_alone_does_not_hold_this_one(text: s
         external(dataFrom=[{"find": {"path": "tazlab-k8s/static/d"}}]),
         external(dataFrom=[{"find": {"name": {"regexp": "USER"}}}]),
         external(data=[data() | {"sourceRef": {"storeRef": {"kind": "SecretStore", "name": "aws"}}}]),
+        external(data=[data()], target={"creationPolicy": "None"}),
         external(data=[data()], secretStoreRef={"kind": "ClusterSecretStore", "name": "other-mount"}),
         static(mount="other"),
         static(path="tazlab-k8s/static/db"),
         thing("v1", "ConfigMap", {"path": PATH}),
     ],
 )
-def test_what_another_path_property_or_store_feeds_is_left_out(made: Object) -> None:
+def test_what_another_path_property_or_store_feeds_or_makes_no_secret_is_left_out(made: Object) -> None:
     vault = {"provider": {"vault": {"path": "other"}}}
     stores = [
         thing("external-secrets.io/v1beta1", "ClusterSecretStore", vault, "other-mount"),
@@ -156,13 +158,20 @@ def test_what_another_path_property_or_store_feeds_is_left_out(made: Object) -> 
     ("made", "stays"),
     [
         (external(data=[data(version="3")]), "it asks for version 3 of the path"),
-        (external(data=[data()], refreshInterval="0"), "it is made once, and keeps what it has"),
-        (external(data=[data()], refreshPolicy="CreatedOnce"), "it is made once, and keeps what it has"),
+        (external(data=[data()], refreshInterval="0"), ONCE),
+        (external(data=[data()], refreshInterval="0h"), ONCE),
+        (external(data=[data()], refreshInterval="0m0s"), ONCE),
+        (external(data=[data()], refreshPolicy="Periodic", refreshInterval="0s"), ONCE),
+        (external(data=[data()], refreshPolicy="CreatedOnce"), ONCE),
+        (external(data=[data()], refreshPolicy="CreatedOnce", refreshInterval="1h"), ONCE),
+        (external(data=[data()], refreshPolicy="OnChange", refreshInterval="0"), ""),
+        (external(data=[data()], refreshPolicy="Periodic"), ""),
         (static(version=2), "it asks for version 2 of the path"),
         (static(refreshAfter=None), "it has no refreshAfter, so VSO does not read Vault again"),
         (static(refreshAfter=None, syncConfig={"instantUpdates": True}), ""),
         (static(), ""),
         (external(data=[data()], refreshInterval="1h"), ""),
+        (external(data=[data()], refreshInterval="0h30m"), ""),
     ],
 )
 def test_it_is_known_what_never_follows_by_itself(made: Object, stays: str) -> None:
