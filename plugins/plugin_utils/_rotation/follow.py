@@ -70,10 +70,11 @@ class Follower:
         """
         self._written = written
         found = Followed(before.seen)
-        for each in before.seen:
-            if each.feed.writer == ESO and not each.feed.stays and (new or not each.held):
-                self._force(each.feed)
-                found.forced.append(each.feed)
+        by_eso = [
+            each.feed
+            for each in before.seen
+            if each.feed.writer == ESO and not each.feed.stays and (new or not each.held)
+        ]
         for feed in before.by_vso:
             latest = datetime.now(UTC) + timedelta(seconds=feed.refresh)
             self._say(f"{feed.by} reads Vault again by itself, at the latest at {latest:%H:%M:%S} UTC")
@@ -82,6 +83,10 @@ class Follower:
         said_at, told = 0.0, set[str]()
         while True:
             try:
+                for feed in by_eso:
+                    if feed.by not in self._synced:
+                        self._force(feed)
+                        found.forced.append(feed)
                 found.seen, found.trouble = self._look(), ""
                 self._force_again(found.seen)
             except Unanswered as error:
@@ -108,8 +113,9 @@ class Follower:
         return [*(stays(each, kubeconfig) for each in found.stay), *(next_step(one, kubeconfig) for one in found.left)]
 
     def _force(self, feed: Feed) -> None:
-        self._synced[feed.by] = _version(self._cluster.maker(feed)), time.monotonic()
+        synced = _version(self._cluster.maker(feed))
         self._cluster.force(feed, str(time.time_ns()))
+        self._synced[feed.by] = synced, time.monotonic()
 
     def _force_again(self, seen: Sequence[Seen]) -> None:
         for each in seen:

@@ -43,6 +43,7 @@ class World:
         self.all_pods: list[dict[str, Any]] = []
         self.all_owners: dict[str, dict[str, Any]] = {}
         self.forced: list[str] = []
+        self.refusals = 0  # how often the API server will not take a change
         self._turns: list[Callable[[World], None]] = [lambda _world: None, *turns]
 
     def pods(self, _namespace: str) -> list[dict[str, Any]]:
@@ -63,6 +64,9 @@ class World:
 
     def force(self, feed: Feed, stamp: str) -> None:
         assert stamp.isdecimal()
+        if self.refusals:
+            self.refusals -= 1
+            raise Unanswered("Kubernetes API: asked for a change, it answered 503.")
         self.forced.append(feed.secret)
 
     def set(self, name: str, after: int, **values: str) -> None:
@@ -281,3 +285,17 @@ def test_an_api_that_does_not_answer_for_a_moment_ends_nothing() -> None:
     found, said = followed(world, static())
     assert found.done
     assert any("it refused the connection" in line for line in said)
+
+
+def test_an_api_that_takes_no_change_for_a_moment_is_told_again_until_all_was_told() -> None:
+    def synced(world: World) -> None:
+        world.made["web"] = {"status": {"syncedResourceVersion": "1-after"}}
+        world.set("web", 3, value=NEW)
+
+    world = World(synced)
+    world.refusals = 2
+    world.set("web", -9, value=OLD)
+    found, said = followed(world, external())
+    assert found.done
+    assert (world.forced, [feed.secret for feed in found.forced]) == (["web"], ["web"])
+    assert any("it answered 503" in line for line in said)
