@@ -243,11 +243,14 @@ def _used(text: str, known: Iterable[str]) -> list[str]:
 def _stays(spec: Mapping[str, t.Any], pinned: Iterable[str]) -> str:
     if pinned:
         return f"it asks for version {', '.join(sorted(pinned))} of the path"
+    return "it is made once, and keeps what it has" if made_once(spec) else ""
+
+
+def made_once(spec: Mapping[str, t.Any]) -> bool:
+    """Whether ESO makes the Secret of an ExternalSecret and then leaves it as it is."""
     policy, interval = spec.get("refreshPolicy") or "Periodic", spec.get("refreshInterval")
     never = policy == "Periodic" and interval is not None and not seconds(str(interval))
-    if policy == "CreatedOnce" or never:
-        return "it is made once, and keeps what it has"
-    return ""
+    return bool(policy == "CreatedOnce" or never)
 
 
 # ---------------------------------------------------------------------------------------------- VaultStaticSecrets

@@ -22,7 +22,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declare
     Key,
     Value,
 )
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import KINDS, ONCE, Operators
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.fed import bare, made_once
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import KINDS, Operators
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.template import (
     BadTemplate,
     from_secrets,
@@ -145,7 +146,7 @@ def _external(each: Object, name: str, operators: Operators) -> Declared:
     elif texts and (spare := sorted(set(values) - {name for text in texts.values() for name in _names(text)})):
         raise Undeclared(f"no template names its {', '.join(spare)}")
     refresh = str(spec.get("refreshInterval") or REFRESH)
-    once = policy == "CreatedOnce" or refresh in (ONCE, "0s")
+    once = made_once(spec)
     return Declared(
         name,
         each.namespace,
@@ -184,19 +185,19 @@ def _reference(data: Mapping[str, t.Any], mount: str) -> Value:
     _only("a remoteRef", reference, _REFERENCE)
     if not reference.get("key") or not reference.get("property"):
         raise Undeclared("a remoteRef names no property")
-    return Value(_bare(str(reference["key"]), mount), str(reference["property"]))
+    return Value(_path(str(reference["key"]), mount), str(reference["property"]))
 
 
 def _whole(source: Mapping[str, t.Any], mount: str) -> str:
     _only("dataFrom", source, frozenset(("extract",)))
     extract = mapping(source.get("extract"))
     _only("extract", extract, _REFERENCE - {"property"})
-    return _bare(str(extract.get("key")), mount)
+    return _path(str(extract.get("key")), mount)
 
 
-def _bare(path: str, mount: str) -> str:
-    """A path without its mount, as ESO takes it with and without."""
-    return path.removeprefix(f"{mount}/").removeprefix("data/") if mount and path.startswith(f"{mount}/") else path
+def _path(key: str, mount: str) -> str:
+    """A path in our mount without it; in another store, the key as it stands there."""
+    return bare(key, mount) if mount else key
 
 
 def _templated(text: str, values: Mapping[str, Value]) -> Key:
