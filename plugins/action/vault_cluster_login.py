@@ -109,6 +109,8 @@ class ActionModule(OperatorAction):
         """Nothing is written: say what its owner has to set, and how far it is set."""
         parts = logins.parts(key.public_pem, params["ttl"], own=False)
 
+        foreign: list[str] = []
+
         def work(vault: VaultAdmin) -> tuple[list[Finding], dict[str, t.Any], list[str]]:
             findings = verify(vault, parts)
             wanted: dict[str, t.Any] = {}
@@ -118,10 +120,12 @@ class ActionModule(OperatorAction):
                     wanted[part.path] = part.settings
                 elif isinstance(part, JwtConfig):
                     readable = finding.state != UNREADABLE
-                    wanted[part.path] = part.body(vault.read(part.path, "Looking at the mount") if readable else None)
+                    found = vault.read(part.path, "Looking at the mount") if readable else None
+                    wanted[part.path] = part.body(found)
+                    foreign.extend(part.ends(found))
                     if not readable:
                         continue  # a write would end the keys that nobody has seen
-                if finding.state not in (EQUAL, UNREADABLE):
+                if finding.state not in (EQUAL, UNREADABLE) and not foreign:
                     commands.append(write(vault_tool(), vault.settings, part.path, wanted[part.path]))
             return findings, wanted, commands
 
@@ -132,6 +136,11 @@ class ActionModule(OperatorAction):
         self.progress(f"auth/{logins.mount} is its owner's, nothing is written: {verified}{tried}")
         if verified != AS_WANTED:
             self.progress(f"What has to stand there (public values):\n{json.dumps(wanted, indent=2)}")
+            if foreign:
+                self.progress(
+                    "No command is given: with this, what logs in there by the keys of the other issuer gets in no "
+                    "more, and without it, they would open our roles. Choose another mount (tazlab_jwt.mount)."
+                )
             for command in commands:
                 self.progress(f"Or, with its owner's token:\n{command}{vault_tool().line}")
         return {
@@ -191,6 +200,8 @@ def _line(finding: Finding) -> str:
 def _warnings(findings: list[Finding]) -> Iterator[str]:
     for finding in findings:
         about = f"The {finding.kind} {finding.name}"
+        if finding.warning:
+            yield f"{about}: {finding.warning}"
         if finding.state == DRIFT:
             yield (
                 f"{about} is not as it should be: {finding.note}. It was left as it is. Set update "

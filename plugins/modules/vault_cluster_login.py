@@ -19,7 +19,8 @@ description:
   - A key that the mount trusts already stays, so that tokens of both are good for as long as it takes; it is named, and
     ends with O(only_key).
   - A configuration with another issuer or with keys from elsewhere, and a role with other settings, are reported as
-    drift and changed only when O(update) says so. A mount of another type is refused.
+    drift and changed only when O(update) says so; until then no role is made there. The keys of the other issuer end
+    with the change, since they would open what is ours. A mount of another type is refused.
   - Everything is looked at and every permission is checked before anything is changed.
 extends_documentation_fragment:
   - tazlab.bootstrap.vault_operator
@@ -210,7 +211,7 @@ wanted:
   returned: success
   type: dict
 commands:
-  description: Commands with which its owner sets what differs.
+  description: Commands with which its owner sets what differs. None where the mount trusts keys of another issuer.
   returned: when O(own=false)
   type: list
   elements: str

@@ -313,6 +313,31 @@ def test_what_others_have_set_is_told_and_corrected_only_when_told(made: Cluster
     ok(made.module("jwt-drift"), changed=0)
 
 
+def test_on_a_mount_of_another_cluster_no_role_is_made_and_its_key_does_not_open_ours(
+    made: Cluster, issuer: Issuer
+) -> None:
+    client, theirs = made.vault.client, Issuer()
+    client.sys.enable_auth_method("jwt", path="jwt-theirs")
+    config = {"jwt_validation_pubkeys": [theirs.public_pem], "bound_issuer": "https://192.0.2.99:6443"}
+    client.write_data("auth/jwt-theirs/config", data=config)
+    run = ok(made.module("jwt-theirs"), changed=0)
+    assert "not written, as the JWT configuration is somebody else's" in run.output
+    run = ok(made.module("jwt-theirs", own=False), changed=0)
+    assert "No command is given" in run.output
+    assert not re.findall(r"^\(for n in ", run.output, re.MULTILINE)
+    assert client.read("auth/jwt-theirs/role/tazlab-eso") is None
+    with pytest.raises(InvalidRequest):
+        made.log_in(theirs, "jwt-theirs", iss=config["bound_issuer"])
+
+    run = ok(made.module("jwt-theirs", update=True), changed=1)
+    assert "is trusted no longer, as it was of another issuer" in run.output
+    made.log_in(issuer, "jwt-theirs")
+    for claimed in (ENDPOINT, config["bound_issuer"]):
+        with pytest.raises(InvalidRequest):
+            made.log_in(theirs, "jwt-theirs", iss=claimed)
+    ok(made.module("jwt-theirs"), changed=0)
+
+
 @pytest.mark.sweep("logins of accounts")
 def test_two_keys_are_good_during_an_overlap_and_the_old_one_goes_when_told(made: Cluster, issuer: Issuer) -> None:
     ok(made.module("jwt-overlap"))

@@ -32,7 +32,10 @@ READ: t.Final = frozenset({"read"})
 
 @dataclass(frozen=True)
 class Finding:
-    """How one thing in Vault is, compared with how it should be. C(before) and C(after) hold no secret."""
+    """How one thing in Vault is, compared with how it should be. C(before) and C(after) hold no secret.
+
+    C(warning) says what else a change does that nobody may overlook.
+    """
 
     kind: str
     name: str
@@ -40,6 +43,7 @@ class Finding:
     before: str = ""
     after: str = ""
     note: str = ""
+    warning: str = ""
 
     @property
     def changes(self) -> bool:
@@ -54,6 +58,7 @@ class Part(t.Protocol):
 
     kind: t.ClassVar[str]
     looks: t.ClassVar[frozenset[str]]  # what looking at it asks for
+    rests_on: t.ClassVar[str]  # the kind of which nothing may be somebody else's where it is written
 
     @property
     def name(self) -> str:
@@ -81,6 +86,7 @@ class Mount:
     migrating: str  # the command for its owner
     kind: t.ClassVar[str] = "mount"
     looks: t.ClassVar[frozenset[str]] = READ
+    rests_on: t.ClassVar[str] = ""
 
     @property
     def path(self) -> str:
@@ -141,6 +147,7 @@ class Policy:
     update: bool = False
     kind: t.ClassVar[str] = "policy"
     looks: t.ClassVar[frozenset[str]] = READ
+    rests_on: t.ClassVar[str] = ""
 
     @property
     def path(self) -> str:
@@ -194,6 +201,7 @@ class TokenRole:
     update: bool = False
     kind: t.ClassVar[str] = "token role"
     looks: t.ClassVar[frozenset[str]] = READ
+    rests_on: t.ClassVar[str] = ""
 
     @property
     def path(self) -> str:
@@ -273,7 +281,7 @@ def ensure(
     reads = [Need(part.path, part.looks, f"look at the {part.kind}") for part in parts]
     possible = [need for part in parts for need in part.needs(Finding(part.kind, "", NEW))]
     granted = vault.capabilities(need.path for need in (*reads, *possible, *needs))
-    findings = [_judged(vault, part, granted) for part in parts]
+    findings = _held(parts, [_judged(vault, part, granted) for part in parts])
     wanted = [need for part, finding in zip(parts, findings, strict=True) for need in part.needs(finding)]
     refuse_lacking([*reads, *wanted, *needs], granted, vault.settings.token_source)
     if bundle is not None:
@@ -283,6 +291,17 @@ def ensure(
             if finding.changes:
                 part.apply(vault)
     return findings
+
+
+def _held(parts: Sequence[Part], findings: Sequence[Finding]) -> list[Finding]:
+    """Nothing is written that rests on what is somebody else's, and is left to them."""
+    others = {finding.kind for finding in findings if finding.state == DRIFT}
+    return [
+        replace(finding, state=DRIFT, note=f"it is not written, as the {part.rests_on} is somebody else's")
+        if finding.changes and part.rests_on in others
+        else finding
+        for part, finding in zip(parts, findings, strict=True)
+    ]
 
 
 def verify(vault: VaultAdmin, parts: Sequence[Part]) -> list[Finding]:

@@ -147,6 +147,7 @@ class JwtMount:
     name: str
     kind: t.ClassVar[str] = "auth mount"
     looks: t.ClassVar[frozenset[str]] = frozenset({"read", "sudo"})
+    rests_on: t.ClassVar[str] = ""
 
     @property
     def path(self) -> str:
@@ -173,7 +174,10 @@ class JwtMount:
 
 @dataclass(frozen=True)
 class JwtConfig:
-    """Which keys and which issuer the mount trusts. Our key is added to those that are there; C(only_key) ends them."""
+    """Which keys and which issuer the mount trusts. Our key is added to those that are there; C(only_key) ends them.
+
+    Keys of another issuer end, too: who holds one could sign in the name of ours.
+    """
 
     name: str
     key: str
@@ -182,6 +186,7 @@ class JwtConfig:
     update: bool = False
     kind: t.ClassVar[str] = "JWT configuration"
     looks: t.ClassVar[frozenset[str]] = READ
+    rests_on: t.ClassVar[str] = ""
 
     @property
     def path(self) -> str:
@@ -194,11 +199,17 @@ class JwtConfig:
             each for each in map(str, (found or {}).get("jwt_validation_pubkeys") or ()) if fingerprint(each) != ours
         ]
 
+    def ends(self, found: Mapping[str, t.Any] | None) -> list[str]:
+        """The keys that are there and are not written again."""
+        foreign = ((found or {}).get("bound_issuer") or "") != self.issuer
+        return self.others(found) if self.only_key or foreign else []
+
     def body(self, found: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
         """What is written: the whole configuration, since Vault replaces it."""
         kept = {name: (found or {}).get(name) for name in KEPT}
+        ended = self.ends(found)
         return {
-            "jwt_validation_pubkeys": [*([] if self.only_key else self.others(found)), self.key],
+            "jwt_validation_pubkeys": [*(each for each in self.others(found) if each not in ended), self.key],
             "bound_issuer": self.issuer,
             **{name: value for name, value in kept.items() if value},
         }
@@ -213,15 +224,21 @@ class JwtConfig:
         if (found.get("bound_issuer") or "") != self.issuer:
             foreign.append(f"bound_issuer is {found.get('bound_issuer')!r} instead of {self.issuer!r}")
         notes = [*foreign, *([f"it lacks the cluster's key {fingerprint(self.key)}"] if lacks else [])]
-        if others:
-            notes.append(f"it {'no longer trusts' if self.only_key else 'also trusts'} the key {', '.join(others)}")
-        state = EQUAL
+        state, keys, warning = EQUAL, ", ".join(others), ""
         if foreign:
             state = CHANGED if self.update else DRIFT
         elif lacks or (others and self.only_key):
             state = CHANGED
+        ended = bool(self.ends(found)) and (self.only_key or state == CHANGED)
+        if others:
+            notes.append(f"it {'no longer trusts' if ended else 'also trusts'} the key {keys}")
+        if ended and not self.only_key:
+            warning = (
+                f"The key {keys} is trusted no longer, as it was of another issuer: its holder could sign in the name "
+                "of ours. What logged in by it does not get in any more."
+            )
         before = _shown(found) if state != EQUAL else ""
-        return Finding(self.kind, self.name, state, before, after if before else "", "; ".join(notes))
+        return Finding(self.kind, self.name, state, before, after if before else "", "; ".join(notes), warning)
 
     def needs(self, finding: Finding) -> Iterable[Need]:
         if finding.changes:
@@ -249,6 +266,7 @@ class JwtRole:
     update: bool = False
     kind: t.ClassVar[str] = "JWT role"
     looks: t.ClassVar[frozenset[str]] = READ
+    rests_on: t.ClassVar[str] = JwtConfig.kind
 
     @property
     def name(self) -> str:

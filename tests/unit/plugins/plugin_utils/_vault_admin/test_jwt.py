@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.keys import fingerprint
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.access import ensure
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt import (
     JwtConfig,
     JwtMount,
@@ -77,6 +81,8 @@ def test_a_mount_of_another_type_is_refused() -> None:
         ([OURS], {"bound_issuer": ""}, {}, "drift", "bound_issuer is ''"),
         ([OURS], {"bound_issuer": "https://x"}, {"update": True}, "changed", "bound_issuer is 'https://x'"),
         ([OTHER], {"bound_issuer": "https://x"}, {"only_key": True}, "drift", "it lacks"),
+        ([OTHER], {"bound_issuer": "https://x"}, {}, "drift", "it also trusts the key OTHER"),
+        ([OTHER], {"bound_issuer": "https://x"}, {"update": True}, "changed", "it no longer trusts the key OTHER"),
         ([], {"jwks_url": "https://x"}, {}, "drift", "it has its keys from jwks_url"),
         ([], {"oidc_discovery_url": "https://x"}, {}, "drift", "it has its keys from oidc_discovery_url"),
     ],
@@ -95,7 +101,7 @@ def test_a_configuration_is_compared_by_its_keys(
 def test_a_new_key_is_added_to_the_others_and_what_is_not_ours_is_kept() -> None:
     found = {
         "jwt_validation_pubkeys": [OTHER, f"{OURS}\n"],
-        "bound_issuer": "https://x",
+        "bound_issuer": ISSUER,
         "default_role": "theirs",
         "jwt_supported_algs": [],
         "jwks_url": "https://x",
@@ -104,6 +110,55 @@ def test_a_new_key_is_added_to_the_others_and_what_is_not_ours_is_kept() -> None
     assert JwtConfig("m", OURS, ISSUER).body(found) == both
     assert JwtConfig("m", OURS, ISSUER, only_key=True).body(found)["jwt_validation_pubkeys"] == [OURS]
     assert JwtConfig("m", OURS, ISSUER).body(None) == {"jwt_validation_pubkeys": [OURS], "bound_issuer": ISSUER}
+
+
+@pytest.mark.parametrize("issuer", ["https://x", "", None])
+def test_who_signed_for_another_issuer_is_not_trusted_with_ours(issuer: str | None) -> None:
+    found = {"jwt_validation_pubkeys": [OTHER], "bound_issuer": issuer}
+    config = JwtConfig("m", OURS, ISSUER, update=True)
+    assert config.body(found)["jwt_validation_pubkeys"] == [OURS]
+    assert f"The key {fingerprint(OTHER)} is trusted no longer" in config.judge(found).warning
+    assert not config.judge({**found, "bound_issuer": ISSUER}).warning
+
+
+class Stored:
+    """What stands in a Vault in which everything is allowed, and what was written to it."""
+
+    def __init__(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        self.found = found
+        self.written: list[str] = []
+        self.settings = SimpleNamespace(token_source="an operator")
+
+    def capabilities(self, paths: Iterable[str]) -> dict[str, frozenset[str]]:
+        return {path: frozenset({"root"}) for path in paths}
+
+    def read(self, path: str, doing: str) -> Mapping[str, Any] | None:
+        return self.found.get(path)
+
+    def write(self, path: str, body: Mapping[str, Any], doing: str) -> None:
+        self.written.append(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "written"),
+    [
+        ({"bound_issuer": "https://x"}, {}, []),
+        ({"jwks_url": "https://x"}, {}, []),
+        ({}, {}, ["auth/jwt-home/config", "auth/jwt-home/role/eso"]),
+        ({"bound_issuer": "https://x"}, {"update": True}, ["auth/jwt-home/config", "auth/jwt-home/role/eso"]),
+    ],
+)
+def test_no_role_is_written_where_the_mount_trusts_somebody_else(
+    changes: dict[str, Any], options: dict[str, Any], written: list[str]
+) -> None:
+    config = {"jwt_validation_pubkeys": [OTHER], "bound_issuer": ISSUER, **changes}
+    vault = Stored({"sys/auth/jwt-home": {"type": "jwt"}, "auth/jwt-home/config": config})
+    parts = logins_of(given()).parts(OURS, 600, **options)
+    *_rest, role = ensure(cast(VaultAdmin, vault), parts, [], check_mode=False)
+    assert vault.written == written
+    assert (role.state, "the JWT configuration is somebody else's" in role.note) == (
+        ("new", False) if written else ("drift", True)
+    )
 
 
 def test_a_role_that_lets_others_in_is_drift_and_the_order_means_nothing() -> None:
