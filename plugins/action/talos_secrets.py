@@ -25,6 +25,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.cluster im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.config import Generator, credentials_problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.nodes import (
     Nodes,
+    Standing,
     refuse_foreign,
     wait_for_maintenance,
 )
@@ -69,6 +70,9 @@ class ActionModule(TalosAction):
         key, place = params["secretbox_key"], state.place(SECRETS)
         created = False
         if stored is None:
+            problem = state.home.only_a_copy(state) if isinstance(state.home, VaultHome) else None
+            if problem:
+                raise refusal([problem])
             if not params["pending"]:
                 waits = not (self.check_mode or params["ahead"])
                 self._refuse_configured(Nodes(talosctl), cluster, params["timeout"] if waits else 0)
@@ -93,10 +97,8 @@ class ActionModule(TalosAction):
         home = state.home
         if not isinstance(home, VaultHome):
             return []
-        if home.away:  # nobody saw whether there were secrets before
+        if home.away or home.copy().content is not None:  # there may have been secrets before, or there were
             return [f"The cluster was born with new secrets: {each}" for each in REKEY]
-        if home.copy().content is not None:
-            return []
         return [
             f"The anchor has no copy of secrets.yaml, which is read while Vault is away. To take it:\n{home.filling()}"
         ]
@@ -106,9 +108,13 @@ class ActionModule(TalosAction):
         if timeout:
             wait_for_maintenance(nodes, cluster.nodes, Deadline(timeout), self.progress)
             return
-        problems = refuse_foreign({node: nodes.look(node) for node in cluster.nodes}, have_secrets=False)
+        looks = {node: nodes.look(node) for node in cluster.nodes}
+        problems = refuse_foreign(looks, have_secrets=False)
         if problems:
             raise refusal(problems)
+        silent = [f"{node.name} ({node.address})" for node, look in looks.items() if look.standing is Standing.SILENT]
+        if silent:
+            self.progress(f"not answering, so that nobody could ask whether it is configured: {', '.join(silent)}")
 
     def _talosconfig(self, generator: Generator, state: State) -> bool:
         """Write a talosconfig where there is none that serves."""

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.operator import OperatorAction
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import STATE_OPTIONS, state_of
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.state import (
+    STATE_OPTIONS,
+    new_allowed,
+    state_of,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.keys import SigningKey, fingerprint
@@ -33,6 +37,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt 
     JwtRole,
     Logins,
     logins_of,
+    trusted,
     try_login,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import OPERATOR_OPTIONS
@@ -58,14 +63,14 @@ class ActionModule(OperatorAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         logins = logins_of(params)
-        key = self._key(params)
+        key = self._key(params, logins)
         if key is None:
             return {"changed": True, "login": _told(logins, ""), "parts": [], "verified": "", "wanted": {}, "diff": []}
         if params["own"]:
             return self._ours(params, logins, key.public_pem)
         return self._theirs(params, logins, key)
 
-    def _key(self, params: dict[str, t.Any]) -> SigningKey | None:
+    def _key(self, params: dict[str, t.Any], logins: Logins) -> SigningKey | None:
         """The cluster's key; in check mode None where nobody has it yet."""
         try:
             state = state_of(self, params)
@@ -83,8 +88,30 @@ class ActionModule(OperatorAction):
                 f"{why}. Make the secrets before the cluster: ansible-playbook -i INVENTORY tazlab.bootstrap.publish "
                 "(with tazlab_jwt set), or the module talos_secrets with ahead."
             )
+        self._refuse_known(params, logins, state.place(SECRETS))
         self.progress(f"{why}: they are made first")
         return None
+
+    def _refuse_known(self, params: dict[str, t.Any], logins: Logins, place: str) -> None:
+        """A mount that trusts a key of this issuer knows the cluster: its secrets are somewhere else."""
+        if new_allowed(params["state_home"]):
+            return
+        path = f"auth/{logins.mount}/config"
+
+        def look(vault: VaultAdmin) -> list[str]:
+            if not {"read", "root"} & vault.capabilities([path])[path]:
+                return []
+            return trusted(vault.read(path, "Looking at the JWT configuration"), logins.issuer)
+
+        keys = self.as_operator(params, look)
+        if keys:
+            raise BootstrapError(
+                f"{path} trusts the key {', '.join(keys)} of {logins.issuer} already, so the cluster has secrets, and "
+                f"{place} is not there. Nothing was changed: new secrets would lock you out of it. Bring them back, "
+                "from your backup or from the machine that bore it. Or, where no machine of it is left, have new ones "
+                "made: -e tazlab_new_secrets=CLUSTER",
+                code="known_cluster",
+            )
 
     def _ours(self, params: dict[str, t.Any], logins: Logins, key: str) -> dict[str, t.Any]:
         parts = logins.parts(key, params["ttl"], only_key=params["only_key"], update=params["update"])

@@ -50,7 +50,8 @@ options:
         elements: dict
       new_secrets:
         description:
-          - The confirmation that a cluster of which no machine is left may be born with new secrets while neither Vault
-            nor a copy can be read. It must equal O(state_home.cluster).
+          - The confirmation that a cluster of which no machine is left may be born with new secrets, while neither
+            Vault nor a copy can be read, or although a copy or a mount that trusts its key tells of earlier ones. It
+            must equal O(state_home.cluster).
         type: str
 """

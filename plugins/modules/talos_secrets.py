@@ -45,7 +45,7 @@ options:
   ahead:
     description:
       - Whether the secrets are made before the machines, for whoever needs a key of the cluster already. Each node is
-        asked once, whether it is configured, and none is waited for.
+        asked once, whether it is configured, and none is waited for. Those that do not answer are named.
     type: bool
     default: false
 seealso:

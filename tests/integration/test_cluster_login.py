@@ -185,11 +185,30 @@ def test_before_the_cluster_exists_its_account_gets_in_and_nobody_else(unborn: C
     assert (made.state / "secrets.yaml").read_bytes() == before
     assert "also trusts" not in again.output
 
+    made.state.rename(made.home / "elsewhere")  # as on another machine, while this cluster is switched off
+    for arguments in ((), ("--check",)):
+        refused = made.play("publish.yml", *arguments)
+        assert refused.returncode != 0
+        assert "already, so the cluster has secrets" in refused.output
+        assert not (made.state / "secrets.yaml").exists()
+    run = ok(made.play("publish.yml", tazlab_new_secrets="home"))
+    assert "nobody could ask whether it is configured: cp-1 (127.127.127.11)" in run.output
+    for each in (issuer, made.secrets()):
+        made.log_in(each)
+
 
 @pytest.mark.sweep("logins of accounts")
 def test_with_the_state_in_vault_one_run_makes_its_token_its_secrets_and_the_login(unborn: Cluster) -> None:
     state = {"backend": "vault"}
     ok(unborn.play("publish.yml", "--check", tazlab_state=state))
+    copy = unborn.home / "secrets" / "talos-secrets.yaml"
+    copy.write_text("cluster: {}\n")
+    copy.chmod(0o600)
+    refused = unborn.play("publish.yml", tazlab_state=state)
+    assert refused.returncode != 0
+    assert "has the cluster's secrets. Nothing was made" in refused.output
+    assert unborn.vault.client.read("secret/data/tazlab-k8s/state/home") is None
+    copy.unlink()
     ok(unborn.play("publish.yml", tazlab_state=state))
     stored = unborn.vault.client.read("secret/data/tazlab-k8s/state/home")
     assert stored is not None

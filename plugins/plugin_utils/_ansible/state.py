@@ -66,7 +66,7 @@ class InVault:
     seconds: float
     cluster: str
     providers: t.Any = field(default=(), repr=False)
-    new_secrets: str = ""
+    new_allowed: bool = False
 
     def ask(self, work: t.Callable[[t.Any], t.Any]) -> t.Any:
         return self.at(self.settings, work)
@@ -85,7 +85,7 @@ class InVault:
             unstored=Directory(directory / UNSTORED),
             seen=Directory(directory / SEEN),
             anchor=self.providers,
-            new_allowed=bool(self.cluster) and self.new_secrets == self.cluster,
+            new_allowed=self.new_allowed,
         )
 
 
@@ -116,8 +116,14 @@ def in_vault(action: ControllerAction, home: Mapping[str, t.Any] | None) -> InVa
             environ=os.environ,
             home=own,
         ),
-        str(home.get("new_secrets") or ""),
+        new_allowed(home),
     )
+
+
+def new_allowed(home: Mapping[str, t.Any] | None) -> bool:
+    """Whether somebody has said that new secrets are meant, by the cluster's name."""
+    cluster = (home or {}).get("cluster")
+    return bool(cluster) and (home or {}).get("new_secrets") == cluster
 
 
 def state_of(action: ControllerAction, params: Mapping[str, t.Any]) -> State:

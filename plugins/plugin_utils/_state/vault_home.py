@@ -170,6 +170,21 @@ class VaultHome:
             )
         return None
 
+    def only_a_copy(self, state: State) -> Problem | None:
+        """Whether the anchor alone still has the cluster's secrets, as where Vault was made anew."""
+        if self.new_allowed or self.away is not None or self.copy().content is None:
+            return None
+        file = Directory(state.directory).place(SECRETS)
+        return Problem(
+            "only_a_copy",
+            "tazlab_state",
+            f"there is no {self.place(SECRETS)}, and the anchor ({self.copy().place}) has the cluster's secrets. "
+            "Nothing was made: new secrets would lock you out of the machines that have these.",
+            f"Put them back: as {file} (mode 0600), then ansible-playbook -i INVENTORY tazlab.bootstrap.move_state. "
+            "Or, where no machine of the cluster is left, remove the copy, or say so: "
+            f"-e tazlab_new_secrets={self.cluster}",
+        )
+
     # ------------------------------------------------------------------------------------------------ writing
 
     def create(self, name: str, content: bytes) -> bool:

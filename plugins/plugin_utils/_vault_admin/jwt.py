@@ -249,6 +249,13 @@ class JwtConfig:
         vault.write(self.path, self.body(vault.read(self.path, doing)), doing)
 
 
+def trusted(found: Mapping[str, t.Any] | None, issuer: str) -> list[str]:
+    """The names of the keys that a mount's configuration trusts for an issuer."""
+    if not found or found.get("bound_issuer") != issuer:
+        return []
+    return [fingerprint(str(each)) for each in found.get("jwt_validation_pubkeys") or ()]
+
+
 def _shown(config: Mapping[str, t.Any]) -> str:
     keys = [f"key: {fingerprint(str(each))}\n" for each in config.get("jwt_validation_pubkeys") or ()]
     sources = [f"{name}: {config[name]}\n" for name in OTHER_SOURCES if config.get(name)]

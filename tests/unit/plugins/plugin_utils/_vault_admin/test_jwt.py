@@ -22,6 +22,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.jwt 
     Role,
     logins_of,
     subject,
+    trusted,
 )
 from lab.jwt import Issuer
 
@@ -119,6 +120,14 @@ def test_who_signed_for_another_issuer_is_not_trusted_with_ours(issuer: str | No
     assert config.body(found)["jwt_validation_pubkeys"] == [OURS]
     assert f"The key {fingerprint(OTHER)} is trusted no longer" in config.judge(found).warning
     assert not config.judge({**found, "bound_issuer": ISSUER}).warning
+
+
+def test_a_mount_knows_the_cluster_by_a_key_of_its_issuer_alone() -> None:
+    found = {"jwt_validation_pubkeys": [OTHER], "bound_issuer": ISSUER}
+    assert trusted(found, ISSUER) == [fingerprint(OTHER)]
+    assert trusted({**found, "jwt_validation_pubkeys": None}, ISSUER) == []
+    assert trusted(found, "https://x") == []
+    assert trusted(None, ISSUER) == []
 
 
 class Stored:
