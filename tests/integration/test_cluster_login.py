@@ -321,10 +321,13 @@ def test_what_others_have_set_is_told_and_corrected_only_when_told(made: Cluster
     body = {"jwt_validation_pubkeys": [issuer.public_pem], "bound_issuer": "https://elsewhere", "default_role": "x"}
     client.write_data("auth/jwt-drift/config", data=body)
     role = {"role_type": "jwt", "user_claim": "sub", "bound_claims": {"sub": ["a", "b"]}, "token_max_ttl": "1h"}
+    role |= {"groups_claim": "groups", "expiration_leeway": 86400}
     client.write_data("auth/jwt-drift/role/tazlab-eso", data=role)
     run = ok(made.module("jwt-drift"), changed=0)
     assert "bound_issuer is 'https://elsewhere' instead of 'https://192.0.2.11:6443'" in run.output
     assert "token_max_ttl is 3600 instead of 600" in run.output
+    assert "expiration_leeway is 86400 instead of 0" in run.output
+    assert "groups_claim is 'groups' instead of ''" in run.output
     assert "bound_claims is" in run.output
     ok(made.module("jwt-drift", update=True), changed=1)
     made.log_in(issuer, "jwt-drift")

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.admin import VaultAdmin
 
 # Where else a mount may have its keys from. It takes one of these ways at a time.
-OTHER_SOURCES: t.Final = ("jwks_url", "oidc_discovery_url")
+OTHER_SOURCES: t.Final = ("jwks_url", "jwks_pairs", "oidc_discovery_url")
 # What its owner may have set beside: a write of the configuration replaces all of it.
 KEPT: t.Final = ("default_role", "jwt_supported_algs")
 # Seconds for which a token lives that is signed to try a login.
@@ -290,6 +290,10 @@ class JwtRole:
             "bound_claims": {"sub": [subject(account) for account in self.role.accounts]},
             "bound_claims_type": "string",
             "bound_subject": "",
+            "clock_skew_leeway": 0,  # of the leeways, 0 is Vault's own: 60 and 150 seconds
+            "expiration_leeway": 0,
+            "groups_claim": "",
+            "not_before_leeway": 0,
             "role_type": JWT,
             "token_bound_cidrs": [],
             "token_explicit_max_ttl": 0,

@@ -85,6 +85,7 @@ def test_a_mount_of_another_type_is_refused() -> None:
         ([OTHER], {"bound_issuer": "https://x"}, {}, "drift", "it also trusts the key OTHER"),
         ([OTHER], {"bound_issuer": "https://x"}, {"update": True}, "changed", "it no longer trusts the key OTHER"),
         ([], {"jwks_url": "https://x"}, {}, "drift", "it has its keys from jwks_url"),
+        ([], {"jwks_pairs": [{"jwks_url": "https://x"}]}, {}, "drift", "it has its keys from jwks_pairs"),
         ([], {"oidc_discovery_url": "https://x"}, {}, "drift", "it has its keys from oidc_discovery_url"),
     ],
 )
@@ -173,6 +174,7 @@ def test_no_role_is_written_where_the_mount_trusts_somebody_else(
 def test_a_role_that_lets_others_in_is_drift_and_the_order_means_nothing() -> None:
     role = JwtRole("jwt-home", Role("r", ("a/b", "c/d"), ("p", "q")), ("vault", "x"), 600)
     found = {**role.settings, "bound_audiences": ["x", "vault"], "token_bound_cidrs": None, "oidc_scopes": None}
+    del found["clock_skew_leeway"], found["groups_claim"]  # as of a Vault that does not know them
     found["bound_claims"] = {"sub": ["system:serviceaccount:c:d", "system:serviceaccount:a:b"]}
     assert role.judge(found).state == "equal"
     for change in (
@@ -186,5 +188,9 @@ def test_a_role_that_lets_others_in_is_drift_and_the_order_means_nothing() -> No
         {"token_max_ttl": 0},
         {"token_period": 3600},
         {"user_claim": "email"},
+        {"groups_claim": "groups"},
+        {"clock_skew_leeway": 86400},
+        {"expiration_leeway": 86400},
+        {"not_before_leeway": 86400},
     ):
         assert role.judge({**found, **change}).state == "drift", change
