@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.keys import SigningKey
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._health.vault import VaultTokens
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._state.state import SECRETS, State
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._talos.secrets import accounts_key
@@ -54,18 +55,26 @@ class LoginHealth:
 
 def login_health(vault: VaultTokens, logins: Logins, state: State) -> Iterator[LoginHealth]:
     """Try each role once."""
+    key, why = _key(state)
     for role in logins.roles:
         place = f"auth/{logins.mount} of {role.accounts[0]}"
+        if key is None:
+            yield LoginHealth(place, role.name, UNKNOWN, why)
+            continue
         try:
-            content = state.read(SECRETS)
-            if content is None:
-                yield LoginHealth(place, role.name, UNKNOWN, _UNMADE)
-                continue
-            key = accounts_key(content, state.place(SECRETS))
             text = vault.ask(partial(try_login, logins=logins, role=role, key=key))
             yield LoginHealth(place, role.name, WORKS, text)
         except BootstrapError as error:
             yield _failed(place, role, error)
+
+
+def _key(state: State) -> tuple[SigningKey | None, str]:
+    """The cluster's key, or why it is not known. A state that cannot be read says nothing of a login."""
+    try:
+        content = state.read(SECRETS)
+        return (accounts_key(content, state.place(SECRETS)), "") if content is not None else (None, _UNMADE)
+    except BootstrapError as error:
+        return None, str(error)
 
 
 def _failed(place: str, role: Role, error: BootstrapError) -> LoginHealth:

@@ -324,6 +324,7 @@ def try_login(vault: VaultAdmin, logins: Logins, role: Role, key: SigningKey) ->
 
     What is said is how it went; C(BootstrapError) when Vault refuses the login, or what it is for.
     """
+    vault.hear_clock()
     now = int(vault.now)
     claims = {
         "iss": logins.issuer,
