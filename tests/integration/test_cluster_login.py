@@ -476,6 +476,24 @@ def test_each_consuming_namespace_has_its_account_for_vso(made: Cluster, issuer:
             made.log_in(issuer, "jwt-vso", "tazlab-vso", aud=audience, **changes)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"onw": False}, "tazlab_jwt: does not know onw. It has mount, issuer, audiences, own"),
+        (True, "tazlab_jwt: it is a single value, where a mapping belongs. Write one with the keys mount, issuer"),
+    ],
+)
+def test_logins_that_are_not_written_as_they_have_to_be_are_refused_whatever_runs(
+    made: Cluster, given: Any, said: str
+) -> None:
+    before = len(list(made.vault.audited()))
+    for arguments in ((), ("--tags", "access")):
+        run = made.play("publish.yml", *arguments, tazlab_jwt=given)
+        assert run.returncode == 2
+        assert said in run.output
+    assert len(list(made.vault.audited())) == before
+
+
 def test_everything_that_is_wrong_is_told_together(made: Cluster, issuer: Issuer) -> None:
     roles = [{"name": "a b", "accounts": ["nobody"], "policies": ["root"]}]
     run = made.module("../x", issuer="endpoint", audiences=[], ttl=0, roles=roles)

@@ -106,6 +106,7 @@ OWN: t.Final = frozenset(
         "tazlab_kube",
         "tazlab_lock",
         "tazlab_made",
+        "tazlab_malformed",
         "tazlab_removed",
         "tazlab_logins",
         "tazlab_moved",

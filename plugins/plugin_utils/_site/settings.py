@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -89,20 +89,25 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def setting_problems(settings: Mapping[str, t.Any], phases: Sequence[str]) -> list[Problem]:
-    """The settings of the chosen phases that are missing or malformed. C(settings) maps variable names to values."""
-    machines = provider(settings.get("tazlab_provider"))
-    problems = provider_problems(settings.get("tazlab_provider"))
-    for variable, keys in (*KEYS.items(), *_keys(machines)):
+def form_problems(settings: Mapping[str, t.Any], more: Iterable[tuple[str, tuple[str, ...]]] = ()) -> Iterator[Problem]:
+    """The settings that are no mappings where one belongs, or have a key that there is not. C(more): other keys."""
+    for variable, keys in (*KEYS.items(), *more):
         given = settings.get(variable)
         if given and not isinstance(given, Mapping):
             kind = "a list" if isinstance(given, Sequence) and not isinstance(given, str) else "a single value"
             what = f"it is {kind}, where a mapping belongs."
-            problems.append(Problem("malformed", variable, what, f"Write one with the keys {', '.join(keys)}."))
+            yield Problem("malformed", variable, what, f"Write one with the keys {', '.join(keys)}.")
         unknown = [str(key) for key in given if key not in keys] if isinstance(given, Mapping) else []
         if unknown:
             what = f"does not know {', '.join(unknown)}."
-            problems.append(Problem("unknown_key", variable, what, f"It has {', '.join(keys)}."))
+            yield Problem("unknown_key", variable, what, f"It has {', '.join(keys)}.")
+
+
+def setting_problems(settings: Mapping[str, t.Any], phases: Sequence[str]) -> list[Problem]:
+    """The settings of the chosen phases that are missing or malformed. C(settings) maps variable names to values."""
+    machines = provider(settings.get("tazlab_provider"))
+    problems = provider_problems(settings.get("tazlab_provider"))
+    problems += form_problems(settings, _keys(machines))
     for setting in (*SETTINGS, *_of(machines)):
         if not setting.phases.intersection(phases):
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import setting_problems
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._site.settings import form_problems, setting_problems
 
 
 def test_only_the_settings_of_the_chosen_phases_are_asked_for() -> None:
@@ -23,6 +23,16 @@ def test_a_misspelt_key_is_told_with_those_that_there_are() -> None:
     settings = {"tazlab_cluster": "home", "tazlab_talos_patches": {"controlplane": [], "all": []}, "tazlab_flux": None}
     assert texts(setting_problems(settings, ["secrets"])) == [
         "tazlab_talos_patches: does not know controlplane. It has all, control_plane, worker."
+    ]
+
+
+def test_the_form_alone_is_told_in_the_same_words() -> None:
+    settings = {"tazlab_jwt": {"onw": False}, "tazlab_state": True, "tazlab_flux": {}, "tazlab_cluster": "home"}
+    told = texts(form_problems(settings))
+    assert told == [problem.text for problem in setting_problems(settings, ["secrets"])]
+    assert [each.partition(".")[0] for each in told] == [
+        "tazlab_state: it is a single value, where a mapping belongs",
+        "tazlab_jwt: does not know onw",
     ]
 
 
