@@ -219,6 +219,13 @@ def test_with_the_state_in_vault_one_run_makes_its_token_its_secrets_and_the_log
     ok(unborn.play("publish.yml", tazlab_state=state), changed=0)
     assert "logs in for 600 s" in unborn.play("health.yml", token="", tazlab_state=state).output
 
+    unborn.vault.client.delete("secret/metadata/tazlab-k8s/state/home")
+    (unborn.home / ".config" / "tazlab" / "state-token-home").unlink()  # so that this run can read the state late
+    refused = unborn.play("publish.yml", tazlab_state=state)
+    assert refused.returncode != 0
+    assert "already, so the cluster has secrets" in refused.output
+    assert unborn.vault.client.read("secret/data/tazlab-k8s/state/home") is None
+
 
 def test_the_guide_shows_the_operators_policy() -> None:
     guide = PLAYBOOKS.parent / "docs" / "docsite" / "rst" / "guide_from_files_to_vault.rst"
