@@ -12,6 +12,7 @@ from pathlib import Path
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops import authority
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux import repository as _flux
@@ -35,13 +36,13 @@ class ActionModule(ControllerAction):
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         deadline = Deadline(params["timeout"])
-        authority = _authority(str(params["ca_cert"]))
+        ca_pem = authority(str(params["ca_cert"]))
         remote = Remote(
             url=str(params["url"]).strip(),
             branch=str(params["branch"]).strip(),
             username=str(params["username"]).strip(),
             password=str(params["password"]).strip(),
-            ca_pem=authority,
+            ca_pem=ca_pem,
         )
         wanted = _flux.Wanted(remote.url, remote.branch, str(params["path"]), login=bool(remote.password))
         components = _components(str(params["components"]), deadline) if params["components"] else None
@@ -59,19 +60,8 @@ class ActionModule(ControllerAction):
             "components": _flux.components(flux),
             "namespace": flux.namespace,
             "secret": flux.secret,
-            "ca_cert": authority,
+            "ca_cert": ca_pem,
         }
-
-
-def _authority(ca_cert: str) -> str:
-    """The CA as PEM: the option holds it, or names the file that does."""
-    if not ca_cert or "-----BEGIN" in ca_cert:
-        return ca_cert
-    path = Path(ca_cert).expanduser()
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        raise BootstrapError(f"ca_cert: {path} cannot be read as a certificate. Name the PEM file of the CA.") from None
 
 
 def _components(place: str, deadline: Deadline) -> list[_flux.Document]:

@@ -74,7 +74,7 @@ class ActionModule(ControllerAction):
         places = Places(_patterns(params["files"] or FILES, "files"), params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)
         theirs = operators(params)
-        tree = wanted(params, _by_vso(declared, read(work.tree), theirs))
+        tree = wanted(params, _by_vso(declared, read(work.tree), theirs)) if params["operators"] else None
         first = plan_tree(work.tree, read, tree) if tree else Plan()
         plan = Planner(work.tree.with_files(first.files), read, theirs, places).plan(declared)
         plan.files = {**first.files, **plan.files}

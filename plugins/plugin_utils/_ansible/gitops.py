@@ -160,6 +160,17 @@ def reader(path: str, variables: Mapping[str, t.Any], deadline: Deadline) -> Cal
     return model
 
 
+def authority(ca_cert: str) -> str:
+    """The CA as PEM: the option holds it, or names the file that does."""
+    if not ca_cert or "-----BEGIN" in ca_cert:
+        return ca_cert
+    path = Path(ca_cert).expanduser()
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise BootstrapError(f"ca_cert: {path} cannot be read as a certificate. Name the PEM file of the CA.") from None
+
+
 @contextlib.contextmanager
 def tree_of(params: Mapping[str, t.Any], deadline: Deadline) -> Iterator[Tree]:
     """The files of a repository, as C(SOURCE) names it."""
@@ -169,19 +180,12 @@ def tree_of(params: Mapping[str, t.Any], deadline: Deadline) -> Iterator[Tree]:
             raise BootstrapError(f"checkout: {place} is not a directory. Name a clone of the repository, or its url.")
         yield Tree(place)
         return
-    authority = str(params["ca_cert"])
-    if authority and "-----BEGIN" not in authority:
-        path = Path(authority).expanduser()
-        try:
-            authority = path.read_text()
-        except (OSError, UnicodeDecodeError):
-            raise BootstrapError(f"ca_cert: {path} cannot be read. Name the PEM file of the CA.") from None
     remote = Remote(
         url=str(params["url"]).strip(),
         branch=str(params["branch"]).strip(),
         username=str(params["username"]).strip(),
         password=str(params["password"]).strip(),
-        ca_pem=authority,
+        ca_pem=authority(str(params["ca_cert"])),
     )
     with Checkout(remote, deadline) as checkout:
         yield Tree(checkout.unpack())

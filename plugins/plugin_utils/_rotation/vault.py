@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.causes import VaultFailure
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.commands import undelete, vault_tool
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault.token_health import iso
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._vault_admin.operator import Need, refuse_lacking
@@ -94,12 +93,10 @@ def _gone(vault: VaultAdmin, stored: StoredBundle) -> str:
 
 def _siblings(vault: VaultAdmin) -> tuple[str, ...]:
     """What lies beside a path that is not there, as far as that may be listed."""
-    settings = vault.settings
-    parent = settings.path.rpartition("/")[0]
-    with contextlib.suppress(VaultFailure):
-        answer = vault.request(lambda client: client.list(f"{settings.mount_point}/metadata/{parent}"))
-        keys = (answer.get("data") or {}).get("keys") or []
-        return tuple(f"{parent}/{key}".strip("/") for key in keys if not str(key).endswith("/"))
+    parent = vault.settings.path.rpartition("/")[0]
+    with contextlib.suppress(BootstrapError):
+        keys = vault.listed(f"{vault.settings.mount_point}/metadata/{parent}", "Looking for near paths")
+        return tuple(f"{parent}/{key}".strip("/") for key in keys if not key.endswith("/"))
     return ()
 
 
