@@ -109,8 +109,9 @@ def test_the_guide_from_files_to_vault_can_be_followed(background: Background, t
     home = tmp_path / "home"
     home.mkdir()
     assert lab_command(background.directory, "up").returncode == 0
-    commands = re.findall(r"^    \$ (?:unset VAULT_TOKEN; )?(ansible-playbook .*)$", GUIDE.read_text(), re.MULTILINE)
-    assert len(commands) == 7
+    text = GUIDE.read_text()
+    commands = re.findall(r"^    \$ (?:unset VAULT_TOKEN; )?(ansible-playbook .*)$", text, re.MULTILINE)
+    assert len(commands) == text.count("ansible-playbook -i my-cluster.yml") > 0
     for command in commands:
         command = command.replace("my-cluster.yml", str(background.directory / "inventory.yml"))
         if command.endswith("tazlab_rotate=GITHUB_TOKEN"):
