@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import pytest
 from ansible.plugins.loader import init_plugin_loader
 
-PART = 4  # a share is one of so many parts
+PART = 6  # a share is one of so many parts
 
 init_plugin_loader()
 

@@ -194,6 +194,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
         yield made
 
 
+@pytest.mark.sweep("a whole birth")
 @pytest.mark.kube
 def test_a_cluster_that_others_made_is_taken_over(living: Living) -> None:
     lab = living.lab

@@ -177,6 +177,7 @@ def test_one_after_the_other_they_do_their_work_and_free_the_cluster(
     assert "followed" not in gone.output
 
 
+@pytest.mark.sweep("a whole birth")
 def test_a_site_that_is_killed_is_followed_and_converges(
     layer: Layer, runs: Callable[..., Run], pve: TalosPve, home: Path, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def written(machines: World) -> set[str]:
     return {machine.config_text for machine in machines.lab.nodes.machines()}
 
 
+@pytest.mark.sweep("a whole birth")
 @pytest.mark.kube
 def test_a_cluster_is_born_on_machines_that_nobody_here_makes(machines: World) -> None:
     lab = machines.lab

@@ -344,6 +344,7 @@ def with_a_store(world: World) -> Iterator[None]:
     operator.join(timeout=20)
 
 
+@pytest.mark.sweep("a whole birth")
 @pytest.mark.kube
 @pytest.mark.usefixtures("with_a_store")
 def test_a_rebirth_while_vault_is_down_ends_with_what_waits_for_it_and_is_finished_later(world: World) -> None:

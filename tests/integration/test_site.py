@@ -258,6 +258,7 @@ def test_a_node_that_is_named_leaves_and_its_vm_goes(story: Story, tmp_path: Pat
     assert again.stats()["changed"] == 0, again.output
 
 
+@pytest.mark.sweep("a whole birth")
 @pytest.mark.kube
 def test_a_run_killed_in_each_phase_and_repeated_converges_and_destroying_asks_first(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory

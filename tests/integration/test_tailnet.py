@@ -102,6 +102,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         extension.join(timeout=10)
 
 
+@pytest.mark.sweep("a whole birth")
 @pytest.mark.kube
 def test_nodes_join_once_and_their_devices_go_with_the_cluster(world: World) -> None:
     api, tailnet = world.api, world.api.tailnet
