@@ -21,7 +21,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.given im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem, given_problems, texts
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, numbered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted, few, numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.checkout import WorkTree
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO, Declared
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.entries import TABLE
@@ -71,22 +71,30 @@ class ActionModule(ControllerAction):
         if problems and not declared:
             _refuse(problems)
         work = WorkTree(params["checkout"], deadline)
+        behind = work.last_commit() if params["commit"] else {}  # what a commit goes on top of
+        base = work.tree.with_files(behind)
         places = Places(_patterns(params["files"] or FILES, "files"), params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)
         theirs = operators(params)
-        tree = wanted(params, _by_vso(declared, read(work.tree), theirs)) if params["operators"] else None
-        first = plan_tree(work.tree, read, tree) if tree else Plan()
-        plan = Planner(work.tree.with_files(first.files), read, theirs, places).plan(declared)
+        tree = wanted(params, _by_vso(declared, read(base), theirs)) if params["operators"] else None
+        first = plan_tree(base, read, tree) if tree else Plan()
+        plan = Planner(base.with_files(first.files), read, theirs, places).plan(declared)
         plan.files = {**first.files, **plan.files}
         problems += [*first.problems, *plan.problems]
         if tree and not problems:  # what is declared now has to wait for what it needs
-            last = plan_tree(work.tree.with_files(plan.files), read, tree)
+            last = plan_tree(base.with_files(plan.files), read, tree)
             plan.files |= last.files
             problems += last.problems
         problems += [
             Problem("uncommitted", file, "it would be written, and has changes that are not committed.", _COMMIT)
             for file in work.uncommitted(plan.files)
         ]
+        if params["commit"]:
+            problems += work.hindrances(commit=bool(plan.files), push=params["push"])
+        apart = sorted(set(behind) - set(plan.files))
+        if problems and apart:
+            what = f"a commit goes on top of it, and it lacks what is not committed in {few(apart)}."
+            problems.append(Problem("apart", "The last commit", what, "Commit what of that is needed here."))
         _refuse(problems)
         for each in plan.deliveries:
             if each.state != EQUAL:
@@ -97,19 +105,24 @@ class ActionModule(ControllerAction):
         if first.files:
             verb = "would be" if self.check_mode else "are"
             self.progress(f"the operators' tree: {counted(len(first.files), 'file')} {verb} written")
-        was = {file: work.tree.read(file).decode() if work.tree.is_file(file) else "" for file in plan.files}
+        was = {file: base.read(file).decode() if base.is_file(file) else "" for file in plan.files}
+        pushes = params["push"] and (bool(plan.files) or work.is_ahead)
+        verb = "would be" if self.check_mode else "is"
+        if plan.files and params["commit"]:
+            self.progress(f"{verb} committed: {few(sorted(plan.files))}")
+        if pushes:
+            self.progress(f"{verb} pushed: {work.branch}")
         commit = ""
         if plan.files and not self.check_mode:
             work.write(plan.files)
             if params["commit"]:
                 commit = work.commit(plan.files, params["commit"])
-        pushes = params["push"] and not self.check_mode and (bool(commit) or work.is_ahead)
-        if pushes:
+        if pushes and not self.check_mode:
             work.push()
         result: dict[str, t.Any] = {
             "changed": bool(plan.files) or pushes,
             "commit": commit,
-            "pushed": pushes,
+            "pushed": pushes and not self.check_mode,
             "secrets": [each.as_dict() for each in plan.deliveries],
             "files": [{"path": file, "state": CHANGED if was[file] else NEW} for file in sorted(plan.files)],
             "skipped": plan.skipped,

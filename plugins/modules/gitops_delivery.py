@@ -294,6 +294,8 @@ options:
   commit:
     description:
       - The message with which the files are committed, and nothing else of the checkout. Without one nothing is.
+      - Then all is planned on the last commit. Files that lie there as they would be written are committed as well, so
+        a run that was killed is gone on with by the same words.
     type: str
     default: ""
   push:
@@ -313,7 +315,7 @@ requirements:
   - ruamel.yaml (Python package) on the controller
 attributes:
   check_mode:
-    description: Plans and proves the same, and writes nothing.
+    description: Plans and proves the same, says what would be committed and pushed, and writes nothing.
     support: full
   diff_mode:
     description: Shows each file as it was and as it becomes. Secrets are named there by their paths alone.

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import yaml
 from lab import deliverytree
 from lab.deliverytree import Checkout
 from lab.git import GitServer
-from lab.playbook import Run
+from lab.playbook import Run, kill_tree, started_playbook
+from lab.process import wait_until
 from lab.tls import Authority
 from lab.vault import VaultServer
 
@@ -42,19 +45,25 @@ def checkout(tmp_path: Path) -> Checkout:
 @pytest.fixture
 def deliver(checkout: Checkout, ansible_playbook: Callable[..., Run]) -> Callable[..., Run]:
     def run(*declared: Mapping[str, Any], arguments: tuple[str, ...] = (), **more: Any) -> Run:
-        variables = {
-            "tazlab_cluster": "home",
-            "tazlab_flux": {"path": f"./{deliverytree.CLUSTER}"},
-            "tazlab_delivery": {"checkout": str(checkout.root), "vault_auth": "vso-system/vault-auth"},
-            "tazlab_workload_secrets": list(declared),
-            **more,
-        }
-        # As an inventory has them: from a YAML file, with templates marked.
-        file = checkout.root.parent / "inventory.yml"
-        file.write_text(yaml.dump({"all": {"hosts": {"localhost": {}}, "vars": variables}}, Dumper=Marking))
-        return ansible_playbook(PLAYBOOKS / "deliver.yml", inventory=file, arguments=arguments)
+        return ansible_playbook(
+            PLAYBOOKS / "deliver.yml", inventory=inventory(checkout, declared, more), arguments=arguments
+        )
 
     return run
+
+
+def inventory(checkout: Checkout, declared: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> Path:
+    """As a user has it: a YAML file, with templates marked."""
+    variables = {
+        "tazlab_cluster": "home",
+        "tazlab_flux": {"path": f"./{deliverytree.CLUSTER}"},
+        "tazlab_delivery": {"checkout": str(checkout.root), "vault_auth": "vso-system/vault-auth"},
+        "tazlab_workload_secrets": list(declared),
+        **more,
+    }
+    file = checkout.root.parent / "inventory.yml"
+    file.write_text(yaml.dump({"all": {"hosts": {"localhost": {}}, "vars": variables}}, Dumper=Marking))
+    return file
 
 
 class Marking(yaml.SafeDumper):
@@ -238,20 +247,177 @@ def test_what_vault_lacks_is_told_by_a_token_that_may_read_no_value(
         assert not [each for each in vault.audited() if each.path.startswith("secret/data/")]
 
 
-def test_it_is_committed_and_pushed_when_told(checkout: Checkout, deliver: Callable[..., Run], tmp_path: Path) -> None:
+TOLD = {"tazlab_commit": "Deliver dex", "tazlab_push": True}
+FILES = ["infrastructure/auth/dex/release.yaml", "infrastructure/configs/auth/externalsecret-dex.yaml"]
+
+
+@pytest.fixture
+def followed(checkout: Checkout, tmp_path: Path) -> Checkout:
+    """A clone with the repository that it is of, and something of the user's that is not committed yet."""
     checkout.git("init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
     checkout.git("remote", "add", "origin", str(tmp_path / "origin.git"))
     checkout.git("push", "--quiet", "--set-upstream", "origin", "main")
     (checkout.root / "mine.yaml").write_text("not yet\n")
     for name, value in (("user.name", "A User"), ("user.email", "user@example.net")):
         checkout.git("config", name, value)
-    told = {"tazlab_commit": "Deliver dex", "tazlab_push": True}
-    done = deliver(DEX, **told)
-    assert done.returncode == 0, done.output
+    return checkout
+
+
+def is_delivered(checkout: Checkout) -> None:
+    """One commit of these files alone is pushed, and what is the user's lies there as before."""
     assert checkout.changes == ["?? mine.yaml"]
-    assert checkout.git("log", "--format=%s", "origin/main").splitlines() == ["Deliver dex", "x"]
-    again = deliver(DEX, **told)
+    origin = checkout.root.parent / "origin.git"
+    assert checkout.git("--git-dir", str(origin), "log", "--format=%s", "main").splitlines() == ["Deliver dex", "x"]
+    assert checkout.git("log", "-1", "--name-only", "--format=").splitlines() == FILES
+
+
+def test_it_is_committed_and_pushed_when_told(followed: Checkout, deliver: Callable[..., Run]) -> None:
+    done = deliver(DEX, **TOLD)
+    assert done.returncode == 0, done.output
+    is_delivered(followed)
+    again = deliver(DEX, **TOLD)
     assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
+HANGS = """\
+import os, pathlib, signal
+
+fsync = os.fsync
+
+def hanging(descriptor):
+    fsync(descriptor)
+    if MATCH in os.readlink(f"/proc/self/fd/{descriptor}"):
+        pathlib.Path(STARTED).touch()
+        signal.pause()
+
+os.fsync = hanging
+"""
+GIT = """\
+#!/bin/sh
+hang() { touch "$HOME/started"; sleep 120 & wait; }
+for word; do [ "$word" = WORD ] && found=yes; done
+[ -n "$found" ] && [ WHEN = before ] && hang
+"REAL" "$@" || exit
+[ -z "$found" ] || hang
+"""
+
+
+class Moment:
+    """A moment of a run, at which it stays until it is killed."""
+
+    def __init__(self, what: str, when: str = "", files: int = 0) -> None:
+        self.what, self.when, self.files = what, when, files
+        self.pushed = (what, when) == ("push", "after")
+        self.committed = what == "push" or (what, when) == ("commit", "after")
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """That of a run which says there that it has come so far, by C(home)/started."""
+        folder = home / "bin"
+        folder.mkdir()
+        if not self.when:
+            text = HANGS.replace("MATCH", repr(self.what)).replace("STARTED", repr(str(home / "started")))
+            (folder / "sitecustomize.py").write_text(text)
+            return {"PYTHONPATH": str(folder)}
+        git = GIT.replace("WORD", self.what).replace("WHEN", self.when).replace("REAL", str(shutil.which("git")))
+        (folder / "git").write_text(git)
+        (folder / "git").chmod(0o755)
+        return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(Moment(".externalsecret-dex.yaml.tazlab-", files=0), id="first-file"),
+        pytest.param(Moment(".release.yaml.tazlab-", files=1), id="second-file"),
+        pytest.param(Moment("add", "before", files=2), id="written"),
+        pytest.param(Moment("add", "after", files=2), id="added"),
+        pytest.param(Moment("commit", "before", files=2), id="before-the-commit"),
+        pytest.param(Moment("commit", "after"), id="committed"),
+        pytest.param(Moment("push", "before"), id="before-the-push"),
+        pytest.param(Moment("push", "after"), id="pushed"),
+    ],
+)
+def test_a_run_that_is_killed_is_gone_on_with_by_the_same_words(
+    followed: Checkout, deliver: Callable[..., Run], tmp_path: Path, moment: Moment
+) -> None:
+    home = tmp_path / "killed"
+    home.mkdir()
+    file = inventory(followed, [DEX], TOLD)
+    environment = moment.environment(home)
+    with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file, environment=environment) as run:
+        wait_until((home / "started").exists, f"the run is at {moment.what}", 90)
+        kill_tree(run.pid)
+        run.wait(30)
+    left = [each for each in followed.changes if each[3:] in FILES]
+    assert len(left) == moment.files
+    planned = deliver(DEX, arguments=("--check",), **TOLD)
+    assert planned.returncode == 0, planned.output
+    assert (f"would be committed: {', '.join(FILES)}" in planned.output) == (not moment.committed)
+    assert ("would be pushed: main" in planned.output) == (not moment.pushed)
+    assert [each for each in followed.changes if each[3:] in FILES] == left
+    done = deliver(DEX, **TOLD)
+    assert done.returncode == 0, done.output
+    is_delivered(followed)
+    again = deliver(DEX, **TOLD)
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
+def test_a_git_that_was_killed_while_it_committed_is_told_and_its_lock_is_named(
+    followed: Checkout, deliver: Callable[..., Run], tmp_path: Path
+) -> None:
+    home = tmp_path / "killed"
+    home.mkdir()
+    hook = followed.root / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\ntouch "$HOME/started"\nsleep 120 & wait\n')
+    hook.chmod(0o755)
+    file = inventory(followed, [DEX], TOLD)
+    with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file) as run:
+        wait_until((home / "started").exists, "the hook runs", 90)
+        kill_tree(run.pid)
+        run.wait(30)
+    hook.unlink()
+    lock = followed.root / ".git" / "index.lock"
+    refused = deliver(DEX, **TOLD)
+    assert refused.returncode != 0
+    assert f"has it locked by {lock}" in " ".join(refused.output.split()), refused.output
+    lock.unlink()
+    done = deliver(DEX, **TOLD)
+    assert done.returncode == 0, done.output
+    is_delivered(followed)
+
+
+def test_what_somebody_made_of_what_a_killed_run_has_left_is_not_committed(
+    followed: Checkout, deliver: Callable[..., Run]
+) -> None:
+    assert deliver(DEX).returncode == 0
+    release = followed.root / FILES[0]
+    release.write_text(f"{release.read_text()}# mine\n")
+    refused = deliver(DEX, **TOLD)
+    assert refused.returncode != 0
+    assert f"{FILES[0]}: it would be written, and has changes" in " ".join(refused.output.split()), refused.output
+    assert f"{FILES[1]}: it would be written" not in " ".join(refused.output.split())
+    assert followed.git("log", "--format=%s").splitlines() == ["x"]
+    release.write_text(release.read_text().removesuffix("# mine\n"))
+    assert deliver(DEX, **TOLD).returncode == 0, "which an earlier run without tazlab_commit has written"
+    is_delivered(followed)
+
+
+def test_what_is_not_committed_yet_and_would_be_needed_is_named(
+    followed: Checkout, deliver: Callable[..., Run]
+) -> None:
+    release = followed.root / FILES[0]
+    text = release.read_text()
+    release.unlink()
+    followed.commit()
+    release.write_text(text)
+    refused = deliver(DEX, **TOLD)
+    assert refused.returncode != 0
+    said = " ".join(refused.output.split())
+    assert "no HelmRelease dex installs into auth" in said
+    assert f"it lacks what is not committed in {FILES[0]}" in said
+    assert followed.changes == [f"?? {FILES[0]}"]
 
 
 def test_what_is_no_checkout_is_refused(deliver: Callable[..., Run], tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The user's own checkout of a repository: what is not committed there, and files that are the old ones or the new.
 
+A commit goes on top of the last one, so what it holds is planned on that. What a killed run has left is then what would
+be written again: it is known from somebody's changes by its content, and nothing has to be remembered.
+
 Private: other collections must not import it.
 """
 
@@ -16,14 +19,17 @@ import shlex
 import shutil
 import stat
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import Ended, run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
+_NOWHERE: t.Final = ("??", "!!")  # what Git status says of a file that neither the last commit nor the index has
+_FILE: t.Final = "100"  # how the modes of files begin; others are links and submodules
 # What Git needs of our environment to be the user's own Git.
 _KEPT: t.Final = (
     *("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GNUPGHOME"),
@@ -51,19 +57,70 @@ class WorkTree:
         self.root = Path(found.output.decode().rstrip("\n"))
         self.tree = Tree(self.root)
 
-    def uncommitted(self, files: Iterable[str]) -> list[str]:
-        """Those of these files that are not as the last commit has them."""
-        names = [f":(literal,top){name}" for name in files]
-        if not names:
+    def last_commit(self) -> dict[str, bytes | None]:
+        """What the last commit has of each file that is another one here; None of what it does not have.
+
+        Links stay as they are here.
+        """
+        states = self._states()
+        known = self._modes([name for name, state in states.items() if state not in _NOWHERE])
+        return {
+            name: self._committed(name) if name in known else None
+            for name in states
+            if known.get(name, _FILE).startswith(_FILE)
+        }
+
+    def uncommitted(self, files: Mapping[str, bytes]) -> list[str]:
+        """Those of these files that somebody has changed: they are not as committed, nor as they would be written."""
+        if not files:
             return []
-        words = ("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignored=traditional")
-        found = self._git(self.root, *words, "--", *names)
+        states = self._states("--ignored=traditional", "--", *(f":(literal,top){name}" for name in files))
+        return [name for name, state in states.items() if not self._is_left(state, name, files.get(name))]
+
+    def _is_left(self, state: str, name: str, content: bytes | None) -> bool:
+        """Whether a file is as a run that was killed leaves it: written, and added perhaps, but not in two forms."""
+        one = state in _NOWHERE or " " in state
+        return one and self.tree.is_file(name) and self.tree.read(name) == content
+
+    def hindrances(self, *, commit: bool, push: bool) -> Iterator[Problem]:
+        """Why nothing could be committed here, or pushed."""
+        lock = self.root / self._git(self.root, "rev-parse", "--git-path", "index.lock").output.decode().rstrip("\n")
+        if commit and lock.exists():
+            what = f"Git has it locked by {lock}, which a Git that was killed leaves, too."
+            yield Problem("locked", "checkout", what, "Let Git end there; if none runs, remove that file.")
+        if push and not self.branch:
+            what = f"no branch is checked out in {self.root}; so it is when a rebase was broken off."
+            step = f"Check out the one to push, or end the rebase: git -C {shlex.quote(str(self.root))} rebase --abort"
+            yield Problem("no_branch", "checkout", what, step)
+
+    def _modes(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of these files that the last commit has, each with its mode."""
+        if not names:
+            return {}
+        found = self._git(self.root, "ls-tree", "-z", "HEAD", "--", *names)
+        entries = found.output.decode(errors="surrogateescape").split("\0")
+        return {entry.partition("\t")[2]: entry.partition(" ")[0] for entry in entries if entry}
+
+    def _committed(self, name: str) -> bytes:
+        found = self._git(self.root, "cat-file", "--filters", f"HEAD:{name}")
+        if found.status:
+            raise BootstrapError(
+                f"checkout: Git does not give what the last commit of {self.root} has of {name}. What it says: "
+                f"git -C {shlex.quote(str(self.root))} fsck"
+            )
+        return found.output
+
+    def _states(self, *more: str) -> dict[str, str]:
+        """What of the files is not as the last commit has it, each with the two letters that Git has for that."""
+        words = ("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+        found = self._git(self.root, *words, *more)
         if found.status:
             raise BootstrapError(
                 f"checkout: Git cannot tell what is not committed in {self.root}. What it says: "
                 f"git -C {shlex.quote(str(self.root))} status"
             )
-        return [entry[3:] for entry in found.output.decode(errors="surrogateescape").split("\0") if entry]
+        entries = found.output.decode(errors="surrogateescape").split("\0")
+        return {entry[3:]: entry[:2] for entry in entries if entry}
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files, those first that are new: what lists them comes after them."""
@@ -86,10 +143,7 @@ class WorkTree:
 
     def push(self) -> None:
         """Push the branch that is checked out, never by force. What others have pushed goes before it, once."""
-        branch = self._git(self.root, "symbolic-ref", "--short", "HEAD").output.decode().strip()
-        if not branch:
-            raise BootstrapError(f"checkout: no branch is checked out in {self.root}. Check out the one to push.")
-        remote = self._git(self.root, "config", f"branch.{branch}.remote").output.decode().strip() or "origin"
+        branch, remote = self.branch, self._remote
         words = ("push", "--quiet", "--porcelain", remote, f"HEAD:refs/heads/{branch}")
         pushed = self._git(self.root, *words)
         if not pushed.status:
@@ -117,7 +171,18 @@ class WorkTree:
     def is_ahead(self) -> bool:
         """Whether the branch has commits that its remote one lacks, as far as that was fetched."""
         counted = self._git(self.root, "rev-list", "--count", "@{upstream}..HEAD")
+        if counted.status:  # it was never pushed from here
+            counted = self._git(self.root, "rev-list", "--count", "HEAD", "--not", f"--remotes={self._remote}")
         return not counted.status and counted.output.strip() != b"0"
+
+    @property
+    def branch(self) -> str:
+        """The branch that is checked out; nothing where none is."""
+        return self._git(self.root, "symbolic-ref", "--quiet", "--short", "HEAD").output.decode().strip()
+
+    @property
+    def _remote(self) -> str:
+        return self._git(self.root, "config", f"branch.{self.branch}.remote").output.decode().strip() or "origin"
 
     def _write(self, name: str, content: bytes) -> None:
         folder = self.tree.place(posixpath.dirname(name))

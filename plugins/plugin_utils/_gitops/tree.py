@@ -33,14 +33,14 @@ class Unreadable(BootstrapError):
 class Tree:
     """A repository's files, by their paths in it: with C(/), and the root as ''.
 
-    C(instead) is what files hold in the place of what lies there, and what there is beside it.
+    C(instead) is what files hold in the place of what lies there, and what there is beside it; None hides a file.
     """
 
-    def __init__(self, root: Path, instead: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, root: Path, instead: Mapping[str, bytes | None] | None = None) -> None:
         self.root = Path(os.path.realpath(root))
         self._instead = dict(instead or {})
 
-    def with_files(self, instead: Mapping[str, bytes]) -> Tree:
+    def with_files(self, instead: Mapping[str, bytes | None]) -> Tree:
         """The same with other files: what it would be if they were written."""
         return Tree(self.root, {**self._instead, **instead})
 
@@ -69,10 +69,13 @@ class Tree:
         return found
 
     def is_file(self, path: str) -> bool:
-        return path in self._instead or self._is(path, Path.is_file)
+        return self._instead[path] is not None if path in self._instead else self._is(path, Path.is_file)
 
     def is_folder(self, path: str) -> bool:
-        return self._is(path, Path.is_dir) or any(each.startswith(f"{path}/") for each in self._instead)
+        below = {each is None for name, each in self._instead.items() if name.startswith(f"{path}/")}
+        if False in below or not self._is(path, Path.is_dir):
+            return False in below
+        return not below or bool(self.files(path))  # Git knows no folder but by its files
 
     def _is(self, path: str, what: Callable[[Path], bool]) -> bool:
         try:
@@ -81,8 +84,9 @@ class Tree:
             return False
 
     def read(self, path: str) -> bytes:
-        if path in self._instead:
-            return self._instead[path]
+        instead = self._instead.get(path)
+        if instead is not None:
+            return instead
         if not self.is_file(path):
             raise Unreadable(_shown(path), "it is not there.", "Correct who names it, or add it.")
         try:
@@ -115,7 +119,7 @@ class Tree:
             if len(found) > MOST_FILES:
                 raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
         more = [each for each in self._instead if each.startswith(f"{folder}/" if folder else "")]
-        return found if not more else sorted({*found, *more})
+        return [each for each in sorted({*found, *more}) if self._instead.get(each, b"") is not None] if more else found
 
 
 def _shown(path: str) -> str:

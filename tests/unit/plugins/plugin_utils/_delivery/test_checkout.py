@@ -65,12 +65,72 @@ def test_a_file_is_written_whole_with_the_mode_that_it_had(origin: Path, tmp_pat
     assert not left.exists(), "which a run left that was killed"
 
 
-def test_what_is_not_committed_is_told(origin: Path, tmp_path: Path) -> None:
+def test_what_somebody_has_changed_is_told_and_what_a_killed_run_has_left_is_not(origin: Path, tmp_path: Path) -> None:
     mine = clone(tmp_path, "mine")
-    (mine / "a.yaml").write_text("mine")
-    (mine / "b.yaml").write_text("mine")
-    (mine / "other.yaml").write_text("mine")
-    assert work(mine).uncommitted(["a.yaml", "b.yaml", "c.yaml"]) == ["a.yaml", "b.yaml"]
+    for name in ("a.yaml", "b.yaml", "other.yaml", "left.yaml", "added.yaml", "both.yaml"):
+        (mine / name).write_text("mine")
+    git(mine, "add", "added.yaml", "both.yaml")
+    (mine / "both.yaml").write_text("ours")
+    ours = dict.fromkeys(("a.yaml", "b.yaml", "c.yaml", "both.yaml"), b"ours")
+    ours |= dict.fromkeys(("left.yaml", "added.yaml"), b"mine")
+    assert work(mine).uncommitted(ours) == ["a.yaml", "both.yaml", "b.yaml"]
+
+
+def test_the_last_commit_is_known_whatever_lies_in_the_files(origin: Path, tmp_path: Path) -> None:
+    mine = clone(tmp_path, "mine")
+    for name in ("changed", "gone", "mode", "same"):
+        commit(mine, f"{name}.yaml", f"{name}: 1\n")
+    (mine / "changed.yaml").write_text("mine")
+    (mine / "gone.yaml").unlink()
+    (mine / "mode.yaml").write_text("mine")
+    git(mine, "add", "mode.yaml")
+    (mine / "mode.yaml").write_text("mine again")
+    (mine / "new").mkdir()
+    (mine / "new" / "é b.yaml").write_text("mine")
+    (mine / "added.yaml").write_text("mine")
+    git(mine, "add", "added.yaml")
+    tree = work(mine)
+    last = tree.last_commit()
+    assert last == {
+        "added.yaml": None,
+        "changed.yaml": b"changed: 1\n",
+        "gone.yaml": b"gone: 1\n",
+        "mode.yaml": b"mode: 1\n",
+        "new/é b.yaml": None,
+    }
+    there = tree.tree.with_files(last)
+    assert there.files("") == ["a.yaml", "changed.yaml", "gone.yaml", "mode.yaml", "same.yaml"]
+    assert (there.is_folder("new"), there.is_file("new/é b.yaml"), there.is_file("gone.yaml")) == (False, False, True)
+
+
+def test_a_link_stays_as_it_lies_there(origin: Path, tmp_path: Path) -> None:
+    mine = clone(tmp_path, "mine")
+    (mine / "link.yaml").symlink_to("a.yaml")
+    commit(mine, "b.yaml", "b: 1\n")
+    (mine / "link.yaml").unlink()
+    (mine / "link.yaml").symlink_to("b.yaml")
+    assert work(mine).last_commit() == {}
+
+
+def test_what_keeps_git_from_committing_or_pushing_is_told(origin: Path, tmp_path: Path) -> None:
+    mine = clone(tmp_path, "mine")
+    assert not list(work(mine).hindrances(commit=True, push=True))
+    (mine / ".git" / "index.lock").touch()
+    (mine / ".git" / "HEAD").write_text(git(mine, "rev-parse", "HEAD"))
+    assert [each.code for each in work(mine).hindrances(commit=True, push=True)] == ["locked", "no_branch"]
+    assert [each.code for each in work(mine).hindrances(commit=True, push=False)] == ["locked"]
+    assert not list(work(mine).hindrances(commit=False, push=False))
+
+
+def test_a_branch_that_was_never_pushed_is_ahead(origin: Path, tmp_path: Path) -> None:
+    mine = clone(tmp_path, "mine")
+    git(mine, "checkout", "--quiet", "-b", "other")
+    assert not work(mine).is_ahead
+    commit(mine, "b.yaml", "b: 1\n")
+    assert work(mine).is_ahead
+    work(mine).push()
+    assert not work(mine).is_ahead
+    assert git(origin, "log", "-1", "--format=%s", "other").strip() == "x"
 
 
 def test_a_commit_has_these_files_alone(origin: Path, tmp_path: Path) -> None:
