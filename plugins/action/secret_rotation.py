@@ -101,7 +101,7 @@ class ActionModule(OperatorAction):
             if not stored.version and not feeds:
                 raise BootstrapError(_unknown(place, looked, [*objects, *declared], settings))
             follower = Follower(cluster, feeds, value or "", self.progress)
-            before = follower.before(stored.created)
+            before = follower.before(stored.created if value == present else None)
             result = {"path": settings.path, "previous_version": stored.version, "notes": notes}
             if self.check_mode:
                 return {**result, "changed": value is None or value != present, "version": stored.version} | _report(

@@ -1,26 +1,31 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A path in Vault is rotated to its end by the real ESO: every Secret has it, and its consumers have restarted."""
+"""A path in Vault is rotated to its end by the real ESO and VSO: every Secret has it, its consumers have restarted."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import pieces
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.running import when
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS, Jwt, Login
 from lab.delivery import API, STORE, thing
 from lab.leaks import Canaries, Watch
-from lab.operators import ESO, install, reloader, scale
+from lab.operators import ESO, VSO, VSO_NAMESPACE, install, reloader, scale, vault_secrets
 from lab.playbook import Run, kill_tree, run_playbook, started_playbook
 from lab.process import wait_until
-from lab.vault import MOUNT
+from lab.vault import ESO_POLICY, ESO_RULES, MOUNT
 from tests.integration.test_delivery_lab import STATIC, Delivery, delivery
 from tests.integration.test_vault_rotation import type_in
 
@@ -33,7 +38,9 @@ POLICY = f"""
 path "{MOUNT}/data/{STATIC}/*" {{ capabilities = ["create", "read", "update"] }}
 path "{MOUNT}/metadata/{STATIC}/*" {{ capabilities = ["list"] }}
 """
-OLD, NEW = "the-value-until-now", 'the "new" value/of it'
+OLD, NEW = f"the-value-until-{secrets.token_hex(8)}", f'the "new" value/of {secrets.token_hex(8)}'
+STATIC_API = "secrets.hashicorp.com/v1beta1"
+RESTARTED = "vso.secrets.hashicorp.com/restartedAt"
 
 
 class Rotation:
@@ -64,6 +71,23 @@ class Rotation:
             "target": {"template": {"data": template}} if template else {},
         }
         self.client.apply(thing(API, "ExternalSecret", self.name, namespace, spec={**spec, **more}))
+
+    def static(self, **more: Any) -> None:
+        """A VaultStaticSecret of the namespace default, with the Deployment as what VSO restarts."""
+        spec: dict[str, Any] = {
+            "vaultAuthRef": f"{VSO_NAMESPACE}/vault",
+            "mount": MOUNT,
+            "type": "kv-v2",
+            "path": self.path,
+            "destination": {"name": self.name, "create": True, "transformation": {"excludeRaw": True}},
+            "rolloutRestartTargets": [{"kind": "Deployment", "name": self.name}],
+        }
+        self.client.apply(thing(STATIC_API, "VaultStaticSecret", self.name, "default", spec={**spec, **more}))
+
+    def restarted(self) -> str:
+        """When VSO has restarted the Deployment of the namespace default."""
+        found = self.client.get("apps/v1", "Deployment", self.name, "default")["spec"]["template"]["metadata"]
+        return str(found.get("annotations", {}).get(RESTARTED, ""))
 
     def deploy(self, namespace: str, annotations: dict[str, str]) -> None:
         labels = {"app": self.name}
@@ -279,3 +303,146 @@ def test_a_secret_that_is_made_once_is_named_with_the_command_that_has_it_made_a
     wait_until(lambda: rotation.data("default") == {"key": NEW}, "ESO has made it anew", 60)
     again = rotation.run()
     assert "may be withdrawn at its issuer now" in flat(again)
+
+
+@pytest.fixture(scope="module")
+def vso(delivery: Delivery) -> Iterator[None]:
+    """The real VSO, which may read what ESO may; what it makes is deleted while it runs, as it is who lets it go."""
+    install(delivery.client, vault_secrets())
+    delivery.trust("vso", "default:vso-reader")
+    ca = {"ca.crt": delivery.authority.ca_pem}
+    delivery.client.apply(thing("v1", "Secret", "vault-ca-cert", VSO_NAMESPACE, stringData=ca))
+    login = Login(delivery.vault.url, Jwt("vso", "vso-reader", audiences=("vault",)), auth="vault")
+    for piece in pieces.login(login, OPERATORS["vso"], ["default"]):
+        delivery.client.apply(piece.document)
+    yield
+    for each in delivery.client.list(STATIC_API, "VaultStaticSecret", "default"):
+        delivery.client.delete(STATIC_API, "VaultStaticSecret", each["metadata"]["name"], "default")
+
+
+def has_old(rotation: Rotation, *namespaces: str) -> None:
+    """Wait until the Secrets hold the old value, and their Deployments have their pods."""
+    for namespace in namespaces:
+        wait_until(lambda where=namespace: OLD in rotation.data(where).values(), f"{namespace} has its Secret", 60)
+        rotation.deployed(namespace, 1)
+
+
+@pytest.mark.seldom
+@pytest.mark.parametrize("rotation", ["both/KEY"], indirect=True)
+def test_what_vso_and_eso_make_of_one_path_is_awaited_and_so_are_the_restarts_of_each(
+    rotation: Rotation, vso: None
+) -> None:
+    install(rotation.client, reloader())
+    rotation.static(refreshAfter="5s")
+    rotation.external("other")
+    rotation.deploy("default", {})
+    rotation.deploy("other", {"reloader.stakater.com/auto": "true"})
+    has_old(rotation, "default", "other")
+    before = {namespace: rotation.pods(namespace) for namespace in ("default", "other")}
+    assert rotation.restarted() == ""
+
+    kept = frozenset({rotation.file, rotation.token_file})
+    canaries = Canaries({"old": OLD, "new": NEW, "quoted": json.dumps(NEW)[1:-1], "operator": rotation.operator})
+    with Watch(canaries, (rotation.home,), kept) as watch:
+        done = rotation.run("-vvvvv", "--diff", tazlab_rotate_wait=60)
+    assert done.returncode == 0, done.output
+    assert rotation.data("default")["value"] == NEW
+    assert rotation.data("other") == {"key": NEW}
+    assert "reads Vault again by itself, at the latest at" in done.output
+    assert "may be withdrawn at its issuer now" in flat(done)
+    assert rotation.restarted() != ""
+    for namespace in ("default", "other"):
+        rotation.deployed(namespace, 2)
+        assert set(rotation.pods(namespace)).isdisjoint(before[namespace]), "at the end no pod has the old value"
+    assert canaries.names_in(done.output.encode() + (rotation.home / "ansible.log").read_bytes()) == set()
+    assert watch.leaks == set()
+    again = rotation.run()
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
+@pytest.mark.seldom
+@pytest.mark.parametrize("rotation", ["stopped/KEY"], indirect=True)
+def test_while_vso_is_stopped_it_ends_at_its_bound_and_names_what_has_the_old_value(
+    rotation: Rotation, vso: None
+) -> None:
+    rotation.static(refreshAfter="4s")
+    rotation.deploy("default", {})
+    has_old(rotation, "default")
+    scale(rotation.client, VSO_NAMESPACE, VSO, 0)
+    try:
+        begun = time.monotonic()
+        late = rotation.run(tazlab_rotate_wait=3)
+        assert time.monotonic() - begun < 60
+    finally:
+        scale(rotation.client, VSO_NAMESPACE, VSO, 1)
+    assert late.returncode == 2
+    said = flat(late)
+    assert f"Secret default/{rotation.name} by VaultStaticSecret default/{rotation.name}: its key value holds" in said
+    assert "VSO had to read Vault again within 4 s: does it run?" in said
+    assert "must not be withdrawn" in said
+    assert "may be withdrawn" not in said
+    done = rotation.run(tazlab_rotate_wait=60)
+    assert done.returncode == 0, done.output
+    assert "may be withdrawn at its issuer now" in flat(done)
+    assert rotation.stored()[0] == 2
+    rotation.deployed("default", 2)
+
+
+@pytest.mark.seldom
+@pytest.mark.parametrize("rotation", ["unsaid/KEY"], indirect=True)
+def test_vso_reads_vault_again_where_no_refresh_is_said(rotation: Rotation, vso: None) -> None:
+    rotation.static()
+    rotation.deploy("default", {})
+    has_old(rotation, "default")
+    done = rotation.run(tazlab_rotate_wait=30)
+    assert done.returncode == 0, done.output
+    assert rotation.data("default")["value"] == NEW
+    assert "may be withdrawn at its issuer now" in flat(done)
+
+
+@pytest.mark.seldom
+@pytest.mark.parametrize("rotation", ["void/KEY"], indirect=True)
+def test_who_has_vso_ignore_its_targets_is_named_with_the_command(rotation: Rotation, vso: None) -> None:
+    rotation.static(refreshAfter="5s", hmacSecretData=False)
+    rotation.deploy("default", {})
+    has_old(rotation, "default")
+    before = rotation.pods("default")
+    planned = rotation.run("--check")
+    assert f"Deployment {rotation.name} by nobody" in planned.output, planned.output
+    done = rotation.run(tazlab_rotate_wait=60)
+    assert done.returncode == 0, done.output
+    assert rotation.data("default")["value"] == NEW
+    assert (rotation.restarted(), rotation.pods("default")) == ("", before)
+    said = flat(done)
+    assert "must not be withdrawn at its issuer yet" in said
+    assert f"Deployment default/{rotation.name} runs with the old value of Secret {rotation.name} ({before[0]})" in said
+    assert "hmacSecretData" in said
+    command = re.search(r"Restart it: (kubectl --kubeconfig [^\"]*?deployment/[\w-]+)", said)
+    assert command is not None
+    changed = when(rotation.client.find("v1", "Secret", rotation.name, "default"))
+    assert changed is not None  # what starts in the same second counts as old
+    wait_until(lambda: time.time() >= changed.timestamp() + 1, "the second in which the Secret changed is over", 5)
+    subprocess.run(["sh", "-c", command[1]], check=True, capture_output=True, timeout=60)
+    rotation.deployed("default", 2)
+    again = rotation.run()
+    assert "may be withdrawn at its issuer now" in flat(again)
+
+
+@pytest.mark.seldom
+@pytest.mark.parametrize("rotation", ["denied/KEY"], indirect=True)
+def test_why_vso_does_not_get_the_value_is_told_in_its_words(rotation: Rotation, vso: None) -> None:
+    rotation.static(refreshAfter="2s")
+    rotation.deploy("default", {})
+    has_old(rotation, "default")
+    policies = rotation.world.vault.client.sys
+    policies.create_or_update_policy(ESO_POLICY, 'path "nothing" { capabilities = ["deny"] }')
+    try:
+        late = rotation.run(tazlab_rotate_wait=10)
+    finally:
+        policies.create_or_update_policy(ESO_POLICY, ESO_RULES)
+    assert late.returncode == 2
+    assert "VaultClientError: Failed to read Vault secret" in flat(late)
+    assert "permission denied" in flat(late)
+    done = rotation.run(tazlab_rotate_wait=60)
+    assert done.returncode == 0, done.output
+    assert "may be withdrawn at its issuer now" in flat(done)

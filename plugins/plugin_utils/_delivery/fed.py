@@ -34,6 +34,7 @@ MIRROR: t.Final = "mirror"  # a copy that Reflector keeps
 REFLECTS: t.Final = "reflector.v1.k8s.emberstack.com/reflects"
 
 SHORT: t.Final = 8  # a shorter value may stand in a text by chance
+_COMPARED_EVERY: t.Final = 60.0  # seconds; VSO's own, where it compares and no refreshAfter is said
 _DURATION: t.Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS: t.Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 # What may take any value of a template without its name: all of them at once, a variable, a key. Texts are passed over.
@@ -57,6 +58,7 @@ class Feed:
     """How the value comes into a Secret. C(keys): whether each holds the value itself, or something made of it.
 
     C(loose): it may be in others, too. C(stays): why the Secret keeps what it has. C(restarts): whom VSO restarts.
+    C(ignored): whom it is told to restart, and does not.
     """
 
     object: Object
@@ -67,6 +69,7 @@ class Feed:
     stays: str = ""
     refresh: float = 0.0  # seconds after which VSO reads Vault again by itself, for this or what this is a copy of
     restarts: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -270,6 +273,7 @@ def _static(each: Object, asked: Asked) -> Feed | None:
     elif ".*" not in excludes or not keys:  # which properties become keys is not told here
         loose = True
     version = spec.get("version")
+    targets = tuple((str(one.get("kind")), str(one.get("name"))) for one in mappings(spec.get("rolloutRestartTargets")))
     return Feed(
         each,
         VSO,
@@ -277,16 +281,27 @@ def _static(each: Object, asked: Asked) -> Feed | None:
         keys,
         loose,
         f"it asks for version {version} of the path" if version else _unread(spec),
-        0.0 if _is_told(spec) else seconds(str(spec.get("refreshAfter") or "")),
-        tuple((str(one.get("kind")), str(one.get("name"))) for one in mappings(spec.get("rolloutRestartTargets"))),
+        0.0 if _is_told(spec) else _refresh(spec),
+        targets if _compares(spec) else (),
+        () if _compares(spec) else targets,
     )
 
 
 def _unread(spec: Mapping[str, t.Any]) -> str:
     """Why VSO does not read the path again; nothing where it does."""
-    if _is_told(spec) or seconds(str(spec.get("refreshAfter") or "")):
+    if _is_told(spec) or _refresh(spec):
         return ""
-    return "it has no refreshAfter, so VSO does not read Vault again"
+    return "it has hmacSecretData false and no refreshAfter, so VSO does not read Vault again"
+
+
+def _refresh(spec: Mapping[str, t.Any]) -> float:
+    """After how many seconds VSO reads the path again by itself; 0 where it never does."""
+    return seconds(str(spec.get("refreshAfter") or "")) or (_COMPARED_EVERY if _compares(spec) else 0.0)
+
+
+def _compares(spec: Mapping[str, t.Any]) -> bool:
+    """Whether VSO compares the Secret with Vault, as it does by default. Else it never sees a change to restart for."""
+    return spec.get("hmacSecretData") is not False
 
 
 def _is_told(spec: Mapping[str, t.Any]) -> bool:

@@ -37,7 +37,8 @@ class Consumer:
     """A workload, or a pod of nobody, that reads a Secret.
 
     C(old): its pods that were started before the Secret changed. C(coming): those that are not ready yet. C(by): who
-    restarts it. C(files): it has the Secret in no other form, and files follow by themselves.
+    restarts it. C(files): it has the Secret in no other form, and files follow by themselves. C(ignored): VSO is told
+    to restart it, and does not.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Consumer:
     coming: tuple[str, ...] = ()
     by: str = ""
     files: bool = False
+    ignored: bool = False
 
     @property
     def label(self) -> str:
@@ -97,9 +99,8 @@ def consumers(
             if _name(pod) not in old and not _is_ready(pod)
         )
         files = all(files for _pod, files in group)
-        result.append(
-            Consumer(kind, feed.namespace, name, feed.secret, old, coming, _who(top, feed, kind, name), files)
-        )
+        who, ignored = _who(top, feed, kind, name), (kind, name) in feed.ignored
+        result.append(Consumer(kind, feed.namespace, name, feed.secret, old, coming, who, files, ignored))
     return sorted(result, key=lambda one: one.label)
 
 

@@ -69,6 +69,17 @@ class Cluster:
         made = feed.object
         return self._get(str(made.document["apiVersion"]), made.kind, made.namespace, made.name) or {}
 
+    def warnings(self, feed: Feed) -> list[Item]:
+        """The events that warn of what makes a Secret, the last one at the end; none where they may not be read."""
+        made = feed.object
+        known = self._api.kind("v1", "Event", self._seconds)
+        if known is None:
+            return []
+        query = {"fieldSelector": f"type=Warning,involvedObject.kind={made.kind},involvedObject.name={made.name}"}
+        answer = self._api.get(known.path(made.namespace, None), query, self._seconds)
+        found = (answer.body.get("items") or []) if answer.status == 200 else []
+        return sorted(found, key=lambda each: str(each.get("lastTimestamp") or each.get("eventTime") or ""))
+
     def force(self, feed: Feed, stamp: str) -> None:
         """Have ESO sync an ExternalSecret now."""
         made = feed.object

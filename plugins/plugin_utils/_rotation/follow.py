@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import duration
@@ -26,6 +26,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.fed imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.running import (
     Changed,
     consumers,
+    moment_of,
     when,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import mapping, mappings
@@ -56,10 +57,11 @@ class Follower:
         self._say = say
         self._written: float | None = None
         self._earlier: dict[str, frozenset[str]] = {}  # the pods that were there while a Secret had another value
+        self._former: dict[str, t.Any] = {}  # what a Secret held then
         self._synced: dict[str, tuple[str, float]] = {}  # what ESO had synced when it was told to, and when that was
 
     def before(self, written: float | None) -> Followed:
-        """Look at all before anything is changed. C(written): when Vault got what it has now."""
+        """Look at all before anything is changed. C(written): when Vault got the value, if it has it already."""
         self._written = written
         return Followed(self._look())
 
@@ -141,6 +143,7 @@ class Follower:
             if not holding:
                 there = frozenset(str(pod["metadata"]["uid"]) for pod in pods[feed.namespace])
                 self._earlier[feed.label] = self._earlier.get(feed.label, frozenset()) | there
+                self._former.setdefault(feed.label, mapping(secret).get("data"))
             since = when(secret) if holding else None
             changed = Changed(feed, since, self._earlier.get(feed.label))
             who = tuple(consumers(changed, pods[feed.namespace], owners[feed.namespace], pod_reason))
@@ -160,10 +163,10 @@ class Follower:
         if feed.writer == VSO:
             moment = when(secret)
             later = bool(moment and self._written and moment.timestamp() >= int(self._written))
-            if state is Held.YES or (state is Held.HIDDEN and later):
+            other = feed.label not in self._former or mapping(secret).get("data") != self._former[feed.label]
+            if state is Held.YES or (state is Held.HIDDEN and later and other):
                 return True, ""
-            more = [f"VSO reads Vault again within {duration(feed.refresh)}"] if feed.refresh else []
-            return False, "; ".join([why, *more, *self._conditions(self._cluster.maker(feed))])
+            return False, "; ".join([why, *self._of_vso(feed), *self._conditions(self._cluster.maker(feed))])
         if feed.by not in self._synced:
             return state is Held.YES, why
         made = self._cluster.maker(feed)
@@ -173,16 +176,31 @@ class Follower:
             return False, "; ".join(["ESO has not synced it since it was told to", *self._conditions(made)])
         return state is not Held.NO, "; ".join([why, *self._conditions(made)])
 
+    def _of_vso(self, feed: Feed) -> Iterator[str]:
+        """When VSO reads Vault again, and its last warning since the value was written."""
+        if feed.refresh:
+            late = self._written and self._cluster.deadline.elapsed > feed.refresh
+            within = duration(feed.refresh)
+            yield (
+                f"VSO had to read Vault again within {within}: does it run?"
+                if late
+                else (f"VSO reads Vault again within {within}")
+            )
+        for each in self._cluster.warnings(feed)[-1:] if self._written else ():
+            moment = moment_of(each.get("lastTimestamp") or each.get("eventTime"))
+            if moment and self._written and moment.timestamp() >= int(self._written):
+                yield self._said(each)
+
     def _conditions(self, made: Mapping[str, t.Any]) -> list[str]:
         """What the operator says of an object that is not well. It may quote what it was given."""
-        found = []
-        for each in mappings(mapping(made.get("status")).get("conditions")):
-            if each.get("status") == "False":
-                text = f"{each.get('reason')}: {str(each.get('message') or '').strip()}"
-                found.append(self._hidden(text) if len(self._value) >= SHORT else str(each.get("reason")))
-        return found
+        conditions = mappings(mapping(made.get("status")).get("conditions"))
+        return [self._said(each) for each in conditions if each.get("status") == "False"]
 
-    def _hidden(self, text: str) -> str:
+    def _said(self, each: Mapping[str, t.Any]) -> str:
+        """Reason and message of a condition or an event, without the value."""
+        if len(self._value) < SHORT:
+            return str(each.get("reason"))
+        text = f"{each.get('reason')}: {str(each.get('message') or '').strip()}"
         for form in sorted(forms(self._value), key=len, reverse=True):
             text = text.replace(form, "********")
         return text

@@ -22,6 +22,10 @@ ELSEWHERE: t.Final = (
     "What reads the path in Vault or a Secret through the API (another cluster, an operator, an Ingress) is not seen "
     "from here."
 )
+_IGNORED: t.Final = (
+    "VSO does not restart what is in rolloutRestartTargets, as hmacSecretData is false: declare it true, as it is by "
+    "default"
+)
 
 
 def next_step(one: Consumer, kubeconfig: str) -> str:
@@ -33,7 +37,8 @@ def next_step(one: Consumer, kubeconfig: str) -> str:
         return f"{runs}: nothing makes this pod again. Delete it and make it again yourself."
     if one.kind not in WORKLOADS:
         return f"{runs}: whatever looks after {one.kind} {one.name} has to make its pods again."
-    who = f"{one.by} should have restarted it and has not" if one.by else "nobody restarts it when that changes"
+    nobody = _IGNORED if one.ignored else "nobody restarts it when that changes"
+    who = f"{one.by} should have restarted it and has not" if one.by else nobody
     files = " It has it as files, which follow by themselves; whether it reads them again is not known." * one.files
     return f"{runs}: {who}.{files} Restart it: {_restart(one, kubeconfig)}"
 

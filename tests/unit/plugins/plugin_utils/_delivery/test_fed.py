@@ -167,8 +167,13 @@ def test_what_another_path_property_or_store_feeds_or_makes_no_secret_is_left_ou
         (external(data=[data()], refreshPolicy="OnChange", refreshInterval="0"), ""),
         (external(data=[data()], refreshPolicy="Periodic"), ""),
         (static(version=2), "it asks for version 2 of the path"),
-        (static(refreshAfter=None), "it has no refreshAfter, so VSO does not read Vault again"),
-        (static(refreshAfter=None, syncConfig={"instantUpdates": True}), ""),
+        (
+            static(refreshAfter=None, hmacSecretData=False),
+            "it has hmacSecretData false and no refreshAfter, so VSO does not read Vault again",
+        ),
+        (static(refreshAfter=None, hmacSecretData=False, syncConfig={"instantUpdates": True}), ""),
+        (static(refreshAfter=None), ""),
+        (static(refreshAfter=None, hmacSecretData=True), ""),
         (static(), ""),
         (external(data=[data()], refreshInterval="1h"), ""),
         (external(data=[data()], refreshInterval="0h30m"), ""),
@@ -181,6 +186,9 @@ def test_it_is_known_what_never_follows_by_itself(made: Object, stays: str) -> N
 def test_vso_is_awaited_for_its_time_and_restarts_its_targets() -> None:
     feed = only(static(refreshAfter="1h30m", rolloutRestartTargets=[{"kind": "Deployment", "name": "db"}]))
     assert (feed.refresh, feed.restarts) == (5400, (("Deployment", "db"),))
+    assert only(static(refreshAfter=None)).refresh == 60
+    ignoring = only(static(hmacSecretData=False, rolloutRestartTargets=[{"kind": "Deployment", "name": "db"}]))
+    assert (ignoring.refresh, ignoring.restarts, ignoring.ignored) == (30, (), (("Deployment", "db"),))
     assert only(static(refreshAfter="24h", syncConfig={"instantUpdates": True})).refresh == 0
     assert seconds("1m30.5s") == 90.5
 

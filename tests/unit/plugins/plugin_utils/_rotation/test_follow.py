@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A value is followed to its end by looks at a cluster that answers as VSO, Reflector and ESO would have it.
 
-VSO cannot be run here. ESO is run for real in tests/integration/test_secret_rotation.py.
+Both operators are run for real in tests/integration/test_secret_rotation.py.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class World:
         self.all_pods: list[dict[str, Any]] = []
         self.all_owners: dict[str, dict[str, Any]] = {}
         self.forced: list[str] = []
+        self.warned: list[dict[str, Any]] = []
         self.refusals = 0  # how often the API server will not take a change
         self._turns: list[Callable[[World], None]] = [lambda _world: None, *turns]
 
@@ -61,6 +62,9 @@ class World:
 
     def maker(self, feed: Feed) -> dict[str, Any]:
         return self.made.get(feed.object.name, {})
+
+    def warnings(self, _feed: Feed) -> list[dict[str, Any]]:
+        return self.warned
 
     def force(self, feed: Feed, stamp: str) -> None:
         assert stamp.isdecimal()
@@ -115,7 +119,7 @@ def copied_by_reflector(feeds: list[Feed]) -> list[Feed]:
 def followed(world: World, feeds: list[Feed], *, new: bool = True, wait: float = 30) -> tuple[Followed, list[str]]:
     said: list[str] = []
     follower = Follower(cast(Cluster, world), feeds, NEW, said.append)
-    return follower.follow(follower.before(float(NOW)), float(NOW), new=new, wait=wait), said
+    return follower.follow(follower.before(None if new else float(NOW)), float(NOW), new=new, wait=wait), said
 
 
 @pytest.fixture(autouse=True)
@@ -246,6 +250,50 @@ def test_what_is_not_of_vso_has_the_wait_alone_however_late_vso_may_be() -> None
         "Secret apps/late by VaultStaticSecret apps/web",
         "Secret apps/web by ExternalSecret apps/web",
     }
+
+
+HIDDEN = {"transformation": {"excludeRaw": True, "excludes": [".*"], "templates": {"sum": {"text": "{{ sum }}"}}}}
+
+
+def test_what_hides_the_value_is_awaited_until_vso_has_made_it_anew_be_it_in_the_same_second() -> None:
+    world = World(
+        lambda world: world.set("web", 0, sum="of the old one"),
+        lambda world: world.set("web", 0, sum="of the new one"),
+    )
+    world.set("web", 0, sum="of the old one")
+    found, said = followed(world, static(destination={"name": "web", **HIDDEN}))
+    assert found.done
+    assert any("reads Vault again by itself, at the latest at" in line for line in said)
+    assert any("waiting for Secret apps/web by VaultStaticSecret apps/web" in line for line in said)
+
+
+def test_what_vso_warns_of_since_the_write_is_told_without_the_value() -> None:
+    def event(after: int, message: str) -> dict[str, Any]:
+        return {"reason": "VaultClientError", "message": message, "lastTimestamp": at(after)}
+
+    world = World()
+    world.set("web", -9, value=OLD)
+    world.warned = [event(-5, "an old story"), event(5, f"permission denied, {NEW}")]
+    (line,) = followed(world, static(), wait=0)[0].waiting
+    assert "VaultClientError: permission denied, ********" in line
+    world.warned = [event(-5, "an old story")]
+    (line,) = followed(world, static(), wait=0)[0].waiting
+    assert "VSO reads Vault again within 60 s" in line
+    assert "story" not in line
+
+
+def test_who_has_vso_ignore_its_targets_is_named_with_the_way_out_and_not_waited_for() -> None:
+    targets = [{"kind": "Deployment", "name": "web"}]
+    world = World(lambda world: world.set("web", 20, value=NEW))
+    world.set("web", -9, value=OLD)
+    world.run_pod("old", -90)
+    found, _said = followed(world, static(hmacSecretData=False, rolloutRestartTargets=targets))
+    assert not found.waiting
+    line = verdict(found, "/k")[0]
+    assert "runs with the old value of Secret web (old): VSO does not restart what" in line
+    assert "hmacSecretData is false" in line
+    assert "kubectl --kubeconfig /k --namespace apps rollout restart deployment/web" in line
+    assert "must not be withdrawn" in verdict(found, "/k")[-1]
 
 
 def test_who_has_not_been_restarted_long_after_the_change_is_named_and_not_waited_for() -> None:
