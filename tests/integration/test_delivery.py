@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -386,6 +388,43 @@ def test_a_git_that_was_killed_while_it_committed_is_told_and_its_lock_is_named(
     done = deliver(DEX, **TOLD)
     assert done.returncode == 0, done.output
     is_delivered(followed)
+
+
+def test_a_rebase_that_was_killed_is_told_before_anything_is_written_and_is_taken_back_by_the_printed_command(
+    followed: Checkout, deliver: Callable[..., Run], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    followed.git("clone", "--quiet", "--branch=main", str(tmp_path / "origin.git"), str(other))
+    (other / "theirs.yaml").write_text("theirs\n")
+    followed.git("-C", str(other), "add", "--all")
+    followed.git("-C", str(other), "commit", "--quiet", "--message=theirs")
+    followed.git("-C", str(other), "push", "--quiet")
+    web = followed.root / "apps/web.yaml"
+    web.write_text(f"{web.read_text()}# mine\n")
+    changes = [" M apps/web.yaml", "?? mine.yaml"]
+    assert followed.changes == changes
+    home = tmp_path / "killed"
+    home.mkdir()
+    hook = followed.root / ".git" / "hooks" / "post-checkout"  # which a rebase runs in its midst
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\ntouch "$HOME/started"\nsleep 120 & wait\n')
+    hook.chmod(0o755)
+    file = inventory(followed, [DEX], TOLD)
+    with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file) as run:
+        wait_until((home / "started").exists, "the rebase is in its midst", 90)
+        kill_tree(run.pid)
+        run.wait(30)
+    hook.unlink()
+    refused = deliver(DEX, **TOLD)
+    assert refused.returncode != 0
+    command = re.search(r"end the rebase: (git -C \S+ rebase --abort)", " ".join(refused.output.split()))
+    assert command is not None, refused.output
+    subprocess.run(["sh", "-c", command[1]], check=True, capture_output=True, timeout=60)
+    assert followed.changes == changes, "what was put aside is back"
+    done = deliver(DEX, **TOLD)
+    assert done.returncode == 0, done.output
+    assert followed.git("log", "--format=%s", "origin/main").splitlines() == ["Deliver dex", "theirs", "x"]
+    assert followed.changes == changes
 
 
 def test_what_somebody_made_of_what_a_killed_run_has_left_is_not_committed(
