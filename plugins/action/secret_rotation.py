@@ -170,8 +170,8 @@ def _lacking(declared: Sequence[Feed], objects: Sequence[Object]) -> list[str]:
     """What the repository declares and the cluster has not: it gets the new value when it is made."""
     there = {(each.kind, each.namespace, each.name) for each in objects}
     return [
-        f"Secret {each.label}: the repository declares it ({each.by}, {each.object.file}), and the cluster lacks that. "
-        "It gets the new value when Flux has made it: is its Kustomization Ready?"
+        f"Secret {each.label}: the repository declares it ({each.by}, {each.object.place}), and the cluster lacks "
+        "that. It gets the new value when Flux has made it: is its Kustomization Ready?"
         for each in declared
         if (each.object.kind, each.namespace, each.object.name) not in there
     ]

@@ -85,7 +85,7 @@ class Written:
 
     @property
     def shown(self) -> str:
-        return f"{self.object.kind} {self.object.namespace}/{self.object.name} ({self.object.file})"
+        return f"{self.object.kind} {self.object.namespace}/{self.object.name} ({self.object.place})"
 
 
 def secrets(repository: Repository, operators: Operators) -> list[Written]:

@@ -35,7 +35,7 @@ def obstacles(repository: Repository, operators: Mapping[str, Operator]) -> Iter
             continue
         if "chart" not in release.spec:
             what = "it names its chart by a reference, so its version stands elsewhere."
-            step = f"Take {part} out of the operators, or have {release.file} name chart and version."
+            step = f"Take {part} out of the operators, or have {release.place} name chart and version."
             yield Problem("unkept", shown(release), what, step)
         else:
             yield from _steps(repository, part, operator, release)
@@ -68,7 +68,7 @@ def _others(repository: Repository, part: str, operator: Operator) -> Iterator[P
     for each in repository.of_kind(HELM, "HelmRelease"):
         chart = chart_name(repository, each)
         if chart == CHARTS[part].name and (each.namespace, each.name) != (operator.namespace, operator.release):
-            what = f"{shown(each)} ({each.file}) installs {chart} already, and two of them would fight."
+            what = f"{shown(each)} ({each.place}) installs {chart} already, and two of them would fight."
             step = f"Name its namespace and release for {part}, or take it out."
             yield Problem("twice", f"HelmRelease {operator.namespace}/{operator.release}", what, step)
 
@@ -81,10 +81,10 @@ def _steps(repository: Repository, part: str, operator: Operator, release: Objec
     if not now:
         if part == ESO:
             what = f"which of its kinds are served cannot be told from its version, which is {said or 'missing'}."
-            yield Problem("version", subject, what, f"Name the release that runs, in {release.file}.")
+            yield Problem("version", subject, what, f"Name the release that runs, in {release.place}.")
     elif then < now:
         what = f"it is at {said}, and {operator.version} would take it back."
-        yield Problem("back", subject, what, f"Name {said} or a later one, or set it back in {release.file} by hand.")
+        yield Problem("back", subject, what, f"Name {said} or a later one, or set it back in {release.place} by hand.")
     elif part == ESO and now[:2] < _BOTH < then[:2]:
         what = f"from {said} there is no way to {operator.version} in one step: 0.16 alone serves v1beta1 and v1."
         step = f"First {STEP}, which also moves the objects to v1; when all of it is Ready, {operator.version}."
@@ -102,7 +102,7 @@ def _unmovable(repository: Repository, eso: Operator) -> Iterator[Problem]:
         api = each.document["apiVersion"]
         if api not in ((BETA, V1) if target == V1 else (ALPHA, BETA)):
             what = f"it is of {api}, which ESO {eso.version} does not serve."
-            yield Problem("version", shown(each), what, f"Write it as {target} in {each.file}.")
+            yield Problem("version", shown(each), what, f"Write it as {target} in {each.place}.")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -226,11 +226,11 @@ class _Planner:
                 yield from self._order.need(self._homes[used].label, operator, f"the {used} needs the kinds of {part}")
             for each in self._before.objects:
                 if each.group in groups:
-                    why = f"{shown(each)} ({each.file}) needs the kinds of {part}"
+                    why = f"{shown(each)} ({each.place}) needs the kinds of {part}"
                     yield from self._order.need(each.kustomization, operator, why)
         yield from self._namespaces_first()
         for each, part in self._readers():
-            why = f"{shown(each)} ({each.file}) needs the {part}"
+            why = f"{shown(each)} ({each.place}) needs the {part}"
             yield from self._order.follow(each.kustomization, self._homes[part].label, why)
 
     def _namespaces_first(self) -> Iterator[Problem]:

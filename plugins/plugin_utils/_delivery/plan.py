@@ -142,7 +142,7 @@ class Planner:
         here = made[0] if made else None
         writer = here.writer if here else declared.writer or chosen(declared, self._operators)
         if reason := obstacle(declared, writer):
-            step = "Declare it for the other writer." if not here else f"Change {here.object.file} by hand."
+            step = "Declare it for the other writer." if not here else f"Change {here.object.place} by hand."
             problems.append(Problem("impossible", f"Secret {declared.label}", f"{reason}.", step))
         if writer == VSO and not (declared.through or self._operators.auth):
             problems.append(Problem("no_auth", f"Secret {declared.label}", "no VaultAuth is named.", "Name one."))
@@ -207,7 +207,7 @@ class Planner:
             said = restarted(each, declared.name)
             if said == NO:
                 what = f"{consumer.kind} {consumer.name} says that Reloader shall not restart it."
-                step = f"Take {AUTO} out of {each.file}, or the consumer out of the declaration."
+                step = f"Take {AUTO} out of {each.place}, or the consumer out of the declaration."
                 self._plan.problems.append(Problem("contradiction", f"Secret {declared.label}", what, step))
             elif said != YES:
                 self._files.rewrite(each, partial(edit.annotated, key=AUTO, value="true"))
@@ -269,7 +269,7 @@ def _strangers(declared: Declared, made: Sequence[Written], before: Repository) 
             yield Problem("undeclared", subject, what, "Leave it to its file, and take it out of the declarations.")
     for other in before.objects:
         if f"{other.namespace}/{_made(other)}" == declared.label:
-            what = f"{other.kind} {other.name} of {other.file} makes it, too."
+            what = f"{other.kind} {other.name} of {other.place} makes it, too."
             yield Problem("twice", subject, what, "Take it out there, or take the declaration out.")
 
 

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import typing as t
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
@@ -29,6 +29,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomiza
     FILES,
     LISTS,
     MANIFESTS,
+    RENAMES,
     Reference,
     Unknown,
     checked,
@@ -36,7 +37,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomiza
     references,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, manifests
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import Lined, dump, manifests
 
 # Each with the words that build a folder. Flux does not restrict a build to its folder.
 PROGRAMS: t.Final = (("kustomize", "build"), ("kubectl", "kustomize"))
@@ -60,10 +61,14 @@ Document = dict[str, t.Any]
 
 @dataclass(frozen=True)
 class Placed:
-    """An object as a folder's build has it, and the file that it comes from."""
+    """An object as a folder's build has it, and the file that it comes from.
+
+    C(line) is where it begins there: 0 where a generator makes it, or more than one of the file might have become it.
+    """
 
     document: Document
     file: str
+    line: int = 0
 
 
 def program() -> list[str] | None:
@@ -88,6 +93,7 @@ class Builder:
         self._program = program()
         self._loaded: dict[str, Document] = {}  # kustomizations, by their paths
         self._lists: dict[str, bool] = {}  # whether one only lists objects
+        self._read: dict[str, list[Lined]] = {}  # the objects of files
         self._done = {} if done is None else done
 
     def build(self, folder: str, spec: Mapping[str, t.Any] | None = None) -> list[Placed]:
@@ -111,7 +117,9 @@ class Builder:
         keep = keep or (bool(name) and not content.get("resources"))  # to which Flux adds the notes itself
         metadata = dict.fromkeys([*(content.get("buildMetadata") or []), "originAnnotations"])
         reached[file] = dump({**content, "buildMetadata": list(metadata)}).encode()
-        return [_placed(each, file, keep) for each in self._built(self._program, folder, reached)]
+        renames = any(RENAMES & set(each) for each in (content, *(self._loaded.get(path, {}) for path in reached)))
+        placed = (_placed(each, file, keep) for each in self._built(self._program, folder, reached))
+        return [replace(each, line=self._line(each, renames)) for each in placed]
 
     def _components(self, folder: str, spec: Mapping[str, t.Any]) -> list[str]:
         """The components that a Flux Kustomization adds, without those that may be missing and are."""
@@ -128,7 +136,7 @@ class Builder:
         if path not in self._loaded:
             found = self.tree.documents(path)
             try:
-                self._loaded[path] = checked(found[0] if found else {})
+                self._loaded[path] = checked(found[0].value if found else {})
             except Unknown as error:
                 step = "Take that out, and have what it makes as files."
                 raise Unreadable(path, f"it is not a kustomization that is read here: {error}.", step) from None
@@ -236,8 +244,8 @@ class Builder:
         folder = posixpath.dirname(file)
         if more := sorted(set(content) - LISTS):
             self.skipped.append(f"{file}: {', '.join(more)} was not applied: neither kustomize nor kubectl is on PATH")
-        for each in references({key: content.get(key) for key in ("resources", "bases")}):
-            path = self.tree.normal(each.path, folder)
+        for reference in references({key: content.get(key) for key in ("resources", "bases")}):
+            path = self.tree.normal(reference.path, folder)
             if path in seen:
                 step = "Flux would refuse what is there, too."
                 raise Unreadable(path, f"it is named twice, the second time in {file}.", step)
@@ -248,14 +256,33 @@ class Builder:
                     raise Unreadable(path, "it has no kustomization.", "Add one, or list its files.")
                 yield from self._listed(posixpath.join(path, inner), self._load(posixpath.join(path, inner)), seen)
             else:
-                for item in (item for document in self.tree.documents(path) for item in _items(document, path)):
-                    if not _is_object(item):
+                for each in self._objects(path):
+                    if not _is_object(each.value):
                         raise Unreadable(
                             path, "a document lacks apiVersion, kind or a name.", "Flux would refuse it, too."
                         )
-                    annotations = item["metadata"].get("annotations")
+                    annotations = each.value["metadata"].get("annotations")
                     if not isinstance(annotations, dict) or annotations.get(LOCAL) != "true":
-                        yield Placed(item, path)
+                        yield Placed(each.value, path, each.line)
+
+    def _objects(self, path: str) -> list[Lined]:
+        """The objects of a file, those of its lists among them."""
+        if path not in self._read:
+            self._read[path] = [item for document in self.tree.documents(path) for item in _items(document, path)]
+        return self._read[path]
+
+    def _line(self, placed: Placed, renames: bool) -> int:
+        """Where in its file the object begins that became this one, by a longer name if a build C(renames)."""
+        try:
+            there = [each for each in self._objects(placed.file) if _is_object(each.value)]
+        except Unreadable:  # what is read here is less than what kustomize reads
+            return 0
+        kind, space, name = _who(placed.document)
+        found = [(each.line, *_who(each.value)) for each in there]
+        found = [each for each in found if each[1] == kind and (each[3] in name if renames else each[3] == name)]
+        if len(found) > 1 and not renames:
+            found = [each for each in found if each[2] == space]
+        return found[0][0] if len(found) == 1 else 0
 
 
 def kustomization_file(tree: Tree, folder: str) -> str:
@@ -315,14 +342,22 @@ def _is_left_out(path: str) -> bool:
     return name in LEFT_OUT or not LEFT_OUT_FOLDERS.isdisjoint(folders)
 
 
-def _items(document: t.Any, path: str) -> list[t.Any]:
+def _items(document: Lined, path: str) -> list[Lined]:
     """The objects of a document, which may be a list of them."""
-    if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and "items" in document:
-        items = document["items"] or []
+    value = document.value
+    if isinstance(value, dict) and str(value.get("kind", "")).endswith("List") and "items" in value:
+        items = value["items"] or []
         if not isinstance(items, list):
             raise Unreadable(path, "items of a list is not a list.", "Flux would refuse it, too.")
-        return items
+        return [Lined(item, line) for item, line in zip(items, document.items, strict=True)]
     return [document]
+
+
+def _who(document: Document) -> tuple[tuple[str, str], str, str]:
+    """The kind with its group, the namespace and the name of an object."""
+    metadata = document.get("metadata")
+    space, name = (str(metadata.get(key) or "") for key in ("namespace", "name")) if metadata else ("", "")
+    return (str(document.get("apiVersion")).rpartition("/")[0], str(document.get("kind"))), space, name
 
 
 def _is_object(document: t.Any) -> bool:

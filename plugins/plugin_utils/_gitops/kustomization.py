@@ -24,6 +24,7 @@ MANIFESTS: t.Final = (".yaml", ".yml")
 
 # A kustomization with no other keys than these lists its objects and changes none.
 LISTS: t.Final = frozenset({"apiVersion", "kind", "metadata", "resources", "bases"})
+RENAMES: t.Final = frozenset({"namePrefix", "nameSuffix"})
 
 _TEXTS, _MAPPINGS, _MIXED, _MAPPING, _TEXT = "a list of texts", "a list of mappings", "a list", "a mapping", "a text"
 _FORMS: t.Final[Mapping[str, str]] = {

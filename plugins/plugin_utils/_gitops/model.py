@@ -34,11 +34,21 @@ Known = Mapping[tuple[str, str, str], Mapping[str, str]]  # data by kind, namesp
 
 @dataclass(frozen=True)
 class Object:
-    """An object that Flux applies. C(file) is where it, or what it is generated from, stands in the repository."""
+    """An object that Flux applies. C(file) is where it, or what it is generated from, stands in the repository.
+
+    C(line) is where it begins there. It is 0 where a generator makes it, and where several of the file might be meant,
+    as their names are changed on the way.
+    """
 
     document: Document
     file: str
     kustomization: str  # which applies it, as NAMESPACE/NAME
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """Its file for a message, with the line where that is known."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     @property
     def group(self) -> str:
@@ -126,7 +136,7 @@ def _root(builder: Builder, folder: str) -> tuple[Kustomization, tuple[str, str]
     except Unreadable:  # which is told when it is read as a part of the repository
         placed = []
     for each in placed:
-        one = Object(each.document, each.file, "")
+        one = Object(each.document, each.file, "", each.line)
         if (one.group, one.kind) == (KUSTOMIZE, "Kustomization"):
             root, source = _kustomization(builder, one), _source(one)
             if root is not None and root.folder == folder and source is not None:
@@ -182,7 +192,7 @@ def _applied(
                 else:
                     line = f"{kustomization.label}: {each.file} is read with no variable replaced: {error}"
                     found.skipped.append(line)
-        one = Object(_marked(document, kustomization.spec), each.file, kustomization.label)
+        one = Object(_marked(document, kustomization.spec), each.file, kustomization.label, each.line)
         objects.append(one)
         if one.kind == "ConfigMap":
             texts = {str(key): str(value) for key, value in mapping(document.get("data")).items()}

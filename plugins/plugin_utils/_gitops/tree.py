@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import manifests
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import Lined, lined
 
 MOST_BYTES: t.Final = 4 * 2**20  # of a file of manifests
 MOST_FILES: t.Final = 50_000
@@ -102,10 +102,10 @@ class Tree:
             )
         return content
 
-    def documents(self, path: str) -> list[t.Any]:
+    def documents(self, path: str) -> list[Lined]:
         """The YAML documents of a file that are not empty."""
         try:
-            return [each for each in manifests(self.read(path)) if each is not None]
+            return [each for each in lined(self.read(path)) if each.value is not None]
         except NotYaml as error:
             raise Unreadable(path, f"it is not YAML that is read here ({error}).", "Correct it there.") from None
 

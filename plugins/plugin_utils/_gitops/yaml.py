@@ -15,7 +15,8 @@ import functools
 import math
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml, require
 
@@ -39,8 +40,22 @@ DEEPEST: t.Final = 100
 _LARGEST: t.Final = 2**64  # from here on a number loses its last digits
 
 
+@dataclass(frozen=True)
+class Lined:
+    """A document and the line at which it begins; C(items) are those of what it lists under this key."""
+
+    value: t.Any
+    line: int
+    items: tuple[int, ...] = ()
+
+
 def manifests(content: bytes) -> list[t.Any]:
     """The documents of a file of manifests, empty ones included as None."""
+    return [each.value for each in lined(content)]
+
+
+def lined(content: bytes) -> list[Lined]:
+    """The same, each with its line."""
     return _documents(content, more_words=False)
 
 
@@ -49,7 +64,7 @@ def replaced(text: str) -> t.Any:
     found = _documents(text.encode(), more_words=True)
     if len(found) != 1:
         raise NotYaml("it is not one document")
-    return found[0]
+    return found[0].value
 
 
 def dump(value: t.Any) -> str:
@@ -63,21 +78,35 @@ def dump(value: t.Any) -> str:
     return text
 
 
-def _documents(content: bytes, *, more_words: bool) -> list[t.Any]:
+def _documents(content: bytes, *, more_words: bool) -> list[Lined]:
     require()
-    import yaml
-
     try:
         slow = _repeats_anchors(content)
-        loader = _loader(more_words, quick=not slow)
-        found = list(yaml.load_all(content, Loader=loader))
+        loader = _loader(more_words, quick=not slow)(content)
+        try:
+            found = list(_composed(loader))
+        finally:
+            loader.dispose()
     except Exception as error:  # noqa: BLE001  # every error of the library quotes the text
         mark = getattr(error, "problem_mark", None)
         raise NotYaml("it cannot be read" if mark is None else f"line {mark.line + 1}") from None
     left = [MOST_WORTH]
     for each in found:
-        _weigh(each, left)
+        _weigh(each.value, left)
     return found
+
+
+def _composed(loader: t.Any) -> Iterator[Lined]:
+    """The documents that a loader reads."""
+    import yaml
+
+    while loader.check_node():
+        node = loader.get_node()
+        value = loader.construct_document(node)
+        keys = {key.value: each for key, each in node.value} if isinstance(value, dict) and "items" in value else {}
+        items = keys.get("items")
+        entries = items.value if isinstance(items, yaml.SequenceNode) else []
+        yield Lined(value, node.start_mark.line + 1, tuple(each.start_mark.line + 1 for each in entries))
 
 
 def _repeats_anchors(content: bytes) -> bool:

@@ -472,8 +472,8 @@ RELEASES = f"{FOLDER}/eso/release.yaml"
             "version",
             "it is of external-secrets.io/v1, which ESO 0.10.3 does not serve",
         ),
-        (WANTED, {"apps/eso.yaml": SECOND_ESO}, "twice", "HelmRelease eso/eso (apps/eso.yaml) installs"),
-        (WANTED, {"apps/eso.yaml": BY_REFERENCE}, "twice", "HelmRelease eso/eso (apps/eso.yaml) installs"),
+        (WANTED, {"apps/eso.yaml": SECOND_ESO}, "twice", "HelmRelease eso/eso (apps/eso.yaml:1) installs"),
+        (WANTED, {"apps/eso.yaml": BY_REFERENCE}, "twice", "HelmRelease eso/eso (apps/eso.yaml:6) installs"),
         (
             WANTED,
             _changed(
@@ -493,7 +493,7 @@ RELEASES = f"{FOLDER}/eso/release.yaml"
                 ),
             },
             "cycle",
-            "ExternalSecret vso-system/wildcard (apps/secret.yaml) needs the kinds of eso, which would close a circle",
+            "ExternalSecret vso-system/wildcard (apps/secret.yaml:2) needs the kinds of eso, which would close a",
         ),
         (
             WANTED,

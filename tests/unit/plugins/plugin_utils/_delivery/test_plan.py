@@ -411,13 +411,13 @@ SECOND = deliverytree.CERTIFICATE.replace("name: wildcard\n", "name: second\n")
             {"name": "wildcard-tls", "namespace": "vso-system", "keys": {"a": "x"}},
             {"infrastructure/configs/second.yaml": SECOND},
             "twice",
-            "ExternalSecret vso-system/second (infrastructure/configs/second.yaml)",
+            "ExternalSecret vso-system/second (infrastructure/configs/second.yaml:2)",
         ),
         (
             DEX,
             {"apps/plain.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: dex, namespace: auth}\n"},
             "twice",
-            "Secret dex of apps/plain.yaml makes it, too",
+            "Secret dex of apps/plain.yaml:1 makes it, too",
         ),
         (
             DEX,
@@ -426,7 +426,7 @@ SECOND = deliverytree.CERTIFICATE.replace("name: wildcard\n", "name: second\n")
                 "metadata: {name: dex, namespace: auth}\n"
             },
             "twice",
-            "SealedSecret dex of apps/sealed.yaml makes it, too",
+            "SealedSecret dex of apps/sealed.yaml:1 makes it, too",
         ),
         (
             DEX,

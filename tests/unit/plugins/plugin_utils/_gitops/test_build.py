@@ -15,7 +15,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops import build as _build
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder, Placed
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
-from lab.gitopscorpus import CASES, Case, config, resources
+from lab.gitopscorpus import CASES, LIST, Case, config, resources
 
 Build = Callable[..., list[Placed]]
 
@@ -198,3 +198,49 @@ def test_without_a_program_what_is_not_looked_into_is_said(
 def test_a_folder_that_is_not_there_is_named(build: Build) -> None:
     with pytest.raises(Unreadable, match="nowhere of the repository: it is not a folder"):
         build({"apps/a.yaml": config("a")}, folder="nowhere")
+
+
+def test_objects_know_where_in_their_file_they_begin(build: Build) -> None:
+    two = f"---\n# why\n{config('a')}---\n{config('b')}"
+    files = {"apps/two.yaml": two, "apps/list.yml": LIST}
+    lines = {("a", "apps/two.yaml", 3), ("b", "apps/two.yaml", 10)}
+    lines |= {("first", "apps/list.yml", 4), ("second", "apps/list.yml", 5)}
+    assert places(build(files)) == lines
+    built = build(files, spec={"targetNamespace": "web"})
+    assert places(built) == lines
+    assert {each.document["metadata"]["namespace"] for each in built} == {"web"}
+    renamed = build(files, spec={"namePrefix": "x-", "nameSuffix": "-y"})
+    assert {(f"x-{name}-y", file, line) for name, file, line in lines} == places(renamed)
+
+
+def test_an_object_that_might_be_several_of_its_file_has_no_line(build: Build) -> None:
+    two = f"{config('web')}---\n{config('web-api')}"
+    files = {"apps/two.yaml": two, "apps/one.yaml": config("other")}
+    assert places(build(files, spec={"nameSuffix": "-api"})) == {
+        ("web-api", "apps/two.yaml", 0),
+        ("web-api-api", "apps/two.yaml", 0),
+        ("other-api", "apps/one.yaml", 1),
+    }
+    assert places(build(files, spec={"targetNamespace": "x"})) == {
+        ("web", "apps/two.yaml", 1),
+        ("web-api", "apps/two.yaml", 8),
+        ("other", "apps/one.yaml", 1),
+    }
+
+
+def test_objects_of_one_name_are_told_apart_by_their_namespaces(build: Build) -> None:
+    there = [config("a").replace("name: a", f"name: a\n  namespace: {space}") for space in ("x", "y")]
+    built = build(
+        {"apps/kustomization.yaml": resources("a.yaml", buildMetadata="[originAnnotations]")}
+        | {"apps/a.yaml": "---\n".join(there)}
+    )
+    assert {(each.document["metadata"]["namespace"], each.line) for each in built} == {("x", 1), ("y", 9)}
+
+
+def test_what_a_generator_makes_has_no_line(build: Build) -> None:
+    case = CASES["generators"]
+    assert {each.line for each in build(dict(case.files))} == {0}
+
+
+def places(placed: list[Placed]) -> set[tuple[str, str, int]]:
+    return {(each.document["metadata"]["name"], each.file, each.line) for each in placed}

@@ -72,6 +72,8 @@ def test_objects_are_as_flux_applies_them_and_know_their_file(found: Repository)
         "apps/web/a.yaml",
         "flux-system/apps",
     )
+    assert (one.line, one.place) == (1, "apps/web/a.yaml:1")
+    assert Object(one.document, one.file, "").place == one.file, "a line that is not known is left out"
     assert one.document["data"] == {"host": "example.net", "key": "${secret}"}, "what is not known stays"
 
 

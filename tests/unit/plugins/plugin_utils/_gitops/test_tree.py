@@ -37,7 +37,7 @@ def test_a_link_that_leads_out_is_refused(tree: Tree, target: str) -> None:
 
 
 def test_documents_that_are_empty_do_not_count(tree: Tree) -> None:
-    assert tree.documents("apps/a.yaml") == [{"a": 1}, {"b": 2}]
+    assert [(each.value, each.line) for each in tree.documents("apps/a.yaml")] == [({"a": 1}, 1), ({"b": 2}, 5)]
 
 
 def test_a_file_is_bounded(tree: Tree) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, manifests, replaced
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, lined, manifests, replaced
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,19 @@ def test_what_is_not_yaml_is_not_quoted(text: str) -> None:
     with pytest.raises(NotYaml) as raised:
         manifests(text.encode())
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a: 1\n---\n\n# why\nb: 1\n", [(1, ()), (5, ())]),
+        ("--- # why\n# more\na: 1\n--- {b: 1}\n", [(3, ()), (4, ())]),
+        ("kind: List\nitems:\n  - a: 1\n  # why\n  -\n    b: 1\n  - {c: 1}\n", [(1, (3, 6, 7))]),
+        ("items: &a [x]\n---\nx: &a 1\ny: &a 2\n", [(1, (1,)), (3, ())]),
+        ("x: &a {items: [1,\n 2]}\n<<: *a\n", [(1, (1, 2))]),
+        ("items: {a: b}\n", [(1, ())]),
+        ("# nothing\n", []),
+    ],
+)
+def test_documents_and_what_they_list_know_their_lines(text: str, lines: Any) -> None:
+    assert [(each.line, each.items) for each in lined(text.encode())] == lines
