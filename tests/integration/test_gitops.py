@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the tazlab.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders are built, and variables replaced, as Flux' own code does both: the lab's program fluxbuild is made of it."""
+"""Repositories are fetched and built, and variables replaced, as by Flux' own code, of which lab.fluxbuild is made."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import yaml
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import Builder
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.fetched import Fetched
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.substitute import BadSubstitution, substituted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 from lab.fluxbuild import Order, built
-from lab.gitopscorpus import CASES, Case
+from lab.gitopscorpus import CASES, FILES, PATTERNS, Case
 
 pytestmark = pytest.mark.kube
 
@@ -97,7 +98,7 @@ def test_variables_are_replaced_as_flux_replaces_them(tmp_path: Path) -> None:
 
 def test_folders_are_built_as_flux_builds_them(tmp_path: Path) -> None:
     roots = {name: case.write(tmp_path / str(number)) for number, (name, case) in enumerate(CASES.items())}
-    theirs = built(Order(roots[name], case.folder, case.spec) for name, case in CASES.items())
+    theirs = built(Order(roots[name], case.folder, case.spec, case.ignore) for name, case in CASES.items())
     refused = 0
     for (name, case), answer in zip(CASES.items(), theirs, strict=True):
         found = read(roots[name], case)
@@ -110,11 +111,53 @@ def test_folders_are_built_as_flux_builds_them(tmp_path: Path) -> None:
     assert 0 < refused < len(CASES)
 
 
+def test_what_is_ignored_is_what_flux_ignores(tmp_path: Path) -> None:
+    """Each pattern over all files, and texts that are put together of pieces; of the source, and of a folder."""
+    seed = random.randrange(10**6)  # noqa: S311
+    chosen = random.Random(seed)  # noqa: S311
+    parts = [
+        "a",
+        "b",
+        "*",
+        "**",
+        "?",
+        "*.yaml",
+        "deploy",
+        "deep",
+        "er",
+        "d*",
+        "*p*y",
+        "[a-c]*",
+        "[^d]*",
+        "[!a]",
+        "",
+        "x",
+    ]
+
+    def pattern() -> str:
+        path = "/".join(chosen.choices(parts, k=chosen.randint(1, 4)))
+        return f"{chosen.choice(['', '', '/', '!'])}{path}{chosen.choice(['', '', '/', ' '])}"
+
+    texts = [*PATTERNS, *("\n".join(pattern() for _ in range(chosen.randint(1, 3))) for _ in range(60))]
+    files = dict.fromkeys(FILES, "")
+    root = Case(files).write(tmp_path / "all")
+    orders = [Order(root, "nothing is built", ignore=text) for text in texts]
+    for number, text in enumerate(texts):
+        own = Case({**files, "deploy/.sourceignore": text}).write(tmp_path / str(number))
+        orders.append(Order(own, "nothing is built", ignore=chosen.choice(["", *texts])))
+    left = set()
+    for order, text, answer in zip(orders, [*texts, *texts], built(orders), strict=True):
+        assert set(Fetched(Tree(order.root), order.ignore).files("")) == answer.files, (seed, text, order.ignore)
+        left |= set(FILES) - answer.files
+    assert left == set(FILES), "each is left out by something"
+
+
 def read(root: Path, case: Case) -> list[dict[str, Any]] | None:
     """The objects; None where the folder is refused."""
     variables = case.spec.get("postBuild", {}).get("substitute") or {}
     try:
-        placed = Builder(Tree(root), Deadline(60)).build("" if case.folder == "." else case.folder, case.spec)
+        builder = Builder(Tree(root), Deadline(60), ignore=case.ignore)
+        placed = builder.build("" if case.folder == "." else case.folder, case.spec)
     except BootstrapError:
         return None
     return [substituted(each.document, variables, whole=True) for each in placed]

@@ -69,11 +69,15 @@ def resources(*paths: str, **more: Any) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """A repository's files (a value that begins with -> is a link), a folder of it, and the spec that builds it."""
+    """A repository's files (a value that begins with -> is a link), a folder of it, and the spec that builds it.
+
+    C(ignore) is that of its GitRepository.
+    """
 
     files: Mapping[str, str]
     folder: str = "apps"
     spec: Mapping[str, Any] = field(default_factory=dict)
+    ignore: str = ""
 
     def write(self, root: Path) -> Path:
         for name, text in self.files.items():
@@ -105,6 +109,7 @@ spec:
 """
 VARIABLES = {"domain": "example.net", "port": "8080", "hosts": "[a, b]"}
 SUBSTITUTED = {"postBuild": {"substitute": VARIABLES}}
+IGNORES_OTHERS = {"elsewhere/.sourceignore": "# why\nnothing\n"}
 PATCH = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
 
 CASES = {
@@ -193,7 +198,45 @@ CASES = {
     "variables": Case({"apps/script.yaml": SCRIPT}, spec=SUBSTITUTED),
     "variables that are not asked for": Case({"apps/script.yaml": SCRIPT}),
     "the root of a repository": Case({"a.yaml": config("a"), "sub/b.yaml": config("b")}, folder="."),
-    "a link inside": Case({"apps/a.yaml": "->../shared/a.yaml", "shared/a.yaml": config("a")}),
+    "a link": Case({"apps/a.yaml": "->../shared/a.yaml", "shared/a.yaml": config("a"), "apps/b.yaml": config("b")}),
+    "a link that is listed": Case(
+        {"apps/kustomization.yaml": resources("a.yaml"), "apps/a.yaml": "->../shared/a.yaml"}
+        | {"shared/a.yaml": config("a")}
+    ),
+    "what is ignored by default": Case(
+        {"a.yaml": config("a"), ".github/b.yaml": "on: push\n", "deep/.sops.yaml": "x: y\n", "appveyor.yml": "x: y\n"},
+        folder=".",
+    ),
+    "what is ignored by default and listed": Case(
+        {"apps/kustomization.yaml": resources("cloudbuild.yaml"), "apps/cloudbuild.yaml": config("a")}
+    ),
+    "what is not ignored any more": Case({"apps/a.yaml": config("a"), "apps/.sops.yaml": "x: y\n", **IGNORES_OTHERS}),
+    "what .sourceignore leaves out": Case(
+        {
+            ".sourceignore": "/*\n!/apps\n/apps/b.yaml\n",
+            "apps/a.yaml": config("a"),
+            "apps/b.yaml": "no: object\n",
+            "apps/deep/.sourceignore": "c.*\n",
+            "apps/deep/c.yaml": "no: object\n",
+            "apps/d.yaml": config("d"),
+        }
+    ),
+    "what .sourceignore leaves out and a kustomization lists": Case(
+        {"apps/kustomization.yaml": resources("a.yaml"), "apps/a.yaml": config("a"), ".sourceignore": "a.yaml\n"}
+    ),
+    "a component that is ignored and may be missing": Case(
+        {"apps/a.yaml": config("a"), "more/kustomization.yaml": "kind: Component\nnamePrefix: x-\n"},
+        spec={"components": ["../more"], "ignoreMissingComponents": True},
+        ignore="more/",
+    ),
+    "a kustomization that is ignored": Case(
+        {"apps/kustomization.yaml": resources("a.yaml"), "apps/a.yaml": config("a"), "apps/b.yaml": config("b")},
+        ignore="kustomization.yaml",
+    ),
+    "a folder of which nothing is fetched": Case({"apps/a.yaml": config("a"), "b.yaml": config("b")}, ignore="/apps"),
+    "a source that overrules .sourceignore": Case(
+        {"apps/a.yaml": config("a"), "apps/b.yaml": config("b"), "apps/.sourceignore": "*.yaml"}, ignore="!a.yaml"
+    ),
     "the same object twice": Case({"apps/a.yaml": config("a"), "apps/b.yaml": config("a")}),
     "a file that is not there": Case({"apps/kustomization.yaml": resources("nowhere.yaml")}),
     "a folder that has no kustomization as a base": Case(
@@ -215,3 +258,100 @@ CASES = {
         {"apps/kustomization.yaml": resources("../other"), "other/kustomization.yaml": resources("../apps")}
     ),
 }
+
+# Files, and patterns over them. What Git takes for other things is among these.
+FILES = (
+    *("a", "b.yaml", "c d", "deploy/a", "deploy/b.yaml", "deploy/deep/a", "deploy/deep/er/b.yaml", "deep/deploy/a"),
+    *(
+        "er/deep/er/x",
+        "docs/deep/a/b/c",
+        "a.d/b",
+        "[x]/a",
+        "x*y/a",
+        "!a",
+        "#a",
+        "docs/a b ",
+        ".github/a",
+        "deep/.sops.yaml",
+    ),
+    *("docs/a.png", "deploy/.gitignore", ".gitmodules", "äö/a", "b/a/b/c"),
+)
+PATTERNS = (
+    *(
+        "a",
+        "/a",
+        "a/",
+        "/a/",
+        "deploy",
+        "/deploy",
+        "deploy/",
+        "/deploy/",
+        "deploy/*",
+        "/deploy/**",
+        "deploy/**/",
+        "deep",
+    ),
+    *("**", "**/", "/**", "*", "/*", "/*/", "*/", "*/a", "/*/a", "**/a", "**/a/", "**/deep/a", "deploy/**/b.yaml"),
+    *("**/deep/**", "**/**", "deep/**/a", "**/er/x", "b/**/b/c", "deploy/deep/**", "de**", "de**/a", "deploy/d**/er"),
+    *(
+        "?",
+        "?.yaml",
+        "deploy?a",
+        "*.yaml",
+        "*y*",
+        "*p*y",
+        "d*p",
+        "[ab]",
+        "[a-c].yaml",
+        "[!b]",
+        "[^b]",
+        "[^a].yaml",
+        "[b-a]",
+    ),
+    *(
+        "[",
+        "[]",
+        "[]a]",
+        "[a",
+        "[a-]",
+        "[-a]",
+        "[a-c",
+        "[\\]x]",
+        "\\[x\\]",
+        "\\[x]/a",
+        "x\\*y",
+        "x*y",
+        "a\\",
+        "\\a",
+        "[+-9]",
+    ),
+    *(
+        "#a",
+        "\\#a",
+        "!a",
+        "\\!a",
+        "a ",
+        " a",
+        "a b\\ ",
+        "a b ",
+        "c d",
+        "c\\ d",
+        "//a",
+        "a//b",
+        "/",
+        "//",
+        "!",
+        "äö",
+        "?ö",
+    ),
+    *("deploy\n!deploy/a", "/*\n!/deploy", "/*\n!/deploy/deep/", "deploy/\n!a", "*\n!*.yaml", "!a\na", "a\n!a\na"),
+    *(
+        "*\r\n!a\r\n",
+        "deep\n\n#\n!/deep",
+        "!*.png",
+        "!.gitignore\n!.gitmodules",
+        "!.github/",
+        "\n# nothing\n",
+        "**/\n!**/a",
+    ),
+)

@@ -25,6 +25,7 @@ from pathlib import Path
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command import run
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.fetched import Fetched
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomization import (
     FILES,
     LISTS,
@@ -46,15 +47,6 @@ BUILD_SECONDS: t.Final = 60.0
 MOST_BYTES: t.Final = 64 * 2**20  # of what a build reads, and of what it prints
 ORIGIN: t.Final = "config.kubernetes.io/origin"
 LOCAL: t.Final = "config.kubernetes.io/local-config"  # such an object is for programs alone
-
-# What Flux' source-controller leaves out of a repository by default, as far as it would be taken for a manifest.
-LEFT_OUT: t.Final = frozenset(
-    (
-        *(".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml", "codeship-services.yml"),
-        *("codeship-steps.yml", ".goreleaser.yml", ".sops.yaml", ".flux.yaml"),
-    )
-)
-LEFT_OUT_FOLDERS: t.Final = frozenset({".github", ".circleci"})
 
 Document = dict[str, t.Any]
 
@@ -82,12 +74,14 @@ def program() -> list[str] | None:
 class Builder:
     """Builds the folders of a repository, in copies of the files that each reads.
 
-    C(skipped) is what was not looked into, as there is no program that builds: a line each. Builders that share C(done)
-    build what reads the same files once.
+    C(ignore) is what their GitRepository says under this key. C(skipped) is what was not looked into, as there is no
+    program that builds: a line each. Builders that share C(done) build what reads the same files once.
     """
 
-    def __init__(self, tree: Tree, deadline: Deadline, done: dict[bytes, t.Any] | None = None) -> None:
-        self.tree = tree
+    def __init__(
+        self, tree: Tree, deadline: Deadline, done: dict[bytes, t.Any] | None = None, ignore: str = ""
+    ) -> None:
+        self.tree = Fetched(tree, ignore)
         self.skipped: list[str] = []
         self._deadline = deadline
         self._program = program()
@@ -96,10 +90,18 @@ class Builder:
         self._read: dict[str, list[Lined]] = {}  # the objects of files
         self._done = {} if done is None else done
 
+    def ignoring(self, ignore: str) -> Builder:
+        """The same, for a GitRepository that ignores this."""
+        return Builder(self.tree, self._deadline, self._done, ignore)
+
     def build(self, folder: str, spec: Mapping[str, t.Any] | None = None) -> list[Placed]:
         """The objects of a folder. C(spec) is that of the Flux Kustomization that builds it."""
         if not self.tree.is_folder(folder):
-            raise Unreadable(folder or ".", "it is not a folder of it.", "Correct the path of who builds it.")
+            raise Unreadable(
+                folder or ".",
+                "it is not a folder of it, or Flux fetches nothing of that.",
+                "Correct the path of who builds it.",
+            )
         spec = spec or {}
         name = kustomization_file(self.tree, folder)
         content = self._load(posixpath.join(folder, name)) if name else self._made_up(folder)
@@ -149,7 +151,7 @@ class Builder:
         taken: list[str] = []
         for path in self.tree.files(folder):
             below = posixpath.dirname(path)
-            if any(below == each or below.startswith(f"{each}/") for each in taken) or _is_left_out(path):
+            if any(below == each or below.startswith(f"{each}/") for each in taken):
                 continue
             inner = _topmost(self.tree, folder, below)
             if inner:
@@ -334,12 +336,6 @@ def _placed(document: Document, file: str, keep: bool) -> Placed:
     folder, name = posixpath.split(file)
     path = (origin.get("path") or origin.get("configuredIn")) if isinstance(origin, dict) else None
     return Placed(document, posixpath.normpath(posixpath.join(folder, str(path or name))))
-
-
-def _is_left_out(path: str) -> bool:
-    """Whether Flux leaves a file out of what it fetches, where its source says nothing else."""
-    *folders, name = path.split("/")
-    return name in LEFT_OUT or not LEFT_OUT_FOLDERS.isdisjoint(folders)
 
 
 def _items(document: Lined, path: str) -> list[Lined]:

@@ -24,7 +24,6 @@ HELM: t.Final = "helm.toolkit.fluxcd.io"
 SOURCE: t.Final = "source.toolkit.fluxcd.io"
 ROOT: t.Final = "flux-system"  # the name and namespace of what flux bootstrap declares
 
-IGNORES: t.Final = ".sourceignore"
 PASSES: t.Final = 4  # so often variables may be declared by what itself has variables
 
 _RELEASE_LENGTH: t.Final = 53  # of Helm's names
@@ -105,6 +104,19 @@ def read(builder: Builder, folder: str, known: Known | None = None) -> Repositor
 
     C(known) has the data of ConfigMaps and Secrets that the repository's variables come from and that others make.
     """
+    found, source = _read(builder, folder, known)
+    for each in found.of_kind(SOURCE, "GitRepository"):
+        if (each.namespace or ROOT, each.name) == source:
+            if ignore := str(each.spec.get("ignore") or ""):
+                found, source = _read(builder.ignoring(ignore), folder, known)
+            more = [key for key in ("include", "sparseCheckout") if each.spec.get(key)]
+            found.skipped += [f"GitRepository {source[0]}/{each.name}: its {key} was not applied" for key in more]
+            break
+    return found
+
+
+def _read(builder: Builder, folder: str, known: Known | None) -> tuple[Repository, tuple[str, str]]:
+    """A repository, and the namespace and name of the GitRepository that its root follows."""
     root, source = _root(builder, folder)
     data: dict[tuple[str, str, str], Mapping[str, str]] = dict(known or {})
     builds = _Builds(builder)
@@ -123,10 +135,8 @@ def read(builder: Builder, folder: str, known: Known | None = None) -> Repositor
         uses = any(_sources(each) for each in found.kustomizations.values())
         if data == before or not uses:
             break
-    if builder.tree.is_file(IGNORES):
-        found.skipped.append(f"{IGNORES}: what it leaves out is read here all the same")
     found.skipped = list(dict.fromkeys([*found.skipped, *builder.skipped]))
-    return found
+    return found, source
 
 
 def _root(builder: Builder, folder: str) -> tuple[Kustomization, tuple[str, str]]:

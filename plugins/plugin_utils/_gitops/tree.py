@@ -38,11 +38,11 @@ class Tree:
 
     def __init__(self, root: Path, instead: Mapping[str, bytes | None] | None = None) -> None:
         self.root = Path(os.path.realpath(root))
-        self._instead = dict(instead or {})
+        self.instead = dict(instead or {})
 
     def with_files(self, instead: Mapping[str, bytes | None]) -> Tree:
         """The same with other files: what it would be if they were written."""
-        return Tree(self.root, {**self._instead, **instead})
+        return Tree(self.root, {**self.instead, **instead})
 
     def normal(self, path: str, base: str = "") -> str:
         """A path as this class has it; C(base) is the folder that it is relative to. Raises where it leads out."""
@@ -69,10 +69,10 @@ class Tree:
         return found
 
     def is_file(self, path: str) -> bool:
-        return self._instead[path] is not None if path in self._instead else self._is(path, Path.is_file)
+        return self.instead[path] is not None if path in self.instead else self._is(path, Path.is_file)
 
     def is_folder(self, path: str) -> bool:
-        below = {each is None for name, each in self._instead.items() if name.startswith(f"{path}/")}
+        below = {each is None for name, each in self.instead.items() if name.startswith(f"{path}/")}
         if False in below or not self._is(path, Path.is_dir):
             return False in below
         return not below or bool(self.files(path))  # Git knows no folder but by its files
@@ -84,7 +84,7 @@ class Tree:
             return False
 
     def read(self, path: str) -> bytes:
-        instead = self._instead.get(path)
+        instead = self.instead.get(path)
         if instead is not None:
             return instead
         if not self.is_file(path):
@@ -118,8 +118,8 @@ class Tree:
             found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files) if _is_text(name)]
             if len(found) > MOST_FILES:
                 raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
-        more = [each for each in self._instead if each.startswith(f"{folder}/" if folder else "")]
-        return [each for each in sorted({*found, *more}) if self._instead.get(each, b"") is not None] if more else found
+        more = [each for each in self.instead if each.startswith(f"{folder}/" if folder else "")]
+        return [each for each in sorted({*found, *more}) if self.instead.get(each, b"") is not None] if more else found
 
 
 def _shown(path: str) -> str:

@@ -163,3 +163,52 @@ def test_a_repository_that_does_not_declare_its_root_has_one_all_the_same(tmp_pa
     found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
     assert list(found.kustomizations) == ["flux-system/flux-system", "flux-system/apps"]
     assert [each.name for each in found.objects] == ["apps", "a"]
+
+
+def source(spec: str) -> str:
+    return (
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\n"
+        f"metadata: {{name: flux-system, namespace: flux-system}}\nspec: {spec}\n"
+    )
+
+
+@pytest.mark.parametrize("more", ["", ", namePrefix: x-"], ids=["listed", "built"])
+def test_what_the_source_ignores_is_not_there(tmp_path: Path, more: str) -> None:
+    """Whoever names a file that is ignored is told, and what is wrong in others does not count."""
+    files = {
+        "cluster/flux-system/gotk-sync.yaml": source('{ignore: "/*\\n!/apps\\n!/cluster\\nb.yaml"}'),
+        "cluster/apps.yaml": kustomization("apps", "apps", more),
+        "cluster/listing.yaml": kustomization("listing", "listing", more),
+        "apps/a.yaml": config("a"),
+        "apps/b.yaml": "no: object\n",
+        "listing/kustomization.yaml": "resources: [a.yaml]\n",
+        "listing/a.yaml": config("c"),
+        "apps/deep/kustomization.yaml": "resources: [d.yaml]\n",
+        "apps/deep/d.yaml": config("d"),
+    }
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    assert sorted(each.name.removeprefix("x-") for each in found.objects if each.kind == "ConfigMap") == ["a", "d"]
+    (problem,) = found.problems
+    assert problem.text.startswith("flux-system/listing: listing of the repository: it is not a folder of it, or Flux")
+    assert found.skipped == []
+
+
+def test_a_file_that_is_listed_and_ignored_is_told(tmp_path: Path) -> None:
+    files = {
+        "cluster/apps.yaml": kustomization("apps", "apps"),
+        "apps/kustomization.yaml": "resources: [a.yaml]\n",
+        "apps/a.yaml": config("a"),
+        ".sourceignore": "/apps/a.yaml",
+    }
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    (problem,) = found.problems
+    assert "apps/a.yaml of the repository: Flux does not fetch it" in problem.text
+
+
+def test_what_else_a_source_says_of_its_files_is_told(tmp_path: Path) -> None:
+    files = {"cluster/a.yaml": source("{include: [{repository: {name: x}}], sparseCheckout: [cluster]}")}
+    found = read(Builder(Tree(Case(files).write(tmp_path)), Deadline(60)), "cluster")
+    assert found.skipped == [
+        "GitRepository flux-system/flux-system: its include was not applied",
+        "GitRepository flux-system/flux-system: its sparseCheckout was not applied",
+    ]
