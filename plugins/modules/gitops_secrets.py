@@ -84,7 +84,7 @@ text:
   returned: success
   type: str
 left:
-  description: The objects that say more than an entry can, each with the reason.
+  description: The objects that say more than an entry can, each with its file, its line and the reason.
   returned: success
   type: list
   elements: str

@@ -169,6 +169,54 @@ CASES = {
             "apps/x.env": "KEY=value\n",
         }
     ),
+    "generators of their own": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml", generators="[make/more.yaml]"),
+            "apps/web.yaml": DEPLOYMENT,
+            "apps/a.txt": "text\n",
+            "apps/x.env": "KEY=value\n",
+            "apps/make/more.yaml": "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: made}\n"
+            "files: [a.txt]\nliterals: [b=c]\n---\napiVersion: builtin\nkind: SecretGenerator\n"
+            "metadata: {name: hidden, namespace: x}\nenvs: [x.env]\n",
+        }
+    ),
+    "transformers of their own": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml", "a.yaml", transformers="[one.yaml, ../other/two.yaml]"),
+            "apps/web.yaml": DEPLOYMENT,
+            "apps/a.yaml": config("a"),
+            "apps/one.yaml": "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: x}\nprefix: x-\n"
+            "fieldSpecs: [{path: metadata/name}]\n---\napiVersion: builtin\nkind: LabelTransformer\n"
+            "metadata: {name: y}\nlabels: {team: x}\nfieldSpecs: [{path: metadata/labels, create: true}]\n",
+            "other/two.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: z}\npath: patch.yaml\n"
+            "target: {kind: Deployment}\n---\napiVersion: builtin\nkind: NamespaceTransformer\n"
+            "metadata: {name: n, namespace: prod}\nfieldSpecs: [{path: metadata/namespace, create: true}]\n---\n"
+            "apiVersion: builtin\nkind: PatchStrategicMergeTransformer\nmetadata: {name: s}\npaths: [more.yaml]\n",
+            "apps/patch.yaml": '[{"op": "replace", "path": "/spec/replicas", "value": 3}]',
+            "apps/more.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {more: a}\n",
+        }
+    ),
+    "transformers that stand in the kustomization": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml")
+            + "transformers:\n  - |\n    apiVersion: builtin\n    kind: ReplicaCountTransformer\n"
+            "    metadata: {name: x}\n    replica: {name: web, count: 5}\n"
+            "    fieldSpecs: [{path: spec/replicas, kind: Deployment}]\n  - |-\n    apiVersion: builtin\n"
+            "    kind: ImageTagTransformer\n    metadata: {name: y}\n"
+            "    imageTag: {name: example.net/web, newTag: '7'}\n"
+            "    fieldSpecs: [{path: 'spec/template/spec/containers[]/image'}]\n"
+            "validators:\n  - |\n    {apiVersion: builtin, kind: AnnotationsTransformer, metadata: {name: v}}\n",
+            "apps/web.yaml": DEPLOYMENT,
+        }
+    ),
+    "a validator that changes something": Case(
+        {
+            "apps/kustomization.yaml": resources("web.yaml", validators="[check.yaml]"),
+            "apps/check.yaml": "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: x}\nprefix: x-\n"
+            "fieldSpecs: [{path: metadata/name}]\n",
+            "apps/web.yaml": DEPLOYMENT,
+        }
+    ),
     "what the Flux Kustomization adds": Case(
         {"apps/web.yaml": DEPLOYMENT, "apps/a.yaml": config("a")},
         spec={

@@ -27,6 +27,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline im
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.fetched import Fetched
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomization import (
+    CONFIGURED,
     FILES,
     LISTS,
     MANIFESTS,
@@ -34,6 +35,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomiza
     Reference,
     Unknown,
     checked,
+    configurations,
+    configured,
     merged,
     references,
 )
@@ -179,7 +182,8 @@ class Builder:
             )
         reached[file] = dump(content).encode()
         named: set[str] = set()
-        for each in references(content):
+        waiting = list(references(content))
+        for each in waiting:  # to which configurations add what they read
             if each.is_remote:
                 raise Unreadable(
                     file,
@@ -192,11 +196,23 @@ class Builder:
             if each.key in ("resources", "bases") and path in named:
                 raise Unreadable(file, f"it names {path} twice.", "Flux would refuse what is there, too.")
             named |= {path} if each.key in ("resources", "bases") else set()
-            if not self.tree.is_folder(path):
+            if each.key in CONFIGURED:
+                more, reached[path] = self._configured(path)
+                waiting += more
+            elif not self.tree.is_folder(path):
                 reached.setdefault(path, self.tree.read(path))
             elif (inner := kustomization_file(self.tree, path)) and posixpath.join(path, inner) not in reached:
                 inside = posixpath.join(path, inner)
                 self._reach(path, inside, self._load(inside), reached, above | {folder})
+
+    def _configured(self, path: str) -> tuple[list[Reference], bytes]:
+        """What the configurations in a file read, and the file written anew."""
+        found = [each.value for each in self.tree.documents(path)]
+        try:
+            return list(configured(found)), configurations(found).encode()
+        except Unknown as error:
+            step = "Take that out, and have what it makes as files."
+            raise Unreadable(path, f"it is not a configuration that is read here: {error}.", step) from None
 
     def _built(self, words: list[str], folder: str, files: Mapping[str, bytes]) -> list[Document]:
         """What the program makes of a folder, of which it sees these files alone."""

@@ -35,13 +35,16 @@ _BY_DEFAULT: t.Final = patterns(
 
 
 class Fetched(Tree):
-    """A tree without what Flux does not fetch. C(ignore) is what its GitRepository says under this key."""
+    """A tree without what Flux does not fetch. C(ignore) is what its GitRepository says under this key.
+
+    What was read once is not read again: all that is asked of it is asked of the same files.
+    """
 
     def __init__(self, tree: Tree, ignore: str = "") -> None:
         super().__init__(tree.root, tree.instead)
         self._all = Tree(tree.root, tree.instead)
-        self.ignore = ignore
         self._last = patterns(ignore)
+        self._content: dict[str, bytes] = {}
         self._near: dict[str, tuple[tuple[str, list[Pattern]], ...]] = {}
         self._is_told: bool | None = None
 
@@ -54,13 +57,14 @@ class Fetched(Tree):
         )
 
     def read(self, path: str) -> bytes:
-        if self._all.is_file(path):
-            if self._is_link(path):
+        if path not in self._content:
+            if self._all.is_file(path) and self._is_link(path):
                 raise Unreadable(path, "it is a link, and Flux fetches none.", "Put the file itself there.")
             if self._ignores(path):
-                said = f"Flux does not fetch it: {FILE}, its GitRepository's ignore or a default of both leaves it out."
+                said = f"Flux does not fetch it: {FILE}, its GitRepository's ignore or Flux' own defaults leave it out."
                 raise Unreadable(path, said, "Correct who names it, or have it fetched.")
-        return self._all.read(path)
+            self._content[path] = self._all.read(path)
+        return self._content[path]
 
     def files(self, folder: str) -> list[str]:
         found = self._all.files(folder)

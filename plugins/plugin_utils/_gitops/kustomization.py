@@ -13,23 +13,26 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.yaml import NotYaml
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import manifests
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml import dump, manifests
 
 FILES: t.Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 MANIFESTS: t.Final = (".yaml", ".yml")
 
 # A kustomization with no other keys than these lists its objects and changes none.
 LISTS: t.Final = frozenset({"apiVersion", "kind", "metadata", "resources", "bases"})
-RENAMES: t.Final = frozenset({"namePrefix", "nameSuffix"})
+RENAMES: t.Final = frozenset({"namePrefix", "nameSuffix", "transformers"})
+# Each lists files of configurations, or holds them itself.
+CONFIGURED: t.Final = ("generators", "transformers", "validators")
 
 _TEXTS, _MAPPINGS, _MIXED, _MAPPING, _TEXT = "a list of texts", "a list of mappings", "a list", "a mapping", "a text"
 _FORMS: t.Final[Mapping[str, str]] = {
     **dict.fromkeys(("apiVersion", "kind", "namespace", "namePrefix", "nameSuffix"), _TEXT),
     **dict.fromkeys(("resources", "bases", "components", "crds", "configurations", "buildMetadata"), _TEXTS),
+    **dict.fromkeys(CONFIGURED, _TEXTS),
     **dict.fromkeys(("patches", "patchesJson6902", "replacements", "configMapGenerator", "secretGenerator"), _MAPPINGS),
     **dict.fromkeys(("images", "replicas", "labels", "vars"), _MAPPINGS),
     **dict.fromkeys(
@@ -46,6 +49,24 @@ _PARTS: t.Final[Mapping[str, frozenset[str]]] = {
         ("configMapGenerator", "secretGenerator"),
         frozenset({"name", "namespace", "behavior", "type", "files", "literals", "envs", "env", "options"}),
     ),
+}
+# What may be configured, and by which keys: of kustomize's own what reads nothing but the files that it names.
+_BUILTIN: t.Final[Mapping[str, frozenset[str]]] = {
+    "ConfigMapGenerator": _PARTS["configMapGenerator"] - {"name", "namespace"},
+    "SecretGenerator": _PARTS["secretGenerator"] - {"name", "namespace"},
+    "PatchTransformer": _PARTS["patches"],
+    "PatchJson6902Transformer": frozenset({"path", "jsonOp", "target"}),
+    "PatchStrategicMergeTransformer": frozenset({"paths", "patches"}),
+    "ReplacementTransformer": frozenset({"replacements"}),
+    "AnnotationsTransformer": frozenset({"annotations", "fieldSpecs"}),
+    "LabelTransformer": frozenset({"labels", "fieldSpecs"}),
+    "NamespaceTransformer": frozenset({"fieldSpecs", "unsetOnly", "setRoleBindingSubjects"}),
+    "PrefixTransformer": frozenset({"prefix", "fieldSpecs"}),
+    "SuffixTransformer": frozenset({"suffix", "fieldSpecs"}),
+    "PrefixSuffixTransformer": frozenset({"prefix", "suffix", "fieldSpecs"}),
+    "ImageTagTransformer": frozenset({"imageTag", "fieldSpecs"}),
+    "ReplicaCountTransformer": frozenset({"replica", "fieldSpecs"}),
+    "HashTransformer": frozenset(),
 }
 _PATHS: t.Final = ("resources", "bases", "components", "crds", "configurations")
 # An address, a login before a host, a Git repository's name, or a query, which is the form of a Git reference.
@@ -95,7 +116,45 @@ def checked(content: t.Any) -> dict[str, t.Any]:
                     raise Unknown(f"{name} of its {key} is not a list of texts")
     if set(found.get("openapi") or {}) - {"path", "version"}:
         raise Unknown("what its openapi does is not known here")
+    for key in CONFIGURED:
+        if key in found:
+            found[key] = [each if (held := _held(each)) is None else configurations(held) for each in found[key]]
     return found
+
+
+def configurations(documents: Sequence[t.Any]) -> str:
+    """Configurations of generators, transformers and validators, written anew, when all that they say is known."""
+    for each in documents:
+        _as_kustomization(each)
+    return "---\n".join(map(dump, documents))
+
+
+def _held(text: str) -> list[t.Any] | None:
+    """The configurations that stand there themselves; None where it is the path of their file."""
+    try:
+        found = [each for each in manifests(text.encode()) if each is not None]
+    except NotYaml:
+        return None
+    return found if found and all(isinstance(each, dict) for each in found) else None
+
+
+def _as_kustomization(configuration: t.Any) -> dict[str, t.Any]:
+    """A configuration as the kustomization that would read the same files."""
+    said = configuration if isinstance(configuration, Mapping) else {}
+    kind, version = str(said.get("kind")), said.get("apiVersion")
+    if version != "builtin" or kind not in _BUILTIN:
+        raise Unknown(f"what a {kind} of {version} does is not known here")
+    given = {key: each for key, each in said.items() if key not in ("apiVersion", "kind", "metadata")}
+    metadata = said.get("metadata") or {}
+    if not isinstance(metadata, Mapping) or set(metadata) - {"name", "namespace"}:
+        raise Unknown(f"a {kind} has more metadata than a name and a namespace")
+    if more := sorted(set(given) - _BUILTIN[kind]):
+        raise Unknown(f"what {more[0]} of a {kind} does is not known here")
+    if kind in ("ConfigMapGenerator", "SecretGenerator"):
+        return checked({f"{kind[0].lower()}{kind[1:]}": [given]})
+    path = {"path": given["path"]} if given.get("path") else {}
+    same = {"patches": [path], "patchesStrategicMerge": given.get("paths"), "replacements": given.get("replacements")}
+    return checked(same)
 
 
 def _has_form(value: t.Any, form: str) -> bool:
@@ -111,6 +170,10 @@ def references(kustomization: Mapping[str, t.Any]) -> Iterator[Reference]:
     """All that a checked kustomization reads."""
     for key in _PATHS:
         yield from (Reference(key, each) for each in kustomization.get(key) or [])
+    for key in CONFIGURED:
+        for each in kustomization.get(key) or []:
+            held = _held(each)
+            yield from [Reference(key, each)] if held is None else configured(held)
     yield from (
         Reference("patchesStrategicMerge", each)
         for each in kustomization.get("patchesStrategicMerge") or []
@@ -125,6 +188,12 @@ def references(kustomization: Mapping[str, t.Any]) -> Iterator[Reference]:
             yield from (Reference(key, str(each)) for each in envs)
     if schema := (kustomization.get("openapi") or {}).get("path"):
         yield Reference("openapi", str(schema))
+
+
+def configured(documents: Sequence[t.Any]) -> Iterator[Reference]:
+    """All that configurations read, relative to the kustomization that lists them."""
+    for each in documents:
+        yield from references(_as_kustomization(each))
 
 
 def _is_inline(patch: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,9 +240,57 @@ def test_objects_of_one_name_are_told_apart_by_their_namespaces(build: Build) ->
     assert {(each.document["metadata"]["namespace"], each.line) for each in built} == {("x", 1), ("y", 9)}
 
 
+def builtin(kind: str, said: str, more: str = "") -> str:
+    return f"apiVersion: builtin\nkind: {kind}\nmetadata: {{name: x{more}}}\n{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "why"),
+    [
+        (builtin("ConfigMapGenerator", "files: [/etc/hostname]"), "leads out of the repository"),
+        (builtin("ConfigMapGenerator", "envs: [../../x]"), "leads out of the repository"),
+        (builtin("SecretGenerator", "env: ../../x"), "leads out of the repository"),
+        (builtin("PatchTransformer", "path: ../../x"), "leads out of the repository"),
+        (builtin("PatchJson6902Transformer", "path: /etc/hostname"), "leads out of the repository"),
+        (builtin("PatchStrategicMergeTransformer", "paths: [a.yaml, /etc/hostname]"), "leads out of the repository"),
+        (builtin("ReplacementTransformer", "replacements: [{path: /etc/hostname}]"), "leads out of the repository"),
+        (builtin("PatchTransformer", "path: https://user:canary@example.net/x"), "fetched from elsewhere"),
+        (builtin("PatchTransformer", "Path: a.yaml"), "what Path of a PatchTransformer does is not known"),
+        (builtin("ConfigMapGenerator", "files: a.yaml"), "files of its configMapGenerator is not a list"),
+        (builtin("HelmChartInflationGenerator", "name: x"), "what a HelmChartInflationGenerator of builtin does"),
+        (builtin("ValueAddTransformer", "value: x"), "what a ValueAddTransformer of builtin does"),
+        (builtin("SecretGenerator", "", ", annotations: {config.kubernetes.io/function: 'exec: {}'}"), "more metadata"),
+        (
+            "apiVersion: example.net/v1\nkind: PatchTransformer\nmetadata: {name: x}\n",
+            "PatchTransformer of example.net",
+        ),
+        ("- a\n", "what a None of None does"),
+    ],
+)
+@pytest.mark.parametrize("key", ["generators", "transformers", "validators"])
+@pytest.mark.parametrize("held", [False, True], ids=["in a file", "held"])
+def test_a_configuration_reads_nothing_but_files_of_the_repository(
+    build: Build, monkeypatch: pytest.MonkeyPatch, configuration: str, why: str, key: str, held: bool
+) -> None:
+    monkeypatch.setattr(_build, "run", None)  # no program runs
+    files = {"apps/a.yaml": config("a"), "apps/x.yaml": configuration}
+    listed = json.dumps(configuration) if held else "x.yaml"
+    with pytest.raises(Unreadable, match="not there" if held and configuration == "- a\n" else why) as raised:
+        build({**files, "apps/kustomization.yaml": f"resources: [a.yaml]\n{key}: [{listed}]\n"})
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["make", "https://example.net/x.yaml", "../../x.yaml", "none.yaml"])
+def test_a_configuration_is_a_file_of_the_repository(build: Build, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(_build, "run", None)
+    with pytest.raises(Unreadable):
+        build({"apps/kustomization.yaml": f"generators: ['{path}']\n", "apps/make/kustomization.yaml": ""})
+
+
 def test_what_a_generator_makes_has_no_line(build: Build) -> None:
-    case = CASES["generators"]
-    assert {each.line for each in build(dict(case.files))} == {0}
+    assert {each.line for each in build(dict(CASES["generators"].files))} == {0}
+    case = CASES["generators of their own"]
+    assert places(build(dict(case.files))) >= {("web", "apps/web.yaml", 1)}
 
 
 def places(placed: list[Placed]) -> set[tuple[str, str, int]]:
