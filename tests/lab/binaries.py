@@ -140,6 +140,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "helm-controller": Program(
             "helm", f"{_FLUX}/helm-controller", f"{_FLUX}/helm-controller", 200, kept=_MANIFESTS, seldom=True
         ),
+        "helmrelease": Program("helm", "./helmrelease", "helm.sh/helm/v3", 5, seldom=True),
         "vault-secrets-operator": Program(
             "vso", _VSO, _VSO, 340, kept=("config/crd/bases", "config/rbac"), seldom=True
         ),

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from lab.kube import ControlPlane
 from lab.kubeclient import MERGE, Client, Object
-from lab.kubelet import KubeletStandIn
+from lab.kubelet import KubeletStandIn, Program
 from lab.operators import ESO, external_secrets, install, operator_programs
 from lab.process import wait_until
 from lab.tls import Authority
@@ -40,12 +40,11 @@ class Delivery:
             stack.enter_context(self.vault)
             self.control_plane = stack.enter_context(ControlPlane(self.directory / "kube"))
             kubeconfig = self.control_plane.kubeconfig
-            programs = operator_programs(kubeconfig)
-            kubelet = stack.enter_context(KubeletStandIn(kubeconfig, self.pods, programs=programs))
+            kubelet = stack.enter_context(KubeletStandIn(kubeconfig, self.pods, programs=self.programs(kubeconfig)))
             kubelet.add_node("lab-worker", "127.0.0.2")
             self.client: Client = self.control_plane.client()
-            install(self.client, external_secrets())
-            self._seed()
+            self.install()
+            self.seed()
             self._stack = stack.pop_all()
         return self
 
@@ -54,7 +53,15 @@ class Delivery:
     ) -> None:
         self._stack.close()
 
-    def _seed(self) -> None:
+    def programs(self, kubeconfig: Path) -> dict[str, Program]:
+        """What runs in the cluster, by pattern of the image."""
+        return operator_programs(kubeconfig)
+
+    def install(self) -> None:
+        """Bring ESO."""
+        install(self.client, external_secrets())
+
+    def seed(self) -> None:
         """What the phase of seeds brings, and the store."""
         seeds = {
             "vault-ca-cert": {"ca.crt": self.authority.ca_pem},

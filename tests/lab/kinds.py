@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -23,8 +24,11 @@ class Kinds:
     checksum: str
     files: str
 
+    def directory(self) -> Path:
+        return fetched(self.module, self.version, self.checksum)
+
     def crds(self) -> Iterator[Object]:
-        for path in sorted(fetched(self.module, self.version, self.checksum).glob(self.files)):
+        for path in sorted(self.directory().glob(self.files)):
             yield from (each for each in yaml.safe_load_all(path.read_text()) if each)
 
 

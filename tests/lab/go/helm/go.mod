@@ -22,6 +22,7 @@ replace (
 require (
 	github.com/fluxcd/helm-controller v1.4.3
 	github.com/fluxcd/source-controller v1.7.0
+	helm.sh/helm/v3 v3.19.0
 )
 
 require (
@@ -381,7 +382,6 @@ require (
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
-	helm.sh/helm/v3 v3.19.0 // indirect
 	k8s.io/api v0.35.4 // indirect
 	k8s.io/apiextensions-apiserver v0.35.2 // indirect
 	k8s.io/apimachinery v0.35.4 // indirect
