@@ -38,6 +38,8 @@ REQUEST_SECONDS = 10.0
 # What an API server answers while it starts, restarts or is busy.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
+_JSON: t.Final = "application/json"
+
 # How each cause is said here.
 _UNANSWERED = {
     Cause.UNRESOLVED: "its name does not resolve",
@@ -175,14 +177,15 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
         seconds: float = REQUEST_SECONDS,
     ) -> Answer:
         """Ask once. Raise C(Unanswered) where no answer came; an answer of any status is an answer.
 
         Only that a new API server forbids everything, until it has written its own roles, is none.
         """
-        answer = self._once(method, path, query or {}, body, content_type, seconds)
+        answer = self._once(method, path, query or {}, body, content_type, accept, seconds)
         if answer.status == 403 and not self._has_roles(seconds):
             raise Unanswered(
                 f"Kubernetes API {self.server}: it forbids everything, as one that has just been made (403)."
@@ -192,11 +195,18 @@ class Api:
     def _has_roles(self, seconds: float) -> bool:
         """Whether the role is there by which everybody may ask for /readyz."""
         if not self._settled:
-            self._settled = self._once("GET", "/readyz", {}, None, "application/json", seconds).status != 403
+            self._settled = self._once("GET", "/readyz", {}, None, _JSON, _JSON, seconds).status != 403
         return self._settled
 
     def _once(
-        self, method: str, path: str, query: Mapping[str, str], body: object, content_type: str, seconds: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: object,
+        content_type: str,
+        accept: str,
+        seconds: float,
     ) -> Answer:
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         try:
@@ -204,7 +214,7 @@ class Api:
                 method,
                 url,
                 body=None if body is None else json.dumps(body).encode(),
-                headers={"Accept": "application/json", "Content-Type": content_type, **self._headers},
+                headers={"Accept": accept, "Content-Type": content_type, **self._headers},
                 timeout=urllib3.Timeout(total=max(0.1, min(seconds, REQUEST_SECONDS))),
                 retries=False,
                 redirect=False,

@@ -28,6 +28,7 @@ FORBIDDEN = {
     "_talos": frozenset({"_proxmox", "_vault", "_vault_admin"}),
     "_vms": frozenset({"_proxmox", "_talos"}),
     "_site": frozenset({"_vault", "_vault_admin"}),
+    "_helm": PACKAGES - {"_base", "_helm", "_kubernetes"},
     "_gitops": PACKAGES - {"_base", "_gitops"},
     "_delivery": PACKAGES - {"_base", "_delivery", "_gitops"},
     "_rotation": PACKAGES - {"_base", "_delivery", "_gitops", "_kubernetes", "_rotation", "_vault", "_vault_admin"},
