@@ -95,19 +95,19 @@ EXAMPLES = r"""
 RETURN = r"""
 kept:
   description: Whether nothing would be lost, and since O(since) nothing was.
-  returned: success
+  returned: where the release could be read
   type: bool
 problems:
   description:
     - What is wrong, each with C(code), C(subject), C(what), C(step) and C(text).
     - The code is one of V(pending), V(not_deployed), V(missing), V(foreign), V(not_kept_in_release),
       V(not_kept_in_cluster), V(dropped), V(keep_lost), V(gone) and V(made_anew).
-  returned: success
+  returned: where the release could be read
   type: list
   elements: dict
 release:
   description: The newest revision, with C(namespace), C(name), C(revision), C(status), C(chart) and C(version).
-  returned: success
+  returned: where the release could be read
   type: dict
   sample:
     namespace: external-secrets
@@ -118,7 +118,7 @@ release:
     version: 0.10.3
 crds:
   description: The CRDs of the release.
-  returned: success
+  returned: where the release could be read
   type: list
   elements: dict
   contains:
@@ -150,17 +150,17 @@ crds:
       type: int
 loose:
   description: CRDs of the same groups, and of O(groups), that the release does not hold. Helm does not touch them.
-  returned: success
+  returned: where the release could be read
   type: list
   elements: str
 objects:
   description: The CRDs, their objects and the Secrets that these own, with C(kind), C(namespace), C(name) and C(uid).
-  returned: success
+  returned: where the release could be read
   type: list
   elements: dict
 lines:
   description: What was found, as text.
-  returned: success
+  returned: where the release could be read
   type: list
   elements: str
 """
