@@ -10,6 +10,7 @@ its garbage collector. Terraform itself is not run.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import pieces
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.wanted import OPERATORS
@@ -35,7 +37,9 @@ from lab.process import wait_until
 
 pytestmark = [pytest.mark.kube, pytest.mark.seldom]
 
-PLAYBOOK = Path(__file__).parents[2] / "playbooks" / "crds_kept.yml"
+ROOT = Path(__file__).parents[2]
+PLAYBOOK = ROOT / "playbooks" / "crds_kept.yml"
+GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_move_eso.rst"
 PATH = "tazlab-k8s/static/apps/web/TOKEN"
 GROUPS = ("external-secrets.io", "generators.external-secrets.io")
 CRD = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
@@ -153,6 +157,14 @@ class Move(Delivery):
         wait_until(lambda: self.client.find(*RELEASE, name, namespace) is None, "the HelmRelease is gone", 60)
 
 
+def of_the_guide() -> Object:
+    """The HelmRelease that stands there in full."""
+    text = GUIDE.read_text()
+    block = text[text.index("    apiVersion: helm.toolkit.fluxcd.io/v2") : text.index("Before you push, ")]
+    loaded: Object = yaml.safe_load(textwrap.dedent(block))
+    return loaded
+
+
 def _is_stored(secret: Object) -> bool:
     return bool(secret["type"] == "helm.sh/release.v1" and secret["metadata"]["labels"]["name"] == ESO)
 
@@ -251,12 +263,9 @@ def test_a_helmrelease_adopts_the_release_and_can_give_it_back(
     """As the operators' tree has it, and as one that stands in another namespace under another name."""
     note, before, revisions = tmp_path / "before.json", lab.uids(), lab.revisions()
     assert check(tazlab_crds_to=str(note)).returncode == 0
-    document = pieces.helm_release("eso", OPERATOR, FLUX).document
-    name = ESO if where == ESO else "secrets"
-    document["metadata"] = {"name": name, "namespace": where}
+    document = pieces.helm_release("eso", OPERATOR, FLUX).document if where == ESO else of_the_guide()
+    name = document["metadata"]["name"]
     document["spec"]["values"] = {**document["spec"]["values"], **VALUES}
-    if where != ESO:
-        document["spec"] |= {"releaseName": ESO, "targetNamespace": ESO, "storageNamespace": ESO}
     lab.client.apply(document, "kustomize-controller")
     lab.ready(name, where, "UpgradeSucceeded")
 

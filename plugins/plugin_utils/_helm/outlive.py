@@ -27,6 +27,7 @@ _KEEP_STEP: t.Final = (
     f"Have the chart set {POLICY}: keep on it by its values (of ESO's chart: crds.annotations), and upgrade the "
     "release once, with who installs it now."
 )
+_NOTE_STEP: t.Final = "If that was on purpose, note anew what there is. If not, stop here, and find out who did it."
 _PENDING_STEP: t.Final = (
     "Wait until whoever does that has ended. If nobody does any more, roll the release back with Helm to its newest "
     "revision that was deployed, and look again."
@@ -168,6 +169,7 @@ def _lost(living: Living, since: Sequence[Item]) -> Iterator[Problem]:
     for each in since:
         uid = there.get((each.kind, each.namespace, each.name))
         if uid is None:
-            yield Problem("gone", each.label, "it was there, and is not any more.")
+            yield Problem("gone", each.label, "it was there, and is not any more.", _NOTE_STEP)
         elif uid != each.uid:
-            yield Problem("made_anew", each.label, "it is another one than it was: it was deleted and made again.")
+            what = "it is another one than it was: it was deleted and made again."
+            yield Problem("made_anew", each.label, what, _NOTE_STEP)
