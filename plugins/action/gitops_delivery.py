@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.diff import difference
@@ -32,6 +32,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.operato
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.plan import (
     CHANGED,
     EQUAL,
+    GONE,
     NEW,
     Places,
     Plan,
@@ -53,6 +54,7 @@ class ActionModule(ControllerAction):
         "secrets": {"type": "raw", "required": True},
         "files": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in FILES.items()}},
         "lists": {"type": "dict", "options": {each: {"type": "str", "default": file} for each, file in LISTS.items()}},
+        "change_writer": {"type": "list", "elements": "str", "default": []},
         "problems": {"type": "list", "elements": "dict", "default": []},
         "commit": {"type": "str", "default": ""},
         "push": {"type": "bool", "default": False},
@@ -76,9 +78,10 @@ class ActionModule(ControllerAction):
         places = Places(_patterns(params["files"] or FILES, "files"), params["lists"] or LISTS)
         read = reader(params["path"], params["variables"], deadline)
         theirs = operators(params)
-        tree = wanted(params, _by_vso(declared, read(base), theirs)) if params["operators"] else None
+        told = [each.strip() for each in params["change_writer"]]
+        tree = wanted(params, _by_vso(declared, read(base), theirs, told)) if params["operators"] else None
         first = plan_tree(base, read, tree) if tree else Plan()
-        plan = Planner(base.with_files(first.files), read, theirs, places).plan(declared)
+        plan = Planner(base.with_files(first.files), read, theirs, places, told).plan(declared)
         plan.files = {**first.files, **plan.files}
         problems += [*first.problems, *plan.problems]
         if tree and not problems:  # what is declared now has to wait for what it needs
@@ -124,19 +127,27 @@ class ActionModule(ControllerAction):
             "commit": commit,
             "pushed": pushes and not self.check_mode,
             "secrets": [each.as_dict() for each in plan.deliveries],
-            "files": [{"path": file, "state": CHANGED if was[file] else NEW} for file in sorted(plan.files)],
+            "writers": [
+                {"name": each.name, "namespace": each.namespace, "writer": each.writer}
+                for each in (delivery.declared for delivery in plan.deliveries)
+                if each.label in told
+            ],
+            "files": [
+                {"path": file, "state": GONE if content is None else CHANGED if was[file] else NEW}
+                for file, content in sorted(plan.files.items())
+            ],
             "skipped": plan.skipped,
         }
         if self.diff_mode:
             result["diff"] = [
-                difference(file, was[file], content.decode()) for file, content in sorted(plan.files.items())
+                difference(file, was[file], (content or b"").decode()) for file, content in sorted(plan.files.items())
             ]
         return result
 
 
-def _by_vso(declared: Iterable[Declared], repository: Repository, theirs: Operators) -> set[str]:
-    """The namespaces in which VSO makes a declared Secret: who makes one already stays its writer."""
-    made = {each.label: each.writer for each in found(repository, theirs)}
+def _by_vso(declared: Iterable[Declared], repository: Repository, theirs: Operators, told: Collection[str]) -> set[str]:
+    """The namespaces in which VSO makes a declared Secret: who makes one already stays its writer, unless told."""
+    made = {each.label: each.writer for each in found(repository, theirs) if each.label not in told}
     writers = {each.label: made.get(each.label) or each.writer or chosen(each, theirs) for each in declared}
     return {each.namespace for each in declared if writers[each.label] == VSO}
 

@@ -20,6 +20,9 @@ description:
     order and quotes of a file stay, and every other document of it. A file that cannot be written so is refused.
   - Before a file is written, the repository is built as Flux would build it then. Every Secret must be as it is
     declared, by one writer, and nothing else may be another object.
+  - A change of writer is refused, unless O(change_writer) names the Secret. The old object leaves its file then, and a
+    file with nothing left goes, as does its name in what lists it. What keeps the living Secret is
+    M(tazlab.bootstrap.secret_writer), which comes before anything is written.
   - All that is wrong is told together, before anything is written, files with changes that are not committed included.
     A file is the old one or the new one at any moment. It is committed and pushed when told. Runs on the controller.
 extends_documentation_fragment:
@@ -291,6 +294,13 @@ options:
           - The place of the part login.
         type: dict
         suboptions: *place
+  change_writer:
+    description:
+      - The Secrets whose writer may become the one that is declared, each as C(NAMESPACE/NAME). Names of keys and the
+        type stay the same. Reloader's annotation of consumers stays where VSO takes over, as it may serve others.
+    type: list
+    elements: str
+    default: []
   commit:
     description:
       - The message with which the files are committed, and nothing else of the checkout. Without one nothing is.
@@ -328,6 +338,7 @@ attributes:
     support: full
 seealso:
   - module: tazlab.bootstrap.gitops_secrets
+  - module: tazlab.bootstrap.secret_writer
 """
 
 EXAMPLES = r"""
@@ -361,8 +372,15 @@ secrets:
       state: new
       paths:
         - tazlab-k8s/static/auth/dex/GOOGLE_CLIENT_ID
+writers:
+  description: The Secrets of O(change_writer), each with C(name), C(namespace) and C(writer), the one that is declared.
+  returned: success
+  type: list
+  elements: dict
 files:
-  description: The files that were written, or would be in check mode, each with C(path) and C(state).
+  description: >-
+    The files that were written, or would be in check mode, each with C(path) and C(state), which is C(new), C(changed)
+    or C(gone).
   returned: success
   type: list
   elements: dict

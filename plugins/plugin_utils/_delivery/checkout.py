@@ -70,7 +70,7 @@ class WorkTree:
             if known.get(name, _FILE).startswith(_FILE)
         }
 
-    def uncommitted(self, files: Mapping[str, bytes]) -> list[str]:
+    def uncommitted(self, files: Mapping[str, bytes | None]) -> list[str]:
         """Those of these files that somebody has changed: they are not as committed, nor as they would be written."""
         if not files:
             return []
@@ -80,7 +80,7 @@ class WorkTree:
     def _is_left(self, state: str, name: str, content: bytes | None) -> bool:
         """Whether a file is as a run that was killed leaves it: written, and added perhaps, but not in two forms."""
         one = state in _NOWHERE or " " in state
-        return one and self.tree.is_file(name) and self.tree.read(name) == content
+        return one and (self.tree.read(name) if self.tree.is_file(name) else None) == content
 
     def hindrances(self, *, commit: bool, push: bool) -> Iterator[Problem]:
         """Why nothing could be committed here, or pushed."""
@@ -122,10 +122,14 @@ class WorkTree:
         entries = found.output.decode(errors="surrogateescape").split("\0")
         return {entry[3:]: entry[:2] for entry in entries if entry}
 
-    def write(self, files: Mapping[str, bytes]) -> None:
-        """Write files, those first that are new: what lists them comes after them."""
-        for name in sorted(files, key=lambda name: (self.tree.is_file(name), name)):
-            self._write(name, files[name])
+    def write(self, files: Mapping[str, bytes | None]) -> None:
+        """Write files, those first that are new, as what lists them comes after them, and take away those that go."""
+        for name in sorted(files, key=lambda name: (files[name] is None, self.tree.is_file(name), name)):
+            content = files[name]
+            if content is None:
+                self.tree.place(name).unlink(missing_ok=True)
+            else:
+                self._write(name, content)
 
     def commit(self, files: Iterable[str], message: str) -> str:
         """Commit these files alone, as the user would; returns the commit's id."""

@@ -106,10 +106,6 @@ def post_rendered(content: bytes, identity: Identity, renderer: Mapping[str, t.A
 
 def listed(content: bytes, resource: str) -> bytes:
     """A kustomization that lists a resource more."""
-    parts = list(_parts(content.decode()))
-    places = [number for number, (_before, text) in enumerate(parts) if text.strip()]
-    if len(places) != 1:
-        raise Unkept("it is not one document")
 
     def change(found: t.Any) -> None:
         if not found.get("resources"):
@@ -117,6 +113,31 @@ def listed(content: bytes, resource: str) -> bytes:
         if resource not in found["resources"]:
             found["resources"].append(resource)
 
+    return _of_one(content, change)
+
+
+def unlisted(content: bytes, resource: str) -> bytes:
+    """A kustomization that lists a resource less. Its list stays, as Flux refuses a kustomization that says nothing."""
+    return _of_one(content, lambda found: found["resources"].remove(resource))
+
+
+def without(content: bytes, identity: Identity) -> bytes | None:
+    """A file without one object; None where nothing is left in it but comments."""
+    parts = list(_parts(content.decode()))
+    kept = [(before, text) for before, text in parts if not _is(text, identity)]
+    if len(kept) != len(parts) - 1:
+        raise Unkept(f"{identity[1]} {identity[3]} does not stand in it once under this name")
+    if not any(_yaml.manifests(text.encode()) not in ([], [None]) for _before, text in kept):
+        return None
+    return "".join(begin + each for begin, each in kept).encode()
+
+
+def _of_one(content: bytes, change: Callable[[t.Any], None]) -> bytes:
+    """A file of one document, changed."""
+    parts = list(_parts(content.decode()))
+    places = [number for number, (_before, text) in enumerate(parts) if text.strip()]
+    if len(places) != 1:
+        raise Unkept("it is not one document")
     return _joined(parts, places[0], change)
 
 

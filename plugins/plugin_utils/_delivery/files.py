@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery import edit
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.kustomization import FILES as KUSTOMIZATIONS
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
 
 Identity = tuple[str, str, str, str]  # group, kind, namespace and name
@@ -27,7 +28,7 @@ class Files:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.planned: dict[str, bytes] = {}
+        self.planned: dict[str, bytes | None] = {}  # None: the file goes
         self.touched: set[Identity] = set()
         self.problems: list[Problem] = []
 
@@ -70,6 +71,38 @@ class Files:
         except Unreadable as error:
             self.problems.append(Problem(error.code, error.subject, str(error)))
 
+    def remove(self, each: Object, repository: Repository) -> None:
+        """Take an object out of its file. A file with nothing left goes, and so does its name in what lists it."""
+        who = identity(each)
+        self.touched.add(who)
+        try:
+            left = edit.without(self.content(each.file) or b"", who)
+            self._plan(each.file, left)
+            if left is None:
+                for kustomization, resource in self._listing(each.file):
+                    self._plan(kustomization, edit.unlisted(self.content(kustomization) or b"", resource))
+                self._keep_folder(repository.kustomizations[each.kustomization].folder)
+        except edit.Unkept as error:
+            self._unkept(each.file, each.kind, each.name, str(error))
+        except Unreadable as error:
+            self.problems.append(Problem(error.code, error.subject, str(error)))
+
+    def _listing(self, file: str) -> Iterator[tuple[str, str]]:
+        """The kustomizations that list a file, each with how it names it."""
+        tree = self.tree.with_files(self.planned)
+        for path in tree.files(""):
+            folder, _slash, name = path.rpartition("/")
+            if name in KUSTOMIZATIONS:
+                for document in tree.documents(path):
+                    for resource in mapping(document).get("resources") or []:
+                        if posixpath.normpath(posixpath.join(folder, str(resource))) == file:
+                            yield path, str(resource)
+
+    def _keep_folder(self, folder: str) -> None:
+        """Git has no folder without a file, and Flux refuses to build one that is not there."""
+        if not self.tree.with_files(self.planned).files(folder):
+            self._plan(posixpath.join(folder, KUSTOMIZATIONS[0]), edit.rendered({**_LIST, "resources": []}))
+
     def change(self, each: Object, change: Callable[[edit.Document], edit.Document]) -> None:
         """Have an object say in its apiVersion and spec what C(change) makes of it, where that is something else."""
 
@@ -95,7 +128,7 @@ class Files:
         except Unreadable as error:
             self.problems.append(Problem(error.code, error.subject, str(error)))
 
-    def _plan(self, file: str, content: bytes) -> None:
+    def _plan(self, file: str, content: bytes | None) -> None:
         if content != self.content(file):
             self.planned[file] = content
 

@@ -65,7 +65,6 @@ _BY_DEFAULT: t.Final[Mapping[str, t.Any]] = {
     "mergePolicy": "Replace",
     "hmacSecretData": True,
     "create": True,
-    "overwrite": False,
 }
 
 
@@ -98,10 +97,15 @@ def secrets(repository: Repository, operators: Operators) -> list[Written]:
     return found
 
 
+def secret_name(each: Object, writer: str) -> str:
+    """The name of the Secret that an object of a writer makes."""
+    target = mapping(each.spec.get("target" if writer == ESO else "destination"))
+    return str(target.get("name") or each.name)
+
+
 def written(each: Object, writer: str, operators: Operators) -> Written:
     """What one object of a writer makes."""
-    target = mapping(each.spec.get("target" if writer == ESO else "destination"))
-    name = str(target.get("name") or each.name)
+    name = secret_name(each, writer)
     label = f"{each.namespace}/{name}"
     read: Callable[[Object, str, Operators], Declared] = _external if writer == ESO else _static
     try:

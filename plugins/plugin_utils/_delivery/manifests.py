@@ -27,6 +27,11 @@ KINDS: t.Final[Mapping[str, tuple[str, str]]] = {
     ESO: (EXTERNAL, "ExternalSecret"),
     VSO: (VAULT, "VaultStaticSecret"),
 }
+# The versions of their API that are known here, the newest first.
+VERSIONS: t.Final[Mapping[str, tuple[str, ...]]] = {
+    ESO: (f"{EXTERNAL}/v1", f"{EXTERNAL}/v1beta1"),
+    VSO: (f"{VAULT}/v1beta1",),
+}
 CHART, DEFAULT = "external-secrets", "0.10.3"  # of ESO
 # Its kinds that moved from v1beta1 to v1; the others have versions of their own.
 MOVED: t.Final = ("ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -53,12 +53,14 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository, mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
-NEW, CHANGED, EQUAL = "new", "changed", "equal"
+NEW, CHANGED, EQUAL, GONE = "new", "changed", "equal", "gone"
 
 # What is, or makes, a Secret beside what is declared.
 _MAKERS: t.Final = frozenset(
     (("", "Secret"), ("bitnami.com", "SealedSecret"), (VAULT, "VaultDynamicSecret"), (VAULT, "VaultPKISecret"))
 )
+
+TOLD: t.Final = "tazlab_change_writer"  # which names the Secrets whose writer may change
 
 Read = Callable[[Tree], Repository]
 
@@ -92,22 +94,26 @@ class Delivery:
 
 @dataclass
 class Plan:
-    """The files that change, each with its new content, and what is wrong."""
+    """The files that change, each with its new content (None: it goes), and what is wrong."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes | None] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # what the reader did not look into: a line each
 
 
 class Planner:
-    """Plans the files of a repository, C(tree), of which C(read) makes a model."""
+    """Plans the files of a repository, C(tree), of which C(read) makes a model. C(told): the labels of the Secrets
+    whose writer may change."""
 
-    def __init__(self, tree: Tree, read: Read, operators: Operators, places: Places) -> None:
+    def __init__(
+        self, tree: Tree, read: Read, operators: Operators, places: Places, told: Collection[str] = ()
+    ) -> None:
         self._tree = tree
         self._read = read
         self._operators = operators
         self._places = places
+        self._told = told
         self._plan = Plan()
         self._files = Files(tree)
 
@@ -120,6 +126,7 @@ class Planner:
             return self._plan
         self._plan.skipped = [*texts(before.problems), *before.skipped]
         made = _by_label(before, self._operators)
+        self._plan.problems += _unknown(self._told, declared)
         for one in declared:
             self._one(one, made.get(one.label, []), before)
         self._plan.files = self._files.planned
@@ -130,7 +137,11 @@ class Planner:
 
     def _one(self, declared: Declared, made: Sequence[Written], before: Repository) -> None:
         """Plan one Secret."""
-        problems = list(_strangers(declared, made, before))
+        leaves = [each for each in made if declared.writer not in ("", each.writer)]
+        stays = [each for each in made if each not in leaves]  # of a run that was killed, where one leaves
+        if declared.label not in self._told:
+            leaves, stays = [], list(made)
+        problems = [*_strangers(declared, stays, before), *_leaving(declared, leaves)]
         consumers: list[Consumer] = []
         for each in declared.consumers:
             found = _consumer(before, declared, each)
@@ -139,7 +150,7 @@ class Planner:
             else:
                 consumers.append(found)
         declared = replace(declared, consumers=tuple(consumers))
-        here = made[0] if made else None
+        here = stays[0] if stays else None
         writer = here.writer if here else declared.writer or chosen(declared, self._operators)
         if reason := obstacle(declared, writer):
             step = "Declare it for the other writer." if not here else f"Change {here.object.place} by hand."
@@ -150,14 +161,19 @@ class Planner:
         if problems:
             return
         declared = replace(declared, writer=writer)
-        file, state = self._declare(declared, here)
+        for old in leaves:
+            self._files.remove(old.object, before)
+        file, state = self._declare(declared, here, takes_over=bool(leaves))
+        state = CHANGED if leaves and state == EQUAL else state
         self._plan.deliveries.append(Delivery(declared, file, state))
         if writer == ESO:
             for consumer in declared.consumers:
                 self._restart(declared, consumer, before)
 
-    def _declare(self, declared: Declared, here: Written | None) -> tuple[str, str]:
+    def _declare(self, declared: Declared, here: Written | None, *, takes_over: bool) -> tuple[str, str]:
         document = manifest(declared, self._operators)
+        if takes_over and declared.writer == VSO:  # which leaves a Secret alone that is there, and was not made by it
+            document["spec"]["destination"]["overwrite"] = True
         if here is None:
             file = self._new_file(declared, document)
             return file, NEW
@@ -253,6 +269,33 @@ def _by_label(repository: Repository, operators: Operators) -> dict[str, list[Wr
     return found
 
 
+def _unknown(told: Collection[str], declared: Sequence[Declared]) -> Iterator[Problem]:
+    """Secrets whose writer shall change, and of which nothing says to what."""
+    writers = {each.label: each.writer for each in declared}
+    for label in told:
+        if label not in writers:
+            what = "its writer shall change, and it is not declared."
+            yield Problem("unknown", f"Secret {label}", what, "Name it as NAMESPACE/NAME, as it is declared.")
+        elif not writers[label]:
+            what = "its writer shall change, and its declaration names none."
+            yield Problem("writer", f"Secret {label}", what, f"Declare writer {ESO} or {VSO}.")
+
+
+def _leaving(declared: Declared, leaves: Sequence[Written]) -> Iterator[Problem]:
+    """Why what makes a Secret now cannot leave it to another writer."""
+    subject = f"Secret {declared.label}"
+    if len(leaves) > 1:
+        where = " and ".join(each.shown for each in leaves)
+        yield Problem("twice", subject, f"it is made by {where}.", "Keep one of them.")
+    for each in leaves[:1]:
+        if each.declared is None:
+            what = f"{each.shown} says more than a declaration can: {each.why}."
+            yield Problem("undeclared", subject, what, "Leave it to its file, and take it out of the declarations.")
+        elif other := _other_content(each.declared, declared):
+            what = f"{each.shown} makes it, and its {other} would not be the same by the new writer."
+            yield Problem("content", subject, what, "Change the writer alone first, and then what it holds.")
+
+
 def _strangers(declared: Declared, made: Sequence[Written], before: Repository) -> Iterator[Problem]:
     """Why what the repository has already keeps a Secret from being made as it is declared."""
     subject = f"Secret {declared.label}"
@@ -262,7 +305,10 @@ def _strangers(declared: Declared, made: Sequence[Written], before: Repository) 
     for each in made[:1]:
         if declared.writer and each.writer != declared.writer:
             what = f"{each.shown} makes it, and the declaration says {declared.writer}."
-            step = f"Declare writer {each.writer}: with the object that made it, the living Secret would be deleted."
+            step = (
+                f"Declare writer {each.writer}: with the object that made it, the living Secret would be deleted. "
+                f"To have the writer changed and the Secret kept: -e {TOLD}={declared.label}"
+            )
             yield Problem("writer", subject, what, step)
         elif each.declared is None:
             what = f"{each.shown} says more than a declaration can: {each.why}."
@@ -271,6 +317,12 @@ def _strangers(declared: Declared, made: Sequence[Written], before: Repository) 
         if f"{other.namespace}/{_made(other)}" == declared.label:
             what = f"{other.kind} {other.name} of {other.place} makes it, too."
             yield Problem("twice", subject, what, "Take it out there, or take the declaration out.")
+
+
+def _other_content(before: Declared, after: Declared) -> str:
+    """What of a Secret would not be the same after a change of its writer: its keys' names, or its type."""
+    same_keys = (set(before.keys), set(before.all_of)) == (set(after.keys), set(after.all_of))
+    return "keys" if not same_keys else "type" if before.type != after.type else ""
 
 
 def _made(each: Object) -> str:

@@ -12,8 +12,9 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.fed import Feed, mirrors
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import EXTERNAL, VAULT
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import VERSIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.running import WORKLOADS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Api, label, require
@@ -23,10 +24,10 @@ MANAGER: t.Final = "tazlab.bootstrap"
 _MERGE: t.Final = "application/merge-patch+json"
 # The kinds that deliver, with the versions of their API, the newest first; a cluster may lack any of them.
 _DELIVER: t.Final = (
-    ("ExternalSecret", (f"{EXTERNAL}/v1", f"{EXTERNAL}/v1beta1")),
-    ("ClusterSecretStore", (f"{EXTERNAL}/v1", f"{EXTERNAL}/v1beta1")),
-    ("SecretStore", (f"{EXTERNAL}/v1", f"{EXTERNAL}/v1beta1")),
-    ("VaultStaticSecret", (f"{VAULT}/v1beta1",)),
+    ("ExternalSecret", VERSIONS[ESO]),
+    ("ClusterSecretStore", VERSIONS[ESO]),
+    ("SecretStore", VERSIONS[ESO]),
+    ("VaultStaticSecret", VERSIONS[VSO]),
 )
 _OWNERS: t.Final = (*(("apps/v1", kind) for kind in ("ReplicaSet", *WORKLOADS)), ("batch/v1", "Job"))
 _NO_RELEASES: t.Final = {"fieldSelector": "type!=helm.sh/release.v1"}  # which are many, large, and nobody's copies

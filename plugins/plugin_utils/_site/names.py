@@ -24,6 +24,7 @@ VARIABLES: t.Final = frozenset(
         "tazlab_adopt",
         "tazlab_anchor",
         "tazlab_backup",
+        "tazlab_change_writer",
         "tazlab_cluster",
         "tazlab_commit",
         "tazlab_configure_only",

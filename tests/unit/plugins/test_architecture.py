@@ -32,6 +32,7 @@ FORBIDDEN = {
     "_gitops": PACKAGES - {"_base", "_gitops"},
     "_delivery": PACKAGES - {"_base", "_delivery", "_gitops"},
     "_rotation": PACKAGES - {"_base", "_delivery", "_gitops", "_kubernetes", "_rotation", "_vault", "_vault_admin"},
+    "_writers": PACKAGES - {"_base", "_delivery", "_flux", "_gitops", "_kubernetes", "_writers"},
     "_tailnet": PACKAGES - {"_base", "_tailnet", "_vault"},
     "_state": PACKAGES - {"_base", "_secrets", "_state", "_vault", "_vault_admin"},
 }

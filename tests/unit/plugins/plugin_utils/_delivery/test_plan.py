@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Repository, read
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 from lab import deliverytree
+from lab.fluxbuild import Order, built
 from lab.gitopscorpus import Case
 
 OPERATORS = Operators(auth="vso-system/vault-auth")
@@ -59,14 +60,17 @@ def planned(
     files: Mapping[str, str] | None = None,
     operators: Operators = OPERATORS,
     places: Places = PLACES,
+    told: Collection[str] = (),
+    fresh: bool = True,
 ) -> Plan:
+    """What is planned in the example repository, or in what lies there already."""
     found, problems = entries(list(declared))
     assert problems == []
-    tree = Tree(Case({**deliverytree.files(), **(files or {})}).write(root))
-    return Planner(tree, model, operators, places).plan(found)
+    tree = Tree(Case({**deliverytree.files(), **(files or {})}).write(root) if fresh else root)
+    return Planner(tree, model, operators, places, told).plan(found)
 
 
-def told(plan: Plan) -> dict[str, str]:
+def told_of(plan: Plan) -> dict[str, str]:
     return {problem.code: problem.text for problem in plan.problems}
 
 
@@ -190,7 +194,7 @@ def test_an_interval_in_gos_own_words_is_taken(tmp_path: Path) -> None:
     (found,) = (each.declared for each in secrets(model(tree), OPERATORS) if each.writer == "eso" and each.declared)
     plan = planned(tmp_path, found.declared(), files={file: made})
     assert (plan.files, plan.problems) == ({}, [])
-    assert "not 1h0m0s" in told(planned(tmp_path, {**WEB, "refresh": "1h0m0s"}))["impossible"]
+    assert "not 1h0m0s" in told_of(planned(tmp_path, {**WEB, "refresh": "1h0m0s"}))["impossible"]
 
 
 def test_of_one_file_with_two_namespaces_each_object_is_its_own(tmp_path: Path) -> None:
@@ -336,7 +340,7 @@ def test_an_object_is_never_put_back_to_a_version_that_was_left(tmp_path: Path) 
     (found,) = (each for each in _found(tmp_path) if each["name"] == "wildcard-tls")
     files = {"infrastructure/configs/ingress/externalsecret-wildcard.yaml": V1}
     plan = planned(tmp_path, found, files=files, operators=Operators(eso="0.10.3", auth="vso-system/vault-auth"))
-    assert "is of external-secrets.io/v1, which ESO 0.10.3 does not serve" in told(plan)["version"]
+    assert "is of external-secrets.io/v1, which ESO 0.10.3 does not serve" in told_of(plan)["version"]
 
 
 def test_an_object_of_a_version_that_is_not_served_any_more_is_changed(tmp_path: Path) -> None:
@@ -395,6 +399,119 @@ def test_a_run_that_was_killed_between_two_files_is_gone_on_with(
 def test_without_vso_all_is_for_eso(tmp_path: Path) -> None:
     plan = planned(tmp_path, {**DEX, "keys": {"a": "x/a"}}, operators=Operators())
     assert plan.deliveries[0].declared.writer == "eso"
+
+
+BY_ESO = {**WEB, "writer": "eso"}
+WILDCARD: dict[str, Any] = {
+    "name": "wildcard-tls",
+    "namespace": "vso-system",
+    "writer": "vso",
+    "type": "kubernetes.io/tls",
+    "keys": {
+        "tls.crt": {"path": "tazlab-k8s/static/ingress/wildcard", "property": "crt"},
+        "tls.key": {"path": "tazlab-k8s/static/ingress/wildcard", "property": "key"},
+    },
+}
+WEB_FILE = "infrastructure/operators/vso/web-token.yaml"
+INDENTED = deliverytree.STATIC.strip().replace("\n", "\n  ")
+LIST_FILE = "infrastructure/operators/vso-secrets/kustomization.yaml"
+WILDCARD_FILE = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
+
+
+def test_told_eso_takes_a_secret_over_and_the_file_of_vso_goes_with_its_name_in_the_list(tmp_path: Path) -> None:
+    plan = planned(tmp_path, BY_ESO, told=["apps/web-token"])
+    assert plan.problems == []
+    assert [(each.declared.writer, each.state) for each in plan.deliveries] == [("eso", "new")]
+    new = yaml.safe_load(plan.files["infrastructure/configs/apps/externalsecret-web-token.yaml"] or b"")
+    assert (new["kind"], [each["secretKey"] for each in new["spec"]["data"]]) == ("ExternalSecret", ["token"])
+    assert plan.files[WEB_FILE] is None
+    listed = plan.files[LIST_FILE] or b""
+    assert yaml.safe_load(listed) == {"resources": []}, "which Flux takes, and a missing list it does not"
+    assert yaml.safe_load(plan.files["apps/web.yaml"] or b"")["metadata"]["annotations"] == {
+        "reloader.stakater.com/auto": "true"
+    }
+    assert len(plan.files) == 4
+    Case({name: content.decode() for name, content in plan.files.items() if content is not None}).write(tmp_path)
+    (tmp_path / WEB_FILE).unlink()
+    again = planned(tmp_path, BY_ESO, told=["apps/web-token"], fresh=False)
+    assert (again.files, again.problems, [each.state for each in again.deliveries]) == ({}, [], ["equal"])
+    (empty,) = built([Order(tmp_path, "infrastructure/operators/vso-secrets")])
+    assert (empty.objects, empty.error) == ([], "")
+
+
+def test_told_vso_takes_a_secret_over_and_may_overwrite_what_is_there(tmp_path: Path) -> None:
+    plan = planned(tmp_path, WILDCARD, told=["vso-system/wildcard-tls"])
+    assert plan.problems == []
+    new = yaml.safe_load(plan.files["infrastructure/operators/vso/vso-system-wildcard-tls.yaml"] or b"")
+    assert new["kind"] == "VaultStaticSecret"
+    assert {key: new["spec"]["destination"][key] for key in ("create", "overwrite", "type")} == {
+        "create": True,
+        "overwrite": True,
+        "type": "kubernetes.io/tls",
+    }
+    assert plan.files[WILDCARD_FILE] is None
+    assert b"../vso/vso-system-wildcard-tls.yaml" in (plan.files[LIST_FILE] or b"")
+    kept = yaml.safe_load(plan.files["infrastructure/configs/kustomization.yaml"] or b"")
+    assert kept["resources"] == [], "Git has no folder without a file, and Flux builds none that is not there"
+    assert len(plan.files) == 4
+
+
+def test_the_other_documents_of_the_file_stay_as_they_are(tmp_path: Path) -> None:
+    other = "# mine\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: apps} # stays\n"
+    for number, text in enumerate((f"{other}---\n{deliverytree.STATIC}", f"{deliverytree.STATIC}---\n{other}")):
+        root = tmp_path / str(number)
+        root.mkdir()
+        plan = planned(root, BY_ESO, files={WEB_FILE: text}, told=["apps/web-token"])
+        assert plan.problems == []
+        assert (plan.files[WEB_FILE] or b"").decode().strip("-\n") == other.strip()
+        assert LIST_FILE not in plan.files
+
+
+def test_a_change_of_writer_that_was_killed_between_two_files_is_gone_on_with(tmp_path: Path) -> None:
+    told = ["apps/web-token"]
+    files = planned(tmp_path, BY_ESO, told=told).files
+    new = "infrastructure/configs/apps/externalsecret-web-token.yaml"
+    plan = planned(tmp_path, BY_ESO, files={new: (files[new] or b"").decode()}, told=told)
+    assert plan.problems == []
+    assert plan.files == {name: content for name, content in files.items() if name != new}
+
+
+@pytest.mark.parametrize(
+    ("declared", "files", "told", "code", "said"),
+    [
+        (BY_ESO, {}, [], "writer", "-e tazlab_change_writer=apps/web-token"),
+        (WEB, {}, ["apps/web-token"], "writer", "Declare writer eso or vso."),
+        (WEB, {}, ["apps/web-toke"], "unknown", "Secret apps/web-toke: its writer shall change"),
+        ({**BY_ESO, "keys": {"other": "x"}}, {}, ["apps/web-token"], "content", "its keys would not be the same"),
+        ({**BY_ESO, "type": "kubernetes.io/tls"}, {}, ["apps/web-token"], "content", "its type would not be"),
+        (
+            {**WILDCARD, "keys": {"tls.crt": "x/crt", "tls.key": "x/key"}},
+            {},
+            ["vso-system/wildcard-tls"],
+            "impossible",
+            "Declare it for the other writer.",
+        ),
+        (
+            BY_ESO,
+            {WEB_FILE: deliverytree.STATIC.replace("type: kv-v2", "type: kv-v1")},
+            ["apps/web-token"],
+            "undeclared",
+            "says more than a declaration can",
+        ),
+        (
+            BY_ESO,
+            {WEB_FILE: f"apiVersion: v1\nkind: List\nitems:\n- {INDENTED}\n"},
+            ["apps/web-token"],
+            "unkept",
+            "does not stand in it once under this name",
+        ),
+    ],
+)
+def test_a_change_of_writer_that_cannot_be_is_refused_with_the_reason(
+    tmp_path: Path, declared: Mapping[str, Any], files: Mapping[str, str], told: list[str], code: str, said: str
+) -> None:
+    plan = planned(tmp_path, declared, files=files, told=told)
+    assert said in told_of(plan)[code]
 
 
 SECOND = deliverytree.CERTIFICATE.replace("name: wildcard\n", "name: second\n")
@@ -486,7 +603,7 @@ def test_what_cannot_work_is_refused_with_the_reason(
     tmp_path: Path, declared: dict[str, Any], files: dict[str, str], code: str, said: str
 ) -> None:
     plan = planned(tmp_path, declared, files=files)
-    assert said in told(plan).get(code, ""), told(plan)
+    assert said in told_of(plan).get(code, ""), told_of(plan)
 
 
 def test_a_new_file_that_changes_what_others_build_is_refused(tmp_path: Path) -> None:
@@ -495,8 +612,8 @@ def test_a_new_file_that_changes_what_others_build_is_refused(tmp_path: Path) ->
         {"eso": "infrastructure/configs/x.yaml", "vso": "x"}, {"eso": "infrastructure/configs/kustomization.yaml"}
     )
     plan = planned(tmp_path, {**DEX, "consumers": []}, places=places)
-    assert "would be another one" in told(plan)["collateral"]
+    assert "would be another one" in told_of(plan)["collateral"]
 
 
 def test_a_release_of_eso_with_no_known_kinds_is_refused(tmp_path: Path) -> None:
-    assert "0.4.1" in told(planned(tmp_path, DEX, operators=Operators(eso="0.4.1")))["version"]
+    assert "0.4.1" in told_of(planned(tmp_path, DEX, operators=Operators(eso="0.4.1")))["version"]

@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is next in a cluster where a Secret shall have another writer, told from what is found there alone. Pure.
+
+The old writer's object goes last: after Flux has let go of it, and after the new writer owns the Secret beside it. So
+at every moment somebody owns the Secret, and the garbage collector never finds it with no owner left.
+Private: other collections must not import it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import KINDS, VAULT
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import KUSTOMIZE, mapping, mappings
+
+PRUNE: t.Final = f"{KUSTOMIZE}/prune"
+DISABLED: t.Final = "disabled"
+MARK: t.Final = "tazlab.bootstrap/keeps-secret"  # on the old object: the uid of the Secret that it may not take along
+
+# What each writer leaves on a Secret. VSO takes a Secret with its labels for that of another object of its own.
+_LABELS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        ESO: ("reconcile.external-secrets.io/created-by",),
+        VSO: (
+            *("app.kubernetes.io/managed-by", "app.kubernetes.io/name", "app.kubernetes.io/component"),
+            f"{VAULT}/vso-ownerRefUID",
+        ),
+    }
+)
+_VSO_LABELS: t.Final = frozenset(("hashicorp-vso", "vault-secrets-operator", "secret-sync"))
+_ANNOTATIONS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {ESO: ("reconcile.external-secrets.io/data-hash",), VSO: ()}
+)
+
+Item = Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A Secret, and who shall make it."""
+
+    namespace: str
+    name: str
+    writer: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def old(self) -> str:
+        return VSO if self.writer == ESO else ESO
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the cluster has of it. C(secret) is its metadata alone; C(holders), the Flux Kustomizations in whose
+    inventory the old object is."""
+
+    secret: Item | None = None
+    old: Sequence[Item] = ()
+    new: Item | None = None
+    holders: Sequence[Item] = ()
+
+    @property
+    def uid(self) -> str:
+        return str(_meta(self.secret).get("uid") or "")
+
+
+# What is to be done, and what is only waited for.
+WAIT, FLUX, DELETE, CLEAN, DONE, REFUSE = "wait", "flux", "delete", "clean", "done", "refuse"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next one, and why: a sentence for a person."""
+
+    what: str
+    why: str = ""
+
+
+def shown(item: Item | None, writer: str) -> str:
+    meta = _meta(item)
+    return f"{KINDS[writer][1]} {meta.get('namespace')}/{meta.get('name')}"
+
+
+def is_marked(item: Item) -> bool:
+    return MARK in mapping(_meta(item).get("annotations"))
+
+
+def protection(found: Found) -> dict[str, str]:
+    """The annotations by which Flux leaves the old object, and by which a later run knows it again."""
+    return {PRUNE: DISABLED, MARK: found.uid}
+
+
+def protected(item: Item) -> bool:
+    return mapping(_meta(item).get("annotations")).get(PRUNE) == DISABLED and is_marked(item)
+
+
+def refusal(asked: Asked, found: Found) -> str:
+    """Why the old object cannot be kept from Flux; nothing where it can, is already, or is gone with its turn."""
+    kind = KINDS[asked.old][1]
+    if not found.old:
+        if found.new is not None:
+            return ""
+        return (
+            f"no {kind} makes it in the cluster. Let Flux apply what is declared now first, or write the new one anew."
+        )
+    if len(found.old) > 1:
+        return f"{' and '.join(shown(each, asked.old) for each in found.old)} make it. Keep one of them first."
+    (old,) = found.old
+    if is_marked(old):
+        return ""
+    if not found.holders:
+        return (
+            f"{shown(old, asked.old)} is in no inventory of Flux, so it is not Flux that made it. Bring it into the "
+            "repository first, or take it away yourself with: kubectl delete --cascade=orphan"
+        )
+    for holder in found.holders:
+        if why := trouble(holder):
+            return f"{why} While that is so, Flux does not let go of {shown(old, asked.old)}. Mend that first."
+    return ""
+
+
+def trouble(holder: Item) -> str:
+    """Why a Flux Kustomization will not take up what is pushed."""
+    name = f"Flux Kustomization {_meta(holder).get('namespace')}/{_meta(holder).get('name')}"
+    if mapping(holder.get("spec")).get("suspend") is True:
+        return f"{name} is suspended."
+    ready = next((each for each in _conditions(holder) if each.get("type") == "Ready"), {})
+    if ready.get("status") == "False":
+        return f"{name} is not Ready ({ready.get('reason')}: {str(ready.get('message')).strip()})."
+    return ""
+
+
+def next_step(asked: Asked, found: Found) -> Step:
+    """What is to be done next, or waited for."""
+    kind = KINDS[asked.writer][1]
+    old = found.old[0] if found.old else None
+    if len(found.old) > 1:
+        return Step(REFUSE, refusal(asked, found))
+    if old is not None and found.holders:
+        why = "; ".join(filter(None, map(trouble, found.holders)))
+        names = ", ".join(f"{_meta(each).get('namespace')}/{_meta(each).get('name')}" for each in found.holders)
+        still = f"Flux Kustomization {names} still has {shown(old, asked.old)}"
+        return Step(FLUX, f"{still}: {why}" if why else still)
+    if old is not None and not is_marked(old):
+        return Step(REFUSE, f"{shown(old, asked.old)} makes it, too, and no run of this has kept it from Flux.")
+    if found.new is None:
+        return Step(FLUX, f"Flux has made no {kind} for it yet")
+    if old is not None:
+        kept = str(mapping(_meta(old).get("annotations"))[MARK])
+        if kept and kept != found.uid:
+            return Step(REFUSE, "the Secret is another one than when its change of writer began.")
+        if _meta(old).get("deletionTimestamp"):
+            return Step(WAIT, f"{shown(old, asked.old)} is being deleted")
+        if not owns(found.new, found.secret):
+            return Step(WAIT, f"{shown(found.new, asked.writer)} has not taken the Secret over: {_said(found.new)}")
+        return Step(DELETE)
+    if not owns(found.new, found.secret):
+        return Step(WAIT, f"{shown(found.new, asked.writer)} does not own the Secret: {_said(found.new)}")
+    if leftovers(asked, found):
+        return Step(CLEAN)
+    if any(each.get("kind") == KINDS[asked.old][1] for each in _owners(found.secret)):
+        return Step(WAIT, f"the garbage collector takes {KINDS[asked.old][1]} from the Secret's owners")
+    if not _synced(found.new, asked.writer):
+        return Step(WAIT, f"{shown(found.new, asked.writer)} is not synced: {_said(found.new)}")
+    return Step(DONE)
+
+
+def leftovers(asked: Asked, found: Found) -> dict[str, dict[str, None]]:
+    """The labels and annotations that the old writer has left on the Secret, to be taken away."""
+    meta = _meta(found.secret)
+    labels, annotations = mapping(meta.get("labels")), mapping(meta.get("annotations"))
+    gone = [
+        key
+        for key in _LABELS[asked.old]
+        if key in labels and (not key.startswith("app.kubernetes.io/") or labels[key] in _VSO_LABELS)
+    ]
+    notes = [key for key in (*_ANNOTATIONS[asked.old], MARK) if key in annotations]
+    if MARK in notes and annotations.get(PRUNE) == DISABLED:  # of the old object, of which ESO copies what it has
+        notes.append(PRUNE)
+    both = {"labels": dict.fromkeys(gone), "annotations": dict.fromkeys(notes)}
+    return {part: keys for part, keys in both.items() if keys}
+
+
+def owns(item: Item | None, secret: Item | None) -> bool:
+    """Whether the Secret names an object among its owners."""
+    uid = _meta(item).get("uid")
+    return bool(uid) and any(each.get("uid") == uid for each in _owners(secret))
+
+
+def _owners(secret: Item | None) -> list[Item]:
+    return list(mappings(_meta(secret).get("ownerReferences")))
+
+
+def _synced(item: Item, writer: str) -> bool:
+    """Whether its operator has synced an object as it is now. VSO tells that by the generation, ESO by a condition."""
+    if writer == VSO:
+        return mapping(item.get("status")).get("lastGeneration") == _meta(item).get("generation")
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in _conditions(item))
+
+
+def _said(item: Item) -> str:
+    """What an object's operator says of it; no message of theirs quotes a value, and none is needed here."""
+    ready = next((each for each in _conditions(item) if each.get("type") == "Ready"), None)
+    return f"Ready is {ready.get('status')} ({ready.get('reason')})" if ready else "its operator has not said why"
+
+
+def _conditions(item: Item) -> list[Item]:
+    return list(mappings(mapping(item.get("status")).get("conditions")))
+
+
+def _meta(item: Item | None) -> Item:
+    return mapping(mapping(item).get("metadata"))

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the tazlab.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is next when a Secret gets another writer, for every state that a run can be broken off in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._writers.steps import (
+    CLEAN,
+    DELETE,
+    DONE,
+    FLUX,
+    MARK,
+    PRUNE,
+    REFUSE,
+    WAIT,
+    Asked,
+    Found,
+    leftovers,
+    next_step,
+    protected,
+    protection,
+    refusal,
+)
+
+ASKED = {
+    "eso": Asked("apps", "web", "eso"),
+    "vso": Asked("apps", "web", "vso"),
+}
+KIND = {"eso": "ExternalSecret", "vso": "VaultStaticSecret"}
+SYNCED: dict[str, dict[str, Any]] = {
+    "eso": {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]},
+    "vso": {"lastGeneration": 3},
+}
+LEFT: dict[str, dict[str, str]] = {
+    "eso": {"reconcile.external-secrets.io/created-by": "hash"},
+    "vso": {
+        "app.kubernetes.io/managed-by": "hashicorp-vso",
+        "app.kubernetes.io/name": "vault-secrets-operator",
+        "app.kubernetes.io/component": "secret-sync",
+        "secrets.hashicorp.com/vso-ownerRefUID": "of-vso",
+    },
+}
+
+
+def thing(kind: str, uid: str, **more: Any) -> dict[str, Any]:
+    metadata = {"name": "web", "namespace": "apps", "uid": uid, "generation": 3, **more.pop("metadata", {})}
+    return {"kind": kind, "metadata": metadata, **more}
+
+
+def made_by(writer: str, **metadata: Any) -> dict[str, Any]:
+    return thing(KIND[writer], f"of-{writer}", metadata=metadata, status=SYNCED[writer])
+
+
+def marked(writer: str, **metadata: Any) -> dict[str, Any]:
+    return made_by(writer, annotations={PRUNE: "disabled", MARK: "same"}, **metadata)
+
+
+def secret(*owners: str, **metadata: Any) -> dict[str, Any]:
+    references = [{"kind": KIND[each], "uid": f"of-{each}"} for each in owners]
+    return thing("PartialObjectMetadata", "same", metadata={"ownerReferences": references, **metadata})
+
+
+def holder(**more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "apps", "namespace": "flux-system"}, **more}
+
+
+def not_ready() -> dict[str, Any]:
+    condition = {"type": "Ready", "status": "False", "reason": "BuildFailed", "message": "no such file"}
+    return holder(status={"conditions": [condition]})
+
+
+@pytest.mark.parametrize("writer", ["eso", "vso"])
+def test_the_old_object_goes_last_and_somebody_owns_the_secret_at_every_moment(writer: str) -> None:
+    asked = ASKED[writer]
+    old, new = asked.old, writer
+    way = [
+        (Found(secret(old), [marked(old)], None, [holder()]), FLUX, "Flux Kustomization flux-system/apps still has"),
+        (Found(secret(old), [marked(old)]), FLUX, f"Flux has made no {KIND[new]} for it yet"),
+        (Found(secret(old), [marked(old)], made_by(new)), WAIT, "has not taken the Secret over"),
+        (Found(secret(old, new), [marked(old)], made_by(new)), DELETE, ""),
+        (Found(secret(new), [marked(old, deletionTimestamp="now")], made_by(new)), WAIT, "is being deleted"),
+        (Found(secret(old, new), [], made_by(new)), WAIT, "the garbage collector takes"),
+        (Found(secret(new, labels=LEFT[old]), [], made_by(new)), CLEAN, ""),
+        (Found(secret(new), [], {**made_by(new), "status": {}}), WAIT, "is not synced"),
+        (Found(secret(new), [], made_by(new)), DONE, ""),
+    ]
+    for found, what, why in way:
+        step = next_step(asked, found)
+        assert (step.what, why in step.why) == (what, True), step
+
+
+def test_nothing_is_deleted_that_is_not_marked_or_of_another_secret() -> None:
+    both = secret("vso", "eso")
+    foreign = next_step(ASKED["eso"], Found(both, [made_by("vso")], made_by("eso")))
+    assert (foreign.what, "no run of this has kept it" in foreign.why) == (REFUSE, True)
+    other = replace(Found(both, [marked("vso")], made_by("eso")), secret=thing("x", "another"))
+    assert next_step(ASKED["eso"], other).what == REFUSE
+    two = Found(both, [marked("vso"), marked("vso")], made_by("eso"))
+    assert next_step(ASKED["eso"], two).what == REFUSE
+    still = Found(both, [made_by("vso")], made_by("eso"), [holder()])
+    assert next_step(ASKED["eso"], still).what == FLUX
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Found(), "no VaultStaticSecret makes it in the cluster"),
+        (Found(secret("vso"), [made_by("vso")]), "is in no inventory of Flux"),
+        (Found(secret("vso"), [made_by("vso")] * 2), "make it. Keep one of them"),
+        (Found(secret("vso"), [made_by("vso")], None, [holder(spec={"suspend": True})]), "apps is suspended."),
+        (Found(secret("vso"), [made_by("vso")], None, [not_ready()]), "is not Ready (BuildFailed: no such file)"),
+        (Found(secret("vso"), [made_by("vso")], None, [holder()]), ""),
+        (Found(secret("vso"), [marked("vso")], None, [not_ready()]), ""),  # what mends it shall not be held up
+        (Found(secret("eso"), [], made_by("eso")), ""),
+    ],
+)
+def test_what_cannot_be_kept_from_flux_is_refused(found: Found, said: str) -> None:
+    why = refusal(ASKED["eso"], found)
+    assert said in why if said else not why
+
+
+def test_the_mark_has_the_secrets_uid_and_is_seen_again() -> None:
+    found = Found(secret("vso"), [made_by("vso")], None, [holder()])
+    assert protection(found) == {PRUNE: "disabled", MARK: "same"}
+    assert protected(marked("vso"))
+    assert not protected(made_by("vso"))
+    assert not protected(made_by("vso", annotations={PRUNE: "disabled"})), "which its owner may have set"
+
+
+def test_what_the_old_writer_left_on_the_secret_goes_and_what_others_put_there_stays() -> None:
+    theirs = {"app.kubernetes.io/name": "web", "team": "x"}
+    assert leftovers(ASKED["eso"], Found(secret("eso", labels=theirs))) == {}
+    found = Found(secret("eso", labels={**LEFT["vso"], **theirs}))
+    assert set(leftovers(ASKED["eso"], found)["labels"]) == set(LEFT["vso"]) - {"app.kubernetes.io/name"}
+    notes = {PRUNE: "disabled", MARK: "same", "reconcile.external-secrets.io/data-hash": "x", "mine": "y"}
+    found = Found(secret("vso", labels=LEFT["eso"], annotations=notes))
+    left = leftovers(ASKED["vso"], found)
+    assert (set(left["labels"]), set(left["annotations"])) == (set(LEFT["eso"]), set(notes) - {"mine"})
+    assert leftovers(ASKED["vso"], Found(secret("vso", annotations={PRUNE: "disabled"}))) == {}
