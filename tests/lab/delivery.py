@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lab.flux import flux_programs
 from lab.kube import ControlPlane
 from lab.kubeclient import MERGE, Client, Object
 from lab.kubelet import KubeletStandIn, Program
@@ -55,7 +56,7 @@ class Delivery:
 
     def programs(self, kubeconfig: Path) -> dict[str, Program]:
         """What runs in the cluster, by pattern of the image."""
-        return operator_programs(kubeconfig)
+        return {**operator_programs(kubeconfig), **flux_programs(kubeconfig)}
 
     def install(self) -> None:
         """Bring ESO."""

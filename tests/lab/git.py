@@ -49,7 +49,7 @@ class GitServer(WebServer):
         self.branch = branch
         self._git_binary = git
         self._root = directory / "repositories"
-        self._bare = self._root / f"{NAME}.git"
+        self.bare = self._root / f"{NAME}.git"  # which takes pushes, unlike the server
         self._work = directory / "work"
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -62,8 +62,8 @@ class GitServer(WebServer):
             "GIT_COMMITTER_EMAIL": "lab@example.net",
         }
         self._work.mkdir(parents=True)
-        self._bare.mkdir(parents=True)
-        self._git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(self._bare))
+        self.bare.mkdir(parents=True)
+        self._git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(self.bare))
         self._git("config", "http.receivepack", "false")
 
     # --------------------------------------------------------------------------------------------- content
@@ -107,7 +107,7 @@ class GitServer(WebServer):
         done = subprocess.run(
             [self._git_binary, *arguments],
             cwd=self._work,
-            env={**self._environment, "GIT_DIR": str(self._bare), "GIT_WORK_TREE": str(self._work)}
+            env={**self._environment, "GIT_DIR": str(self.bare), "GIT_WORK_TREE": str(self._work)}
             if arguments[0] != "init"
             else self._environment,
             stdin=subprocess.DEVNULL,
