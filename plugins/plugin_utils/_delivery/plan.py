@@ -50,7 +50,12 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.restart
     workload_name,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.build import kustomization_file
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import Object, Repository, mapping
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import (
+    Object,
+    Repository,
+    mapping,
+    mappings,
+)
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 NEW, CHANGED, EQUAL, GONE = "new", "changed", "equal", "gone"
@@ -141,7 +146,7 @@ class Planner:
         stays = [each for each in made if each not in leaves]  # of a run that was killed, where one leaves
         if declared.label not in self._told:
             leaves, stays = [], list(made)
-        problems = [*_strangers(declared, stays, before), *_leaving(declared, leaves)]
+        problems = [*_strangers(declared, stays, before), *_leaving(declared, leaves, before)]
         consumers: list[Consumer] = []
         for each in declared.consumers:
             found = _consumer(before, declared, each)
@@ -281,7 +286,7 @@ def _unknown(told: Collection[str], declared: Sequence[Declared]) -> Iterator[Pr
             yield Problem("writer", f"Secret {label}", what, f"Declare writer {ESO} or {VSO}.")
 
 
-def _leaving(declared: Declared, leaves: Sequence[Written]) -> Iterator[Problem]:
+def _leaving(declared: Declared, leaves: Sequence[Written], before: Repository) -> Iterator[Problem]:
     """Why what makes a Secret now cannot leave it to another writer."""
     subject = f"Secret {declared.label}"
     if len(leaves) > 1:
@@ -294,6 +299,16 @@ def _leaving(declared: Declared, leaves: Sequence[Written]) -> Iterator[Problem]
         elif other := _other_content(each.declared, declared):
             what = f"{each.shown} makes it, and its {other} would not be the same by the new writer."
             yield Problem("content", subject, what, "Change the writer alone first, and then what it holds.")
+        for waits in before.kustomizations.values():
+            if any(_is(each.object, check, waits.namespace) for check in mappings(waits.spec.get("healthChecks"))):
+                what = f"Flux Kustomization {waits.label} waits for {each.shown}."
+                yield Problem("awaited", subject, what, f"Take that out of the healthChecks in {waits.file} first.")
+
+
+def _is(each: Object, reference: Mapping[str, t.Any], namespace: str) -> bool:
+    """Whether a reference without a version means an object."""
+    named = reference.get("kind"), reference.get("namespace") or namespace, reference.get("name")
+    return named == (each.kind, each.namespace, each.name)
 
 
 def _strangers(declared: Declared, made: Sequence[Written], before: Repository) -> Iterator[Problem]:

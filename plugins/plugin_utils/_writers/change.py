@@ -185,7 +185,8 @@ class Changer:
         self._change("DELETE", self._path(old), steps.shown(old, asked.old), body)
 
     def _clean(self, asked: Asked, found: Found) -> None:
-        body = {"metadata": {"uid": found.uid, **steps.leftovers(asked, found)}}
+        patch = steps.leftovers(asked, found)
+        body = {**patch, "metadata": {"uid": found.uid, **patch.get("metadata", {})}}
         self._change("PATCH", self._secret_path(asked), f"Secret {asked.label}", body)
 
     def _change(self, method: str, path: str, what: str, body: Mapping[str, t.Any]) -> None:

@@ -26,13 +26,14 @@ MARK: t.Final = "tazlab.bootstrap/keeps-secret"  # on the old object: the uid of
 # What each writer leaves on a Secret. VSO takes a Secret with its labels for that of another object of its own.
 _LABELS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        ESO: ("reconcile.external-secrets.io/created-by",),
+        ESO: ("reconcile.external-secrets.io/created-by", "reconcile.external-secrets.io/managed"),
         VSO: (
             *("app.kubernetes.io/managed-by", "app.kubernetes.io/name", "app.kubernetes.io/component"),
             f"{VAULT}/vso-ownerRefUID",
         ),
     }
 )
+_RAW: t.Final = "_raw"  # of VSO: all that the path holds
 _VSO_LABELS: t.Final = frozenset(("hashicorp-vso", "vault-secrets-operator", "secret-sync"))
 _ANNOTATIONS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {ESO: ("reconcile.external-secrets.io/data-hash",), VSO: ()}
@@ -109,9 +110,7 @@ def refusal(asked: Asked, found: Found) -> str:
     if not found.old:
         if found.new is not None:
             return ""
-        return (
-            f"no {kind} makes it in the cluster. Let Flux apply what is declared now first, or write the new one anew."
-        )
+        return f"no {kind} makes it in the cluster. Let Flux apply what is declared now first."
     if len(found.old) > 1:
         return f"{' and '.join(shown(each, asked.old) for each in found.old)} make it. Keep one of them first."
     (old,) = found.old
@@ -119,8 +118,8 @@ def refusal(asked: Asked, found: Found) -> str:
         return ""
     if not found.holders:
         return (
-            f"{shown(old, asked.old)} is in no inventory of Flux, so it is not Flux that made it. Bring it into the "
-            "repository first, or take it away yourself with: kubectl delete --cascade=orphan"
+            f"{shown(old, asked.old)} is in no inventory of Flux, so it is not Flux that made it. Have Flux make it "
+            "first, or take it away yourself, and leave the Secret (propagation policy Orphan)."
         )
     for holder in found.holders:
         if why := trouble(holder):
@@ -174,8 +173,11 @@ def next_step(asked: Asked, found: Found) -> Step:
     return Step(DONE)
 
 
-def leftovers(asked: Asked, found: Found) -> dict[str, dict[str, None]]:
-    """The labels and annotations that the old writer has left on the Secret, to be taken away."""
+def leftovers(asked: Asked, found: Found) -> dict[str, dict[str, t.Any]]:
+    """What the old writer has left on the Secret and the new one does not take away, as a patch that does.
+
+    What its data holds is known by the names alone that the API server notes of each who sets one.
+    """
     meta = _meta(found.secret)
     labels, annotations = mapping(meta.get("labels")), mapping(meta.get("annotations"))
     gone = [
@@ -187,7 +189,15 @@ def leftovers(asked: Asked, found: Found) -> dict[str, dict[str, None]]:
     if MARK in notes and annotations.get(PRUNE) == DISABLED:  # of the old object, of which ESO copies what it has
         notes.append(PRUNE)
     both = {"labels": dict.fromkeys(gone), "annotations": dict.fromkeys(notes)}
-    return {part: keys for part, keys in both.items() if keys}
+    patch: dict[str, dict[str, t.Any]] = {}
+    if marks := {part: keys for part, keys in both.items() if keys}:
+        patch["metadata"] = marks
+    if asked.old == VSO and any(
+        f"f:{_RAW}" in mapping(mapping(each.get("fieldsV1")).get("f:data"))
+        for each in mappings(meta.get("managedFields"))
+    ):
+        patch["data"] = {_RAW: None}
+    return patch
 
 
 def owns(item: Item | None, secret: Item | None) -> bool:

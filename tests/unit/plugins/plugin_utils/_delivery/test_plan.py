@@ -413,6 +413,10 @@ WILDCARD: dict[str, Any] = {
     },
 }
 WEB_FILE = "infrastructure/operators/vso/web-token.yaml"
+AWAITS = deliverytree.KUSTOMIZATION.format(name="vso-secrets", path="infrastructure/operators/vso-secrets") + (
+    "  healthChecks: [{apiVersion: secrets.hashicorp.com/v1beta1, kind: VaultStaticSecret, "
+    "name: web-token, namespace: apps}]\n"
+)
 INDENTED = deliverytree.STATIC.strip().replace("\n", "\n  ")
 LIST_FILE = "infrastructure/operators/vso-secrets/kustomization.yaml"
 WILDCARD_FILE = "infrastructure/configs/ingress/externalsecret-wildcard.yaml"
@@ -497,6 +501,13 @@ def test_a_change_of_writer_that_was_killed_between_two_files_is_gone_on_with(tm
             ["apps/web-token"],
             "undeclared",
             "says more than a declaration can",
+        ),
+        (
+            BY_ESO,
+            {f"{deliverytree.CLUSTER}/vso-secrets.yaml": AWAITS},
+            ["apps/web-token"],
+            "awaited",
+            "Flux Kustomization flux-system/vso-secrets waits for VaultStaticSecret apps/web-token",
         ),
         (
             BY_ESO,

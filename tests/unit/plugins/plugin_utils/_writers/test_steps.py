@@ -137,9 +137,13 @@ def test_what_the_old_writer_left_on_the_secret_goes_and_what_others_put_there_s
     theirs = {"app.kubernetes.io/name": "web", "team": "x"}
     assert leftovers(ASKED["eso"], Found(secret("eso", labels=theirs))) == {}
     found = Found(secret("eso", labels={**LEFT["vso"], **theirs}))
-    assert set(leftovers(ASKED["eso"], found)["labels"]) == set(LEFT["vso"]) - {"app.kubernetes.io/name"}
+    assert set(leftovers(ASKED["eso"], found)["metadata"]["labels"]) == set(LEFT["vso"]) - {"app.kubernetes.io/name"}
     notes = {PRUNE: "disabled", MARK: "same", "reconcile.external-secrets.io/data-hash": "x", "mine": "y"}
     found = Found(secret("vso", labels=LEFT["eso"], annotations=notes))
-    left = leftovers(ASKED["vso"], found)
+    left = leftovers(ASKED["vso"], found)["metadata"]
     assert (set(left["labels"]), set(left["annotations"])) == (set(LEFT["eso"]), set(notes) - {"mine"})
     assert leftovers(ASKED["vso"], Found(secret("vso", annotations={PRUNE: "disabled"}))) == {}
+    fields = [{"manager": "vso", "fieldsV1": {"f:data": {"f:token": {}, "f:_raw": {}}}}]
+    whole = Found(secret("eso", managedFields=fields))
+    assert leftovers(ASKED["eso"], whole) == {"data": {"_raw": None}}
+    assert leftovers(ASKED["vso"], whole) == {}
