@@ -25,7 +25,7 @@ from lab import gitops
 from lab.delivery import API, thing
 from lab.git import GitServer
 from lab.kubeclient import MERGE, Object
-from lab.operators import VSO_NAMESPACE, install, vault_secrets
+from lab.operators import ESO, VSO_NAMESPACE, install, scale, vault_secrets
 from lab.playbook import Run, kill_tree, run_playbook, started_playbook
 from lab.process import wait_until
 from tests.integration.test_delivery_lab import STATIC, Delivery
@@ -33,6 +33,7 @@ from tests.integration.test_delivery_lab import STATIC, Delivery
 pytestmark = pytest.mark.kube
 
 DELIVER = Path(__file__).parents[2] / "playbooks" / "deliver.yml"
+INTERRUPTED = "a change of writer that is interrupted"
 TOKEN = "canary-token-of-the-git-host"
 CLUSTER = "clusters/home"
 KUSTOMIZATION = "kustomize.toolkit.fluxcd.io/v1", "Kustomization"
@@ -254,7 +255,34 @@ def test_what_its_owner_pushes_is_told_and_the_next_run_ends_it(change: Change) 
     change.is_done(uid, "eso")
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(INTERRUPTED)
+def test_the_old_object_stays_until_the_new_writer_owns_the_secret(change: Change) -> None:
+    uid = change.begin("vso")
+    assert change.run("eso", **change.told).returncode == 0
+    scale(change.client, ESO, ESO, 0)
+    try:
+        change.commit_and_push()
+        wait_until(lambda: change.made("eso") is not None and not change.is_held("vso"), "Flux has let go of it", 60)
+        options = {
+            "kubeconfig": str(change.world.control_plane.kubeconfig),
+            "operation": "finish",
+            "secrets": [{"name": change.name, "namespace": "default", "writer": "eso"}],
+            "wait": 2,
+        }
+        task = {"tazlab.bootstrap.secret_writer": options}
+        late = run_playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}], home=change.home)
+        assert late.returncode == 2, late.output
+        assert f"ExternalSecret default/{change.name} has not taken the Secret over" in flat(late)
+        assert not change.is_leaving("vso")
+        assert change.secret["uid"] == uid
+    finally:
+        scale(change.client, ESO, ESO, 1)
+    done = change.run("eso", **change.told)
+    assert done.returncode == 0, done.output
+    change.is_done(uid, "eso")
+
+
+@pytest.mark.sweep(INTERRUPTED)
 @pytest.mark.parametrize("moment", ["marked", "pushed", "let go", "taken away"])
 def test_killed_at_any_moment_the_next_run_ends_it(change: Change, moment: str) -> None:
     uid = change.begin("vso")

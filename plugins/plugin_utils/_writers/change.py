@@ -71,7 +71,7 @@ class Changer:
             raise BootstrapError(f"Nothing was changed. {' '.join(refused)}", code="writer", subject=asked[0].label)
         done = []
         for each, found in looks:
-            new = bool(found.old) and not steps.protected(found.old[0])
+            new = not steps.is_protected(found)
             if new and not self.dry:
                 self._annotate(each, found)
                 self.say(f"{steps.shown(found.old[0], each.old)} is kept from Flux' prune")

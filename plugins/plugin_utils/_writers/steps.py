@@ -100,8 +100,11 @@ def protection(found: Found) -> dict[str, str]:
     return {PRUNE: DISABLED, MARK: found.uid}
 
 
-def protected(item: Item) -> bool:
-    return mapping(_meta(item).get("annotations")).get(PRUNE) == DISABLED and is_marked(item)
+def is_protected(found: Found) -> bool:
+    """Whether the old object, if there is one, has these annotations. Of a change that has begun the uid stays."""
+    if not found.old or (is_marked(found.old[0]) and not found.holders):
+        return True
+    return protection(found).items() <= mapping(_meta(found.old[0]).get("annotations")).items()
 
 
 def refusal(asked: Asked, found: Found) -> str:

@@ -21,9 +21,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._writers.steps im
     WAIT,
     Asked,
     Found,
+    is_protected,
     leftovers,
     next_step,
-    protected,
     protection,
     refusal,
 )
@@ -128,9 +128,14 @@ def test_what_cannot_be_kept_from_flux_is_refused(found: Found, said: str) -> No
 def test_the_mark_has_the_secrets_uid_and_is_seen_again() -> None:
     found = Found(secret("vso"), [made_by("vso")], None, [holder()])
     assert protection(found) == {PRUNE: "disabled", MARK: "same"}
-    assert protected(marked("vso"))
-    assert not protected(made_by("vso"))
-    assert not protected(made_by("vso", annotations={PRUNE: "disabled"})), "which its owner may have set"
+    held = [holder()]
+    assert not is_protected(found)
+    assert is_protected(replace(found, old=[marked("vso")]))
+    assert not is_protected(replace(found, old=[made_by("vso", annotations={PRUNE: "disabled"})])), "its owner's own"
+    assert is_protected(Found(secret("eso"), [], made_by("eso")))
+    another = Found(thing("x", "another"), [marked("vso")])
+    assert is_protected(another), "the uid of a change that has begun stays"
+    assert not is_protected(replace(another, holders=held)), "that of one that was given up does not"
 
 
 def test_what_the_old_writer_left_on_the_secret_goes_and_what_others_put_there_stays() -> None:
