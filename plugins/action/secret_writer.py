@@ -22,7 +22,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._writers.change i
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._writers.steps import Asked
 
-PROTECT, FINISH = "protect", "finish"
+PROTECT: t.Final = "protect"
+FINISH: t.Final = "finish"
 
 
 class ActionModule(ControllerAction):
