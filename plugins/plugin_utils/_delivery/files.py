@@ -94,7 +94,7 @@ class Files:
             folder, _slash, name = path.rpartition("/")
             if name in KUSTOMIZATIONS:
                 for document in tree.documents(path):
-                    for resource in mapping(document).get("resources") or []:
+                    for resource in mapping(document.value).get("resources") or []:
                         if posixpath.normpath(posixpath.join(folder, str(resource))) == file:
                             yield path, str(resource)
 

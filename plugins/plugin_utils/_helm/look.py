@@ -17,9 +17,13 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors impo
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.outlive import Item, Living
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.release import Crd, Release, Unreadable, release_of
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import Answer, Api, require
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
+    METADATA_LIST,
+    Answer,
+    Api,
+    require,
+)
 
-_METADATA: t.Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CRDS: t.Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _PAGE: t.Final = "500"
 _TYPE: t.Final = "type=helm.sh/release.v1"
@@ -101,7 +105,7 @@ def _listed(
     after = ""
     while True:
         asked = {"limit": _PAGE, **(query or {}), **({"continue": after} if after else {})}
-        answer = _get(api, path, what, deadline, asked, _METADATA)
+        answer = _get(api, path, what, deadline, asked, METADATA_LIST)
         for each in answer.body.get("items") or []:
             yield each["metadata"]
         after = str((answer.body.get("metadata") or {}).get("continue") or "")

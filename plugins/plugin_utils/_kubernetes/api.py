@@ -35,8 +35,9 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.exec_
 # No single request may take longer, whatever the deadline leaves: a restarting API server accepts and never answers.
 REQUEST_SECONDS = 10.0
 
-# Has an API server leave out all of an object but its metadata: of a Secret, its data.
+# Has an API server leave out all of an object, or of each in a list, but its metadata: of a Secret, its data.
 METADATA_ALONE: t.Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST: t.Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 # What an API server answers while it starts, restarts or is busy.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
