@@ -31,6 +31,7 @@ class Files:
         self.planned: dict[str, bytes | None] = {}  # None: the file goes
         self.touched: set[Identity] = set()
         self.problems: list[Problem] = []
+        self._left: set[str] = set()  # folders that are built, and that a file has left
 
     def content(self, file: str) -> bytes | None:
         """What a file holds as it is planned so far; None where there is none."""
@@ -81,7 +82,7 @@ class Files:
             if left is None:
                 for kustomization, resource in self._listing(each.file):
                     self._plan(kustomization, edit.unlisted(self.content(kustomization) or b"", resource))
-                self._keep_folder(repository.kustomizations[each.kustomization].folder)
+                self._left.add(repository.kustomizations[each.kustomization].folder)
         except edit.Unkept as error:
             self._unkept(each.file, each.kind, each.name, str(error))
         except Unreadable as error:
@@ -98,10 +99,18 @@ class Files:
                         if posixpath.normpath(posixpath.join(folder, str(resource))) == file:
                             yield path, str(resource)
 
-    def _keep_folder(self, folder: str) -> None:
-        """Git has no folder without a file, and Flux refuses to build one that is not there."""
-        if not self.tree.with_files(self.planned).files(folder):
-            self._plan(posixpath.join(folder, KUSTOMIZATIONS[0]), edit.rendered({**_LIST, "resources": []}))
+    def keep_folders(self) -> None:
+        """Keep those that nothing is left in: Git has no folder without a file, and Flux builds none that is not there.
+
+        That is known when all is planned, as new files may go into them.
+        """
+        tree = self.tree.with_files(self.planned)
+        for folder in sorted(self._left):
+            try:
+                if not tree.files(folder):
+                    self._plan(posixpath.join(folder, KUSTOMIZATIONS[0]), edit.rendered({**_LIST, "resources": []}))
+            except Unreadable as error:
+                self.problems.append(Problem(error.code, error.subject, str(error)))
 
     def change(self, each: Object, change: Callable[[edit.Document], edit.Document]) -> None:
         """Have an object say in its apiVersion and spec what C(change) makes of it, where that is something else."""

@@ -134,6 +134,7 @@ class Planner:
         self._plan.problems += _unknown(self._told, declared)
         for one in declared:
             self._one(one, made.get(one.label, []), before)
+        self._files.keep_folders()
         self._plan.files = self._files.planned
         self._plan.problems += self._files.problems
         if any(each.state != EQUAL for each in self._plan.deliveries) and not self._plan.problems:

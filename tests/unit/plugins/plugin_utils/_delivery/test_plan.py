@@ -460,6 +460,16 @@ def test_told_vso_takes_a_secret_over_and_may_overwrite_what_is_there(tmp_path: 
     assert len(plan.files) == 4
 
 
+def test_the_new_file_may_take_the_place_of_the_old_one_in_its_folder(tmp_path: Path) -> None:
+    alone = {key: value for key, value in BY_ESO.items() if key != "consumers"} | {"file": "apps/token.yaml"}
+    files = {"apps/web.yaml": deliverytree.STATIC, LIST_FILE: "resources: []\n"}
+    plan = planned(tmp_path, alone, files=files, told=["apps/web-token"])
+    assert plan.problems == []
+    assert yaml.safe_load(plan.files["apps/token.yaml"] or b"")["kind"] == "ExternalSecret"
+    assert plan.files["apps/web.yaml"] is None
+    assert len(plan.files) == 2
+
+
 def test_the_other_documents_of_the_file_stay_as_they_are(tmp_path: Path) -> None:
     other = "# mine\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: apps} # stays\n"
     for number, text in enumerate((f"{other}---\n{deliverytree.STATIC}", f"{deliverytree.STATIC}---\n{other}")):
