@@ -311,7 +311,8 @@ options:
   push:
     description:
       - Whether the branch is pushed, with all that is committed on it and the login that the user's own Git has. What
-        others have pushed meanwhile goes before it once; where that does not go together it is told. Never forced.
+        others have pushed meanwhile goes before it once; where that does not go together with it, or with what is not
+        committed, it is told, and nothing is pushed. Never forced.
     type: bool
     default: false
   problems:

@@ -417,7 +417,7 @@ def test_a_rebase_that_was_killed_is_told_before_anything_is_written_and_is_take
     hook.unlink()
     refused = deliver(DEX, **TOLD)
     assert refused.returncode != 0
-    command = re.search(r"end the rebase: (git -C \S+ rebase --abort)", " ".join(refused.output.split()))
+    command = re.search(r"take it back: (git -C \S+ rebase --abort)", " ".join(refused.output.split()))
     assert command is not None, refused.output
     subprocess.run(["sh", "-c", command[1]], check=True, capture_output=True, timeout=60)
     assert followed.changes == changes, "what was put aside is back"

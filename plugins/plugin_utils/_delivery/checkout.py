@@ -26,10 +26,21 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.command imp
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import Problem
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree
 
 _NOWHERE: t.Final = ("??", "!!")  # what Git status says of a file that neither the last commit nor the index has
 _FILE: t.Final = "100"  # how the modes of files begin; others are links and submodules
+# What Git has in its own folder while a command of it has begun and not ended, and which. The first that is there
+# counts: a rebase may have a merge inside.
+_BEGUN: t.Final = {
+    "rebase-apply/applying": "am",
+    "rebase-apply": "rebase",
+    "rebase-merge": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
 # What Git needs of our environment to be the user's own Git.
 _KEPT: t.Final = (
     *("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GNUPGHOME"),
@@ -84,14 +95,23 @@ class WorkTree:
 
     def hindrances(self, *, commit: bool, push: bool) -> Iterator[Problem]:
         """Why nothing could be committed here, or pushed."""
-        lock = self.root / self._git(self.root, "rev-parse", "--git-path", "index.lock").output.decode().rstrip("\n")
+        lock = self._own("index.lock")
         if commit and lock.exists():
             what = f"Git has it locked by {lock}, which a Git that was killed leaves, too."
             yield Problem("locked", "checkout", what, "Let Git end there; if none runs, remove that file.")
-        if push and not self.branch:
-            what = f"no branch is checked out in {self.root}; so it is when a rebase was broken off."
-            step = f"Check out the one to push, or end the rebase: git -C {shlex.quote(str(self.root))} rebase --abort"
-            yield Problem("no_branch", "checkout", what, step)
+        if not (commit or push):
+            return
+        if begun := next((each for name, each in _BEGUN.items() if self._own(name).exists()), ""):
+            what = f"in {self.root} a git {begun} has begun and not ended."
+            step = f"End it, or take it back: git -C {shlex.quote(str(self.root))} {begun} --abort"
+            yield Problem("begun", "checkout", what, step)
+        elif not self.branch:
+            what = f"no branch is checked out in {self.root}, and a commit would belong to none."
+            yield Problem("no_branch", "checkout", what, "Check out the branch that Flux follows.")
+
+    def _own(self, name: str) -> Path:
+        """Where a file of Git's own lies."""
+        return self.root / self._git(self.root, "rev-parse", "--git-path", name).output.decode().rstrip("\n")
 
     def _modes(self, names: Sequence[str]) -> dict[str, str]:
         """Those of these files that the last commit has, each with its mode."""
@@ -133,12 +153,10 @@ class WorkTree:
 
     def commit(self, files: Iterable[str], message: str) -> str:
         """Commit these files alone, as the user would; returns the commit's id."""
-        names = [f":(literal,top){name}" for name in files]
-        added = self._git(self.root, "add", "--", *names)
-        done = (
-            added if added.status else self._git(self.root, "commit", "--quiet", f"--message={message}", "--", *names)
-        )
-        if done.status:
+        names = {name: f":(literal,top){name}" for name in files}
+        there = [given for name, given in names.items() if self.tree.is_file(name)]  # no other one can be added
+        failed = bool(there) and self._git(self.root, "add", "--", *there).status
+        if failed or self._git(self.root, "commit", "--quiet", f"--message={message}", "--", *names.values()).status:
             raise BootstrapError(
                 f"checkout: the files are written in {self.root}, and Git did not commit them. See why, and commit "
                 "them yourself."
@@ -158,12 +176,26 @@ class WorkTree:
                 "and may this user push there without being asked for a password? Push it yourself."
             )
         fetched = self._git(self.root, "fetch", "--quiet", remote, f"refs/heads/{branch}")
+        if both := [] if fetched.status else self._changed_by_both():
+            raise BootstrapError(
+                f"checkout: others have pushed to {branch} of {remote} meanwhile, and have changed what is not "
+                f"committed in {few(both)} of {self.root}. The commit there stays as it is, and is not pushed. "
+                "Commit or take back what is yours in these files, and run this again."
+            )
+        stash = self._stash
         rebased = fetched if fetched.status else self._git(self.root, "rebase", "--quiet", "--autostash", "FETCH_HEAD")
         if rebased.status:
             self._git(self.root, "rebase", "--abort")
             raise BootstrapError(
                 f"checkout: others have pushed to {branch} of {remote} meanwhile, and their changes do not go together "
                 f"with the commit in {self.root}, which stays as it is. Rebase it and push it yourself."
+            )
+        if self._stash != stash:  # Git ends well where it could not put back what it had put aside
+            where = f"git -C {shlex.quote(str(self.root))}"
+            raise BootstrapError(
+                f"checkout: the commit in {self.root} is on top of what others have pushed to {branch} of {remote}, "
+                "and is not pushed, as what you had not committed did not go back on top of it whole. It is kept in "
+                f"the newest stash. See {where} status and {where} stash show, put it in order, and run this again."
             )
         if self._git(self.root, *words).status:
             raise BootstrapError(
@@ -183,6 +215,17 @@ class WorkTree:
     def branch(self) -> str:
         """The branch that is checked out; nothing where none is."""
         return self._git(self.root, "symbolic-ref", "--quiet", "--short", "HEAD").output.decode().strip()
+
+    def _changed_by_both(self) -> list[str]:
+        """The files in which something is not committed here, and which others have changed in what was fetched."""
+        found = self._git(self.root, "diff", "--name-only", "-z", "--no-renames", "HEAD...FETCH_HEAD")
+        theirs = set(found.output.decode(errors="surrogateescape").split("\0"))
+        return sorted(theirs.intersection(self._states()))
+
+    @property
+    def _stash(self) -> bytes:
+        """The newest stash; nothing where there is none."""
+        return self._git(self.root, "rev-parse", "--quiet", "--verify", "refs/stash").output
 
     @property
     def _remote(self) -> str:

@@ -118,8 +118,44 @@ def test_what_keeps_git_from_committing_or_pushing_is_told(origin: Path, tmp_pat
     (mine / ".git" / "index.lock").touch()
     (mine / ".git" / "HEAD").write_text(git(mine, "rev-parse", "HEAD"))
     assert [each.code for each in work(mine).hindrances(commit=True, push=True)] == ["locked", "no_branch"]
-    assert [each.code for each in work(mine).hindrances(commit=True, push=False)] == ["locked"]
+    (mine / ".git" / "index.lock").unlink()
+    (alone,) = work(mine).hindrances(commit=True, push=False)
+    assert "Check out the branch" in alone.text
+    assert "--abort" not in alone.text
     assert not list(work(mine).hindrances(commit=False, push=False))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["rebase", "other"], "rebase --abort"),
+        (["rebase", "--apply", "other"], "rebase --abort"),
+        (["merge", "other"], "merge --abort"),
+        (["cherry-pick", "other"], "cherry-pick --abort"),
+        (["revert", "HEAD~1"], "revert --abort"),
+        (["am", "--3way", "0001-x.patch"], "am --abort"),
+    ],
+)
+def test_what_git_has_begun_here_is_told_with_the_command_that_takes_it_back(
+    origin: Path, tmp_path: Path, words: list[str], command: str
+) -> None:
+    mine = clone(tmp_path, "mine")
+    git(mine, "branch", "other")
+    for content in ("a: 2\n", "a: 3\n"):
+        commit(mine, "a.yaml", content)
+    git(mine, "checkout", "--quiet", "other")
+    commit(mine, "a.yaml", "a: other\n")
+    git(mine, "format-patch", "-1")
+    git(mine, "checkout", "--quiet", "main")
+    begun = subprocess.run(["git", *words], cwd=mine, check=False, capture_output=True, text=True)
+    assert begun.returncode != 0, begun.stdout
+    for push in (False, True):
+        (told,) = work(mine).hindrances(commit=True, push=push)
+        assert told.code == "begun"
+        assert f"git -C {mine} {command}" in told.text
+    assert not list(work(mine).hindrances(commit=False, push=False))
+    git(mine, *command.split())
+    assert not list(work(mine).hindrances(commit=True, push=True))
 
 
 def test_a_branch_that_was_never_pushed_is_ahead(origin: Path, tmp_path: Path) -> None:
@@ -142,6 +178,23 @@ def test_a_commit_has_these_files_alone(origin: Path, tmp_path: Path) -> None:
     made = tree.commit(["b.yaml"], "Deliver b")
     assert git(mine, "show", "--name-only", "--format=%H %s", "HEAD").split("\n")[0] == f"{made} Deliver b"
     assert git(mine, "status", "--porcelain").splitlines() == ["A  other.yaml"]
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_file_that_goes_is_committed_whether_or_not_a_killed_run_has_added_that(
+    origin: Path, tmp_path: Path, added: bool
+) -> None:
+    mine = clone(tmp_path, "mine")
+    commit(mine, "gone.yaml", "x")
+    tree = work(mine)
+    for files in ({"a.yaml": None, "b.yaml": b"b: 1\n"}, {"gone.yaml": None}):
+        tree.write(files)
+        if added:
+            git(mine, "add", "--all")
+        assert tree.uncommitted(files) == []
+        tree.commit(files, "Deliver b")
+        assert git(mine, "status", "--porcelain") == ""
+    assert git(mine, "ls-files").splitlines() == ["b.yaml"]
 
 
 def test_a_push_that_was_overtaken_goes_on_top(origin: Path, tmp_path: Path) -> None:
@@ -170,6 +223,54 @@ def test_a_push_that_does_not_go_together_is_told_and_the_commit_stays(origin: P
     assert git(mine, "rev-parse", "HEAD").strip() == made
     assert git(mine, "status", "--porcelain") == ""
     assert git(origin, "log", "-1", "--format=%s", "main").strip() == "x"
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.yaml", "a: 1\n"), ("c.yaml", None)])
+def test_what_others_have_pushed_does_not_go_into_files_that_are_not_committed(
+    origin: Path, tmp_path: Path, name: str, content: str | None
+) -> None:
+    mine, other = clone(tmp_path, "mine"), clone(tmp_path, "other")
+    commit(other, name, "theirs\n")
+    git(other, "push", "--quiet", "origin", "HEAD:main")
+    tree = work(mine)
+    tree.write({"b.yaml": b"b: 1\n"})
+    made = tree.commit(["b.yaml"], "Deliver b")
+    (mine / name).write_text("mine\n")
+    with pytest.raises(BootstrapError, match=f"not committed in {name}.*run this again"):
+        tree.push()
+    assert (mine / name).read_text() == "mine\n"
+    assert git(mine, "rev-parse", "HEAD").strip() == made
+    assert git(mine, "stash", "list") == ""
+    assert git(origin, "log", "-1", "--format=%s", "main").strip() == "x"
+    if content is None:
+        (mine / name).unlink()
+    else:
+        (mine / name).write_text(content)
+    assert tree.is_ahead
+    tree.push()
+    assert git(origin, "log", "--format=%s", "main").splitlines() == ["Deliver b", "x", "x"]
+
+
+def test_what_does_not_go_back_on_top_of_what_others_have_pushed_is_told_and_nothing_is_pushed(
+    origin: Path, tmp_path: Path
+) -> None:
+    mine = clone(tmp_path, "mine")
+    (mine / "old").mkdir()
+    commit(mine, "old/c.yaml", "c: 1\n")
+    git(mine, "push", "--quiet", "origin", "HEAD:main")
+    other = clone(tmp_path, "other")
+    git(other, "mv", "old", "new")
+    git(other, "commit", "--quiet", "--message=theirs")
+    git(other, "push", "--quiet", "origin", "HEAD:main")
+    tree = work(mine)
+    tree.write({"b.yaml": b"b: 1\n"})
+    tree.commit(["b.yaml"], "Deliver b")
+    (mine / "old" / "d.yaml").write_text("d: mine\n")
+    git(mine, "add", "old/d.yaml")
+    with pytest.raises(BootstrapError, match=r"git -C .* stash"):
+        tree.push()
+    assert "d: mine" in git(mine, "show", "stash@{0}:old/d.yaml")
+    assert git(origin, "log", "-1", "--format=%s", "main").strip() == "theirs"
 
 
 def test_a_remote_that_is_not_there_is_told(origin: Path, tmp_path: Path) -> None:
