@@ -365,6 +365,43 @@ def test_a_run_that_is_killed_is_gone_on_with_by_the_same_words(
     assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
 
 
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(Moment("add", "before"), id="written"),
+        pytest.param(Moment("commit", "before"), id="added"),
+    ],
+)
+def test_a_run_that_is_killed_after_a_file_has_gone_is_gone_on_with(
+    followed: Checkout, ansible_playbook: Callable[..., Run], tmp_path: Path, moment: Moment
+) -> None:
+    home = tmp_path / "killed"
+    home.mkdir()
+    options = {
+        "checkout": str(followed.root),
+        "path": deliverytree.CLUSTER,
+        "secrets": [{"name": "web-token", "namespace": "apps", "writer": "eso", "keys": {"token": "x/TOKEN"}}],
+        "change_writer": ["apps/web-token"],
+        "commit": "Change the writer",
+    }
+    task = {"name": "The writer is changed", "tazlab.bootstrap.gitops_delivery": options}
+    play = [{"name": "Change", "hosts": "localhost", "gather_facts": False, "tasks": [task]}]
+    with started_playbook(play, home=home, environment=moment.environment(home)) as run:
+        wait_until((home / "started").exists, f"the run is at {moment.what}", 90)
+        kill_tree(run.pid)
+        run.wait(30)
+    gone = "infrastructure/operators/vso/web-token.yaml"
+    assert [each[:2].strip() for each in followed.changes if each.endswith(gone)] == ["D"]
+    done = ansible_playbook(play)
+    assert done.returncode == 0, done.output
+    assert followed.changes == ["?? mine.yaml"]
+    assert followed.git("log", "--format=%s").splitlines() == ["Change the writer", "x"]
+    assert gone not in followed.git("ls-files").splitlines()
+    again = ansible_playbook(play)
+    assert (again.returncode, again.stats()["changed"]) == (0, 0), again.output
+
+
 def test_a_git_that_was_killed_while_it_committed_is_told_and_its_lock_is_named(
     followed: Checkout, deliver: Callable[..., Run], tmp_path: Path
 ) -> None:
