@@ -169,16 +169,18 @@ class Planner:
         declared = replace(declared, writer=writer)
         for old in leaves:
             self._files.remove(old.object, before)
-        file, state = self._declare(declared, here, takes_over=bool(leaves))
+        file, state = self._declare(declared, here)
         state = CHANGED if leaves and state == EQUAL else state
         self._plan.deliveries.append(Delivery(declared, file, state))
         if writer == ESO:
             for consumer in declared.consumers:
                 self._restart(declared, consumer, before)
 
-    def _declare(self, declared: Declared, here: Written | None, *, takes_over: bool) -> tuple[str, str]:
+    def _declare(self, declared: Declared, here: Written | None) -> tuple[str, str]:
         document = manifest(declared, self._operators)
-        if takes_over and declared.writer == VSO:  # which leaves a Secret alone that is there, and was not made by it
+        # VSO leaves a Secret alone that is there and was not made by it. Whether it is, is not to be seen here.
+        takes_over = declared.label in self._told and declared.writer == VSO
+        if takes_over:
             document["spec"]["destination"]["overwrite"] = True
         if here is None:
             file = self._new_file(declared, document)
@@ -189,7 +191,8 @@ class Planner:
             what = f"{here.shown} is of {api}, which ESO {self._operators.eso} does not serve."
             self._plan.problems.append(Problem("version", "ESO", what, "Name the release of ESO that runs."))
         document["apiVersion"] = api if served else document["apiVersion"]
-        if here.declared is None or (served and _meaning(here.declared) == _meaning(declared)):
+        may = not takes_over or mapping(here.object.spec.get("destination")).get("overwrite") is True
+        if here.declared is None or (may and served and _meaning(here.declared) == _meaning(declared)):
             return here.object.file, EQUAL
         before = {**manifest(here.declared, self._operators), "apiVersion": api}
 

@@ -470,6 +470,25 @@ def test_the_new_file_may_take_the_place_of_the_old_one_in_its_folder(tmp_path: 
     assert len(plan.files) == 2
 
 
+def test_told_vso_may_overwrite_also_where_the_old_object_has_left_the_checkout_already(tmp_path: Path) -> None:
+    told = ["vso-system/wildcard-tls"]
+    new = "infrastructure/operators/vso/vso-system-wildcard-tls.yaml"
+    first = planned(tmp_path, WILDCARD, told=told)
+    files = {name: content.decode() for name, content in first.files.items() if content is not None}
+    (tmp_path / WILDCARD_FILE).unlink()
+    gone = only(planned(tmp_path, WILDCARD, told=told, fresh=False), new)
+    assert gone["spec"]["destination"]["overwrite"] is True
+
+    without = {**files, new: files[new].replace("    overwrite: true\n", "")}
+    Case(without).write(tmp_path)
+    there = planned(tmp_path, WILDCARD, told=told, fresh=False)
+    assert [each.state for each in there.deliveries] == ["changed"]
+    assert yaml.safe_load(there.files[new] or b"") == yaml.safe_load(files[new])
+    assert planned(tmp_path, WILDCARD, fresh=False).files == {}, "untold it is left as it is"
+    Case(files).write(tmp_path)
+    assert planned(tmp_path, WILDCARD, told=told, fresh=False).files == {}
+
+
 def test_the_other_documents_of_the_file_stay_as_they_are(tmp_path: Path) -> None:
     other = "# mine\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: apps} # stays\n"
     for number, text in enumerate((f"{other}---\n{deliverytree.STATIC}", f"{deliverytree.STATIC}---\n{other}")):
