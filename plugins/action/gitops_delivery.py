@@ -128,7 +128,7 @@ class ActionModule(ControllerAction):
             "pushed": pushes and not self.check_mode,
             "secrets": [each.as_dict() for each in plan.deliveries],
             "writers": [
-                {"name": each.name, "namespace": each.namespace, "writer": each.writer}
+                {"name": each.name, "namespace": each.namespace, "writer": each.writer, "type": each.type}
                 for each in (delivery.declared for delivery in plan.deliveries)
                 if each.label in told
             ],

@@ -38,6 +38,7 @@ class ActionModule(ControllerAction):
                 "name": {"type": "str", "required": True},
                 "namespace": {"type": "str", "required": True},
                 "writer": {"type": "str", "choices": [ESO, VSO], "required": True},
+                "type": {"type": "str", "default": "Opaque"},
             },
         },
         "pushed": {"type": "bool", "default": False},
@@ -48,12 +49,11 @@ class ActionModule(ControllerAction):
         params = plain(params)
         if params["wait"] < 1:
             raise BootstrapError("wait: must be at least 1 second.")
-        asked = [Asked(each["namespace"], each["name"], each["writer"]) for each in params["secrets"]]
+        asked = [Asked(each["namespace"], each["name"], each["writer"], each["type"]) for each in params["secrets"]]
         pushed = params["pushed"]
         with Api(params["kubeconfig"]) as api:
             changer = Changer(api, Deadline(params["wait"]), self.progress, self.check_mode)
             done = changer.protect(asked) if params["operation"] == PROTECT else changer.finish(asked, pushed=pushed)
-        waiting = [each for each in done if each.state == WAITING]
         result: dict[str, t.Any] = {
             "changed": any(each.changed for each in done),
             "secrets": [
@@ -69,8 +69,8 @@ class ActionModule(ControllerAction):
             ],
             "report": [_line(each) for each in done],
         }
-        late = [each for each in waiting if pushed or not each.by_flux]
-        if late and not self.check_mode:
+        late = [each for each in done if each.state == WAITING and (pushed or not each.by_flux)]
+        if late and params["operation"] == FINISH and not self.check_mode:
             lines = " ".join(_line(each) for each in late)
             result.update(failed=True, msg=f"{lines} It was waited {params['wait']} s. Run the same again to go on.")
         return result
@@ -82,6 +82,6 @@ def _line(outcome: Outcome) -> str:
     if outcome.state == PROTECTED:
         return f"{name} stays when Flux takes its old writer out."
     if outcome.state == CHANGED:
-        return f"{name} is made by {writer} alone, and is the Secret that it was."
+        return f"{name} is made by {writer} alone."
     step = " Commit and push what declares it, if that was not done, and run the same again." * outcome.by_flux
     return f"{name} is not {writer}'s alone yet: {outcome.why}.{step}"

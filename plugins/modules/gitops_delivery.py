@@ -374,7 +374,8 @@ secrets:
       paths:
         - tazlab-k8s/static/auth/dex/GOOGLE_CLIENT_ID
 writers:
-  description: The Secrets of O(change_writer), each with C(name), C(namespace) and C(writer), the one that is declared.
+  description: >-
+    The Secrets of O(change_writer), each with C(name), C(namespace), C(writer) and C(type), as they are declared.
   returned: success
   type: list
   elements: dict

@@ -19,11 +19,12 @@ description:
     (C(kustomize.toolkit.fluxcd.io/prune)) and notes the Secret's uid beside that (C(tazlab.bootstrap/keeps-secret)).
   - After the change was pushed, V(finish) waits until Flux has let go of the old object, and until the new writer owns
     the Secret beside it. Then the old object alone is deleted, and what its operator has left on the Secret is taken
-    away, namely labels and annotations. It ends when the new writer is the only one and has synced, and the Secret has
-    the uid that it had.
+    away, namely labels and annotations. It ends when the new writer is the only one and has synced, and has no mark of
+    its own from a change that was turned back. To turn one back, give the old writer and do both steps again.
+  - Nothing done here deletes the Secret. One that somebody else made anew meanwhile is told, and gets its new writer.
   - What is left to do is found in the cluster alone, so a run that was broken off is simply run again.
   - Nothing is deleted that Flux still has in its inventory, and no object without the mark. Of a Secret its metadata
-    alone is read. Runs on the controller.
+    and its type alone are read. Runs on the controller.
 extends_documentation_fragment:
   - tazlab.bootstrap.attributes
   - tazlab.bootstrap.attributes.asks_kubernetes
@@ -48,6 +49,8 @@ options:
       - V(protect) comes before anything of the change is pushed, V(finish) after it.
       - V(protect) refuses where there is no old object, where several make the Secret, where Flux did not make it, and
         where its Flux Kustomization is suspended or not Ready.
+      - It also refuses where an operator would delete the Secret itself, which is ESO with C(deletionPolicy=Delete) on
+        the old object, and VSO for a Secret of another type than is declared.
     type: str
     choices: [protect, finish]
     required: true
@@ -74,6 +77,11 @@ options:
         type: str
         choices: [eso, vso]
         required: true
+      type:
+        description:
+          - The type that it is declared to have.
+        type: str
+        default: Opaque
   pushed:
     description:
       - Whether the change was pushed, so that Flux is waited for. Otherwise what Flux has not done yet is told, and the

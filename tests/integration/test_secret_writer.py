@@ -9,6 +9,8 @@ Secret with its labels and its reference to the owner, is made by the test.
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -116,17 +118,38 @@ class Change:
     def run(self, writer: str, *arguments: str, **more: Any) -> Run:
         return run_playbook(DELIVER, home=self.home, variables=self.variables(writer, **more), arguments=arguments)
 
+    def module(self, operation: str, writer: str, **secret: Any) -> Run:
+        """Run the module alone."""
+        options = {
+            "kubeconfig": str(self.world.control_plane.kubeconfig),
+            "operation": operation,
+            "secrets": [{"name": self.name, "namespace": "default", "writer": writer, **secret}],
+            "wait": 2,
+        }
+        task = {"tazlab.bootstrap.secret_writer": options}
+        return run_playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}], home=self.home)
+
+    def patch(self, writer: str, patch: Object) -> None:
+        """Change the writer's object by hand."""
+        self.client.request("PATCH", self.client.path(*KINDS[writer], "default", self.name), patch, content_type=MERGE)
+
+    def paste(self, command: str) -> None:
+        own = {"KUBECONFIG": str(self.world.control_plane.kubeconfig), "PATH": os.environ.get("PATH", os.defpath)}
+        subprocess.run(
+            ["sh", "-c", command], env={**own, "HOME": str(self.home)}, check=True, capture_output=True, timeout=60
+        )
+
     def begin(self, writer: str) -> str:
         """Have Flux bring the first writer's object; returns the Secret's uid once that has made it."""
         first = self.run(writer, tazlab_commit="Deliver", tazlab_push=True)
         assert first.returncode == 0, first.output
         wait_until(lambda: self.made(writer) is not None, "Flux has made it", 60)
         if writer == "vso" and not self.client.find("apps/v1", "Deployment", "vault-secrets-operator", VSO_NAMESPACE):
-            self._as_vso_makes_it()
+            self.as_vso_makes_it()
         wait_until(lambda: self.world.data(self.name) == {"token": self.value}, "the Secret is there", 60)
         return str(self.secret["uid"])
 
-    def _as_vso_makes_it(self) -> None:
+    def as_vso_makes_it(self) -> None:
         api, kind = KINDS["vso"]
         uid = self.client.get(api, kind, self.name, "default")["metadata"]["uid"]
         made = thing("v1", "Secret", self.name, "default", stringData={"token": self.value}, type="Opaque")
@@ -263,14 +286,7 @@ def test_the_old_object_stays_until_the_new_writer_owns_the_secret(change: Chang
     try:
         change.commit_and_push()
         wait_until(lambda: change.made("eso") is not None and not change.is_held("vso"), "Flux has let go of it", 60)
-        options = {
-            "kubeconfig": str(change.world.control_plane.kubeconfig),
-            "operation": "finish",
-            "secrets": [{"name": change.name, "namespace": "default", "writer": "eso"}],
-            "wait": 2,
-        }
-        task = {"tazlab.bootstrap.secret_writer": options}
-        late = run_playbook([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}], home=change.home)
+        late = change.module("finish", "eso")
         assert late.returncode == 2, late.output
         assert f"ExternalSecret default/{change.name} has not taken the Secret over" in flat(late)
         assert not change.is_leaving("vso")
@@ -301,6 +317,68 @@ def test_killed_at_any_moment_the_next_run_ends_it(change: Change, moment: str) 
     done = change.run("eso", **change.pushed)
     assert done.returncode == 0, done.output
     change.is_done(uid, "eso")
+
+
+@pytest.mark.sweep(INTERRUPTED)
+def test_a_change_that_is_turned_back_after_its_push_leaves_no_mark(change: Change) -> None:
+    """No VSO runs, so the Secret stays with ESO until the change is turned back."""
+    uid = change.begin("eso")
+    with started_playbook(DELIVER, home=change.home, variables=change.variables("vso", **change.pushed)) as process:
+        wait_until(lambda: change.made("vso") is not None and not change.is_held("eso"), "Flux has let go of it", 90)
+        kill_tree(process.pid)
+    assert change.annotations("eso")[MARK] == uid
+    done = change.run("eso", **change.pushed)
+    assert done.returncode == 0, done.output
+    assert not {MARK, PRUNE} & set(change.annotations("eso"))
+    change.is_done(uid, "eso")
+
+
+@pytest.mark.sweep(INTERRUPTED)
+def test_a_secret_that_was_made_anew_meanwhile_is_ended_also_by_the_printed_command(change: Change) -> None:
+    first = change.begin("vso")
+    assert change.run("eso", **change.told).returncode == 0
+    change.client.delete("v1", "Secret", change.name, "default")
+    change.as_vso_makes_it()
+    uid = change.secret["uid"]
+    assert uid != first
+    change.commit_and_push()
+    wait_until(lambda: len(change.secret["ownerReferences"]) == 2, "both own it", 60)
+    wait_until(lambda: not change.is_held("vso"), "Flux has let go of it", 60)
+    change.patch("vso", {"metadata": {"annotations": {MARK: None}}})
+    refused = change.module("finish", "eso")
+    assert refused.returncode == 2, refused.output
+    (command,) = set(re.findall(r"kubectl -n \S+ delete \S+ \S+ --cascade=orphan", flat(refused)))
+    change.paste(command)
+    done = change.run("eso", **change.told)
+    assert done.returncode == 0, done.output
+    change.is_done(str(uid), "eso")
+
+
+@pytest.mark.sweep
+def test_what_an_operator_would_delete_itself_is_refused_and_nothing_is_marked(change: Change) -> None:
+    uid = change.begin("eso")
+    typed = change.module("protect", "vso", type="example.net/other")
+    assert "it is of type Opaque in the cluster, and declared to be example.net/other" in flat(typed), typed.output
+    change.patch("eso", {"spec": {"target": {"deletionPolicy": "Delete"}}})
+    refused = change.run("vso", **change.pushed)
+    assert refused.returncode != 0
+    assert "Let Flux apply deletionPolicy Retain first." in flat(refused), refused.output
+    assert (change.changes, change.annotations("eso").get(MARK), change.secret["uid"]) == ("", None, uid)
+    change.patch("eso", {"spec": {"target": {"deletionPolicy": "Retain"}}})
+    kept = change.module("protect", "vso", type="Opaque")
+    assert (kept.returncode, change.annotations("eso").get(MARK)) == (0, uid), kept.output
+
+    change.patch("eso", {"spec": {"target": {"deletionPolicy": "Delete"}}})
+    place = change.client.path(*KUSTOMIZATION, "flux-system", "configs")
+    let_go = {"status": {"inventory": {"entries": []}}}
+    change.client.request("PATCH", f"{place}/status", let_go, content_type=MERGE)
+    late = change.module("finish", "vso")
+    assert late.returncode == 2, late.output
+    (command,) = set(re.findall(r"kubectl -n \S+ patch \S+ \S+ --type=merge --patch='[^']+'", flat(late)))
+    change.paste(command)
+    made = change.made("eso")
+    assert made is not None
+    assert made["spec"]["target"]["deletionPolicy"] == "Retain"
 
 
 @pytest.mark.sweep

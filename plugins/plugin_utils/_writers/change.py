@@ -11,14 +11,15 @@ from __future__ import annotations
 import time
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import secret_name
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import VSO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import KINDS, VERSIONS
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._flux.living import inventory
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import KUSTOMIZE, Object
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import KUSTOMIZE, mappings
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
     METADATA_ALONE,
     Api,
@@ -38,6 +39,7 @@ MANAGER: t.Final = "tazlab.bootstrap"
 PROTECTED, CHANGED, WAITING = "protected", "changed", "waiting"
 
 _MERGE: t.Final = "application/merge-patch+json"
+_TABLE: t.Final = "application/json;as=Table;g=meta.k8s.io;v=v1"  # what kubectl prints: of a Secret, not its data
 _FLUX: t.Final = (f"{KUSTOMIZE}/v1", "Kustomization")
 
 
@@ -68,14 +70,19 @@ class Changer:
         looks = [(each, self._patiently(each)) for each in asked]
         refused = [f"Secret {each.label}: {why}" for each, found in looks if (why := steps.refusal(each, found))]
         if refused:
-            raise BootstrapError(f"Nothing was changed. {' '.join(refused)}", code="writer", subject=asked[0].label)
+            raise BootstrapError(f"Nothing was changed:{numbered(refused)}", code="writer", subject=asked[0].label)
         done = []
         for each, found in looks:
             new = not steps.is_protected(found)
             if new and not self.dry:
                 self._annotate(each, found)
                 self.say(f"{steps.shown(found.old[0], each.old)} is kept from Flux' prune")
-            done.append(Outcome(each, PROTECTED if found.old else CHANGED, uid=found.uid, changed=new))
+            if found.old:
+                done.append(Outcome(each, PROTECTED, uid=found.uid, changed=new))
+            elif steps.owns(found.new, found.secret):
+                done.append(Outcome(each, CHANGED, uid=found.uid))
+            else:
+                done.append(Outcome(each, why=steps.next_step(each, found).why, uid=found.uid))
         return done
 
     def finish(self, asked: Sequence[Asked], *, pushed: bool) -> list[Outcome]:
@@ -100,8 +107,7 @@ class Changer:
         outcome.why, outcome.by_flux = step.why, step.what == steps.FLUX
         if step.what == steps.REFUSE:
             raise BootstrapError(
-                f"Secret {outcome.asked.label}: {step.why} Nothing of it was deleted. Look at what makes it, and keep "
-                "one writer.",
+                f"Secret {outcome.asked.label}: nothing of it was deleted. {step.why}",
                 code="writer",
                 subject=outcome.asked.label,
             )
@@ -117,7 +123,7 @@ class Changer:
     def _step(self, outcome: Outcome) -> steps.Step:
         asked, found = outcome.asked, self.look(outcome.asked)
         if outcome.uid and found.uid != outcome.uid:
-            return steps.Step(steps.REFUSE, "it is gone or another one since a moment ago, which was not done here.")
+            return steps.Step(steps.REFUSE, "It is gone or another one since a moment ago. Run the same again.")
         outcome.uid = outcome.uid or found.uid
         step = steps.next_step(asked, found)
         if step.what == steps.DELETE:
@@ -125,7 +131,15 @@ class Changer:
                 self._delete(asked, found.old[0])
                 outcome.changed = True
                 self.say(f"{steps.shown(found.old[0], asked.old)} is taken away, and leaves the Secret")
+                if steps.is_anew(found):
+                    self.say(f"Secret {asked.label} is another one than when its change of writer began")
             return steps.Step(steps.WAIT, f"{steps.shown(found.old[0], asked.old)} is to be deleted")
+        if step.what == steps.UNMARK and found.new is not None:
+            what = steps.shown(found.new, asked.writer)
+            if not self.dry:
+                self._change("PATCH", self._path(found.new), what, steps.unmarked(found.new))
+                outcome.changed = True
+            return steps.Step(steps.WAIT, f"{what} is to have the mark of a change that was turned back taken off")
         if step.what == steps.CLEAN:
             if not self.dry:
                 self._clean(asked, found)
@@ -141,13 +155,16 @@ class Changer:
         if old:
             names = {label(KINDS[asked.old][1], asked.namespace, str(each["metadata"]["name"])) for each in old}
             holders = [each for each in self._list(*_FLUX, None) if not names.isdisjoint(inventory(each))]
-        return Found(self._secret(asked), old, new[0] if new else None, holders)
+        secret = self._secret(asked)
+        owner = next((each for each in new if steps.owns(each, secret)), new[0] if new else None)
+        return Found(secret, old, owner, holders)
 
     def _patiently(self, asked: Asked) -> Found:
-        """The same, asked again while no answer comes."""
+        """The same and the Secret's type where it matters, asked again while no answer comes."""
         while True:
             try:
-                return self.look(asked)
+                found = self.look(asked)
+                return replace(found, type=self._type(asked)) if asked.writer == VSO else found
             except Unanswered as error:
                 if not self.deadline.left:
                     raise Unanswered(f"{error} It was asked for {self.deadline.elapsed:.0f} s.") from None
@@ -158,7 +175,7 @@ class Changer:
         for version in VERSIONS[writer]:
             if self.api.kind(version, kind, self._seconds):
                 items = self._list(version, kind, asked.namespace)
-                return [each for each in items if secret_name(Object(dict(each), "", ""), writer) == asked.name]
+                return [each for each in items if steps.makes(each, asked, writer)]
         return []
 
     def _secret(self, asked: Asked) -> Item | None:
@@ -167,6 +184,16 @@ class Changer:
             return None
         require(answer, self.api.server, f"the metadata of Secret {asked.label}")
         return answer.body
+
+    def _type(self, asked: Asked) -> str:
+        """The Secret's type; empty where there is none."""
+        answer = self.api.request("GET", self._secret_path(asked), accept=_TABLE, seconds=self._seconds)
+        if answer.status == 404:
+            return ""
+        require(answer, self.api.server, f"the type of Secret {asked.label}")
+        columns = [each.get("name") for each in mappings(answer.body.get("columnDefinitions"))]
+        (row,) = mappings(answer.body.get("rows"))
+        return str(row["cells"][columns.index("Type")])
 
     def _annotate(self, asked: Asked, found: Found) -> None:
         (old,) = found.old

@@ -16,8 +16,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO, VSO
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import secret_name
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.manifests import KINDS, VAULT
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import KUSTOMIZE, mapping, mappings
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model import (
+    KUSTOMIZE,
+    Object,
+    mapping,
+    mappings,
+)
 
 PRUNE: t.Final = f"{KUSTOMIZE}/prune"
 DISABLED: t.Final = "disabled"
@@ -39,16 +45,20 @@ _ANNOTATIONS: t.Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {ESO: ("reconcile.external-secrets.io/data-hash",), VSO: ()}
 )
 
+# The creationPolicy of an ExternalSecret that fills a Secret of others, or none, or owns not what it makes.
+_NO_OWNER: t.Final = ("Merge", "None", "Orphan")
+
 Item = Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A Secret, and who shall make it."""
+    """A Secret, who shall make it, and the type that it is declared to have."""
 
     namespace: str
     name: str
     writer: str
+    type: str = "Opaque"
 
     @property
     def label(self) -> str:
@@ -62,12 +72,13 @@ class Asked:
 @dataclass(frozen=True)
 class Found:
     """What the cluster has of it. C(secret) is its metadata alone; C(holders), the Flux Kustomizations in whose
-    inventory the old object is."""
+    inventory the old object is; C(type), the Secret's where it matters."""
 
     secret: Item | None = None
     old: Sequence[Item] = ()
     new: Item | None = None
     holders: Sequence[Item] = ()
+    type: str = ""
 
     @property
     def uid(self) -> str:
@@ -75,7 +86,7 @@ class Found:
 
 
 # What is to be done, and what is only waited for.
-WAIT, FLUX, DELETE, CLEAN, DONE, REFUSE = "wait", "flux", "delete", "clean", "done", "refuse"
+WAIT, FLUX, DELETE, UNMARK, CLEAN, DONE, REFUSE = "wait", "flux", "delete", "unmark", "clean", "done", "refuse"
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,13 @@ def shown(item: Item | None, writer: str) -> str:
     return f"{KINDS[writer][1]} {meta.get('namespace')}/{meta.get('name')}"
 
 
+def makes(item: Item, asked: Asked, writer: str) -> bool:
+    """Whether an object of a writer makes the Secret, and owns it."""
+    target = mapping(mapping(item.get("spec")).get("target"))
+    is_owner = writer == VSO or target.get("creationPolicy") not in _NO_OWNER
+    return is_owner and secret_name(Object(dict(item), "", ""), writer) == asked.name
+
+
 def is_marked(item: Item) -> bool:
     return MARK in mapping(_meta(item).get("annotations"))
 
@@ -98,6 +116,20 @@ def is_marked(item: Item) -> bool:
 def protection(found: Found) -> dict[str, str]:
     """The annotations by which Flux leaves the old object, and by which a later run knows it again."""
     return {PRUNE: DISABLED, MARK: found.uid}
+
+
+def is_anew(found: Found) -> bool:
+    """Whether the Secret is another one than when its change of writer began."""
+    kept = [mapping(_meta(each).get("annotations")).get(MARK) for each in found.old]
+    return any(uid and uid != found.uid for uid in kept)
+
+
+def unmarked(item: Item) -> dict[str, t.Any]:
+    """A patch that takes off an object what C(protection) put on it, if it is as it was seen."""
+    meta = _meta(item)
+    mine = [MARK, *(key for key in (PRUNE,) if mapping(meta.get("annotations")).get(key) == DISABLED)]
+    seen = {key: meta[key] for key in ("uid", "resourceVersion")}
+    return {"metadata": {**seen, "annotations": dict.fromkeys(mine)}}
 
 
 def is_protected(found: Found) -> bool:
@@ -117,7 +149,9 @@ def refusal(asked: Asked, found: Found) -> str:
     if len(found.old) > 1:
         return f"{' and '.join(shown(each, asked.old) for each in found.old)} make it. Keep one of them first."
     (old,) = found.old
-    if is_marked(old):
+    if why := _taken_along(asked, found) or _made_anew(asked, found):
+        return why
+    if is_marked(old) and not found.holders:
         return ""
     if not found.holders:
         return (
@@ -128,6 +162,34 @@ def refusal(asked: Asked, found: Found) -> str:
         if why := trouble(holder):
             return f"{why} While that is so, Flux does not let go of {shown(old, asked.old)}. Mend that first."
     return ""
+
+
+def _taken_along(asked: Asked, found: Found) -> str:
+    """Why the Secret would go with the old object, whatever the API is asked for: its operator deletes both."""
+    old = found.old[0]
+    target = mapping(mapping(old.get("spec")).get("target"))
+    if asked.old != ESO or target.get("deletionPolicy") != "Delete":
+        return ""
+    why = f"{shown(old, asked.old)} has deletionPolicy Delete, by which ESO itself deletes the Secret with it."
+    if found.holders:
+        return f"{why} Let Flux apply deletionPolicy Retain first."
+    patch = """'{"spec": {"target": {"deletionPolicy": "Retain"}}}'"""
+    return f"{why} Flux does not hold it, so set that yourself: {_kubectl(old, 'patch')} --type=merge --patch={patch}"
+
+
+def _made_anew(asked: Asked, found: Found) -> str:
+    """Why VSO would delete the Secret and make it again, which it does to change a type."""
+    if asked.writer != VSO or found.type in ("", asked.type) or owns(found.new, found.secret):
+        return ""
+    return (
+        f"it is of type {found.type} in the cluster, and declared to be {asked.type}: VSO would delete it and make it "
+        f"anew. Declare type {found.type} for writer {asked.old} first."
+    )
+
+
+def _kubectl(item: Item, verb: str) -> str:
+    meta = _meta(item)
+    return f"kubectl -n {meta.get('namespace')} {verb} {str(item.get('kind')).lower()} {meta.get('name')}"
 
 
 def trouble(holder: Item) -> str:
@@ -147,19 +209,24 @@ def next_step(asked: Asked, found: Found) -> Step:
     old = found.old[0] if found.old else None
     if len(found.old) > 1:
         return Step(REFUSE, refusal(asked, found))
+    if old is not None and _meta(old).get("deletionTimestamp") is None and (why := _taken_along(asked, found)):
+        return Step(REFUSE, why)
     if old is not None and found.holders:
         why = "; ".join(filter(None, map(trouble, found.holders)))
         names = ", ".join(f"{_meta(each).get('namespace')}/{_meta(each).get('name')}" for each in found.holders)
         still = f"Flux Kustomization {names} still has {shown(old, asked.old)}"
         return Step(FLUX, f"{still}: {why}" if why else still)
     if old is not None and not is_marked(old):
-        return Step(REFUSE, f"{shown(old, asked.old)} makes it, too, and no run of this has kept it from Flux.")
+        why = f"{shown(old, asked.old)} makes it, too, and no run of this has kept it from Flux."
+        if not owns(found.new, found.secret):
+            return Step(REFUSE, f"{why} Look at what makes it, and keep one writer.")
+        only = _kubectl(old, "delete")
+        return Step(
+            REFUSE, f"{why} The new writer owns the Secret: take the old one alone away: {only} --cascade=orphan"
+        )
     if found.new is None:
         return Step(FLUX, f"Flux has made no {kind} for it yet")
     if old is not None:
-        kept = str(mapping(_meta(old).get("annotations"))[MARK])
-        if kept and kept != found.uid:
-            return Step(REFUSE, "the Secret is another one than when its change of writer began.")
         if _meta(old).get("deletionTimestamp"):
             return Step(WAIT, f"{shown(old, asked.old)} is being deleted")
         if not owns(found.new, found.secret):
@@ -167,6 +234,8 @@ def next_step(asked: Asked, found: Found) -> Step:
         return Step(DELETE)
     if not owns(found.new, found.secret):
         return Step(WAIT, f"{shown(found.new, asked.writer)} does not own the Secret: {_said(found.new)}")
+    if is_marked(found.new):  # of a change that was turned back; ESO copies it to the Secret
+        return Step(UNMARK)
     if leftovers(asked, found):
         return Step(CLEAN)
     if any(each.get("kind") == KINDS[asked.old][1] for each in _owners(found.secret)):

@@ -18,14 +18,18 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._writers.steps im
     MARK,
     PRUNE,
     REFUSE,
+    UNMARK,
     WAIT,
     Asked,
     Found,
+    is_anew,
     is_protected,
     leftovers,
+    makes,
     next_step,
     protection,
     refusal,
+    unmarked,
 )
 
 ASKED = {
@@ -50,7 +54,7 @@ LEFT: dict[str, dict[str, str]] = {
 
 def thing(kind: str, uid: str, **more: Any) -> dict[str, Any]:
     metadata = {"name": "web", "namespace": "apps", "uid": uid, "generation": 3, **more.pop("metadata", {})}
-    return {"kind": kind, "metadata": metadata, **more}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **more}
 
 
 def made_by(writer: str, **metadata: Any) -> dict[str, Any]:
@@ -99,8 +103,6 @@ def test_nothing_is_deleted_that_is_not_marked_or_of_another_secret() -> None:
     both = secret("vso", "eso")
     foreign = next_step(ASKED["eso"], Found(both, [made_by("vso")], made_by("eso")))
     assert (foreign.what, "no run of this has kept it" in foreign.why) == (REFUSE, True)
-    other = replace(Found(both, [marked("vso")], made_by("eso")), secret=thing("x", "another"))
-    assert next_step(ASKED["eso"], other).what == REFUSE
     two = Found(both, [marked("vso"), marked("vso")], made_by("eso"))
     assert next_step(ASKED["eso"], two).what == REFUSE
     still = Found(both, [made_by("vso")], made_by("eso"), [holder()])
@@ -116,13 +118,83 @@ def test_nothing_is_deleted_that_is_not_marked_or_of_another_secret() -> None:
         (Found(secret("vso"), [made_by("vso")], None, [holder(spec={"suspend": True})]), "apps is suspended."),
         (Found(secret("vso"), [made_by("vso")], None, [not_ready()]), "is not Ready (BuildFailed: no such file)"),
         (Found(secret("vso"), [made_by("vso")], None, [holder()]), ""),
-        (Found(secret("vso"), [marked("vso")], None, [not_ready()]), ""),  # what mends it shall not be held up
+        (Found(secret("vso"), [marked("vso")], None, [not_ready()]), "is not Ready"),
+        (Found(secret("vso"), [marked("vso")], None, [holder(spec={"suspend": True})]), "apps is suspended."),
+        (Found(secret("vso"), [marked("vso")], None, [holder()]), ""),
+        (Found(secret("vso"), [marked("vso")]), ""),
         (Found(secret("eso"), [], made_by("eso")), ""),
     ],
 )
 def test_what_cannot_be_kept_from_flux_is_refused(found: Found, said: str) -> None:
     why = refusal(ASKED["eso"], found)
     assert said in why if said else not why
+
+
+TAKES_ALONG = {"spec": {"target": {"name": "web", "deletionPolicy": "Delete"}}}
+RETAIN = (
+    "kubectl -n apps patch externalsecret web --type=merge "
+    """--patch='{"spec": {"target": {"deletionPolicy": "Retain"}}}'"""
+)
+
+
+@pytest.mark.parametrize("old", [made_by("eso"), marked("eso")])
+def test_an_external_secret_that_takes_its_secret_along_is_refused_and_never_deleted(old: dict[str, Any]) -> None:
+    held = Found(secret("eso", "vso"), [{**old, **TAKES_ALONG}], made_by("vso"), [holder()])
+    loose = replace(held, holders=[])
+    for found, step in ((held, "Let Flux apply deletionPolicy Retain first."), (loose, RETAIN)):
+        told = next_step(ASKED["vso"], found)
+        assert refusal(ASKED["vso"], found) == told.why
+        assert (told.what, told.why.endswith(step)) == (REFUSE, True), told
+    retained = {**marked("eso"), "spec": {"target": {"name": "web", "deletionPolicy": "Retain"}}}
+    assert next_step(ASKED["vso"], replace(loose, old=[retained])).what == DELETE
+    going = {**marked("eso", deletionTimestamp="now"), **TAKES_ALONG}
+    assert next_step(ASKED["vso"], replace(loose, old=[going])).what == WAIT, "it is too late"
+
+
+def test_a_secret_of_another_type_is_refused_as_vso_would_make_it_anew() -> None:
+    found = Found(secret("eso"), [made_by("eso")], None, [holder()], type="kubernetes.io/tls")
+    why = refusal(ASKED["vso"], found)
+    assert "it is of type kubernetes.io/tls in the cluster, and declared to be Opaque" in why
+    assert why == refusal(ASKED["vso"], replace(found, old=[marked("eso")], holders=[]))
+    assert refusal(replace(ASKED["vso"], type="kubernetes.io/tls"), found) == ""
+    assert refusal(ASKED["vso"], replace(found, type="")) == "", "there is none"
+    assert refusal(ASKED["vso"], replace(found, secret=secret("vso", "eso"), new=made_by("vso"))) == "", "it is done"
+
+
+def test_a_secret_that_was_made_anew_meanwhile_gets_its_new_writer() -> None:
+    for owners, what in ((["vso"], WAIT), (["vso", "eso"], DELETE), (["eso"], DELETE)):
+        anew = secret(*owners, uid="another")
+        found = Found(anew, [marked("vso")], made_by("eso"))
+        assert (is_anew(found), next_step(ASKED["eso"], found).what) == (True, what)
+    assert next_step(ASKED["eso"], Found(None, [marked("vso")], made_by("eso"))).what == WAIT
+    assert not is_anew(Found(secret("vso"), [marked("vso")]))
+
+
+def test_the_way_out_is_printed_only_where_it_keeps_the_secret() -> None:
+    found = Found(secret("vso", "eso"), [made_by("vso")], made_by("eso"))
+    command = "kubectl -n apps delete vaultstaticsecret web --cascade=orphan"
+    assert next_step(ASKED["eso"], found).why.endswith(command)
+    assert "kubectl" not in next_step(ASKED["eso"], replace(found, secret=secret("vso"))).why
+
+
+def test_the_mark_of_a_change_that_was_turned_back_goes_before_what_eso_copied_of_it() -> None:
+    new = marked("eso", resourceVersion="7")
+    found = Found(secret("eso", annotations={MARK: "same", PRUNE: "disabled"}), [], new)
+    assert next_step(ASKED["eso"], found).what == UNMARK
+    notes = {MARK: None, PRUNE: None}
+    assert unmarked(new) == {"metadata": {"uid": "of-eso", "resourceVersion": "7", "annotations": notes}}
+    assert next_step(ASKED["eso"], replace(found, new=made_by("eso"))).what == CLEAN
+    both = replace(found, secret=secret("eso", "vso"), old=[marked("vso")])
+    assert next_step(ASKED["eso"], both).what == DELETE, "the mark keeps it meanwhile"
+
+
+def test_an_external_secret_that_does_not_own_the_secret_is_none_of_its_writers() -> None:
+    asked = ASKED["eso"]
+    for policy, owns in (("Owner", True), (None, True), ("Merge", False), ("Orphan", False), ("None", False)):
+        spec = {"target": {"name": "web", "creationPolicy": policy}}
+        assert makes({**made_by("eso"), "spec": spec}, asked, "eso") is owns
+    assert makes(made_by("vso"), asked, "vso")
+    assert not makes({**made_by("eso"), "spec": {"target": {"name": "other"}}}, asked, "eso")
 
 
 def test_the_mark_has_the_secrets_uid_and_is_seen_again() -> None:
