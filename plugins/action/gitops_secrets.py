@@ -18,6 +18,8 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.gitops i
     tree_of,
 )
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import counted
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.found import Written, readers, secrets
@@ -32,20 +34,26 @@ class ActionModule(ControllerAction):
         **SOURCE,
         "path": {"type": "str", "required": True},
         **OPERATORS,
+        "file": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "timeout": {"type": "int", "default": 120},
     }
     spec_rules: t.ClassVar[dict[str, t.Any]] = SOURCE_RULES
 
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        file = own_file("file", params["file"], params["anchor"]) if params["file"] else None
         deadline = Deadline(params["timeout"])
         with tree_of(params, deadline) as tree:
             repository = reader(params["path"], params["variables"], deadline)(tree)
         made = secrets(repository, operators(params))
         declared = [each.declared for each in made if each.declared]
         self.progress(f"{counted(len(declared), 'Secret')} declared, of {len(made)}")
+        content = text(declared)
+        if file and not self.check_mode:
+            write_private_file(file, content)
         return {
             "secrets": [each.declared() for each in declared],
-            "text": text(declared),
+            "text": content,
             "left": [f"{each.shown}: {each.why}" for each in made if each.declared is None],
             "notes": [note for each in made for note in _notes(each, repository)],
             "unread": [*texts(repository.problems), *repository.skipped],

@@ -50,6 +50,14 @@ options:
       - The CA that signed the host's certificate, as PEM or as the file that holds it, when it is a private one.
     type: str
     default: ""
+  file:
+    description:
+      - A file that gets RV(text), and that its owner alone can read. It is not written in check mode.
+    type: path
+  anchor:
+    description: The recovery anchor, in which O(file) must not lie.
+    type: path
+    default: ~/secrets
 seealso:
   - module: tazlab.bootstrap.gitops_delivery
 """

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,16 @@ def test_what_is_there_is_imported_and_delivering_it_changes_nothing(
             }
         )
     )
-    file = tmp_path / "secrets.yml"
-    found = ansible_playbook(
-        PLAYBOOKS / "import_secrets.yml", inventory=inventory, variables={"tazlab_import_to": str(file)}
+    file = tmp_path / "home" / "secrets.yml"  # where the command runs
+    run = partial(
+        ansible_playbook,
+        PLAYBOOKS / "import_secrets.yml",
+        inventory=inventory,
+        variables={"tazlab_import_to": file.name},
     )
+    assert run(arguments=["--check"]).returncode == 0
+    assert not file.exists()
+    found = run()
     assert found.returncode == 0, found.output
     assert "!unsafe" in file.read_text()
     assert checkout.changes == []
