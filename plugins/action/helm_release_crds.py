@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._ansible.action import ControllerAction
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.defaults import ANCHOR
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.files import read_text
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.private_file import own_file, write_private_file
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.problem import texts
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import numbered
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.look import look, stored
@@ -37,6 +40,8 @@ class ActionModule(ControllerAction):
         "groups": {"type": "list", "elements": "str", "default": []},
         "rendered": {"type": "path"},
         "since": {"type": "path"},
+        "json_file": {"type": "path"},
+        "anchor": {"type": "path", "default": ANCHOR},
         "report_only": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 60},
     }
@@ -44,6 +49,7 @@ class ActionModule(ControllerAction):
     def execute(self, params: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         rendered = _rendered(params["rendered"]) if params["rendered"] else None
         since = _since(params["since"]) if params["since"] else None
+        json_file = own_file("json_file", params["json_file"], params["anchor"]) if params["json_file"] else None
         deadline = Deadline(params["timeout"])
         with Api(params["kubeconfig"]) as api:
             release = stored(api, params["namespace"], params["name"], deadline)
@@ -66,6 +72,8 @@ class ActionModule(ControllerAction):
             "objects": [vars(each) for each in living.items],
             "lines": lines(release, living),
         }
+        if json_file and not self.check_mode:
+            write_private_file(json_file, json.dumps(result["objects"], indent=2) + "\n")
         if found and not params["report_only"]:
             server = f"Helm release {release.label}, as the cluster of {params['kubeconfig']} has it:"
             result.update(failed=True, msg=f"{server}{numbered(texts(found))}")
@@ -74,21 +82,24 @@ class ActionModule(ControllerAction):
 
 def _told(name: str, release: Release, living: Living, rendered: t.Mapping[str, Crd] | None) -> dict[str, t.Any]:
     there = living.crds.get(name)
+    stored = release.crds[name]
+    planned = None if rendered is None else rendered.get(name)
+    objects, secrets = living.counts(name)
     return {
         "name": name,
-        "kept_in_release": release.crds[name].keep,
+        "kept_in_release": stored.keep and not stored.hook,
         "kept_in_cluster": there is not None and there.keep,
-        "kept_in_upgrade": None if rendered is None else name in rendered and rendered[name].keep,
+        "kept_in_upgrade": None if rendered is None else planned is not None and planned.keep and not planned.hook,
         "owner": there.owner if there else "",
         "managers": list(there.managers) if there else [],
-        "objects": len(living.objects.get(name, ())),
-        "secrets": len(living.secrets.get(name, ())),
+        "objects": objects,
+        "secrets": secrets,
     }
 
 
 def _rendered(file: str) -> dict[str, Crd]:
     try:
-        return crds_of(_read(file, "rendered").encode())
+        return crds_of(_read(file, "rendered").encode(), applied=True)
     except Unreadable as error:
         raise BootstrapError(
             f"rendered: {file} is not what helm template prints: {error}. Render the upgrade once more.",

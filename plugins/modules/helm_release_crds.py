@@ -21,6 +21,8 @@ description:
     asked for.
   - Only the CRDs among the chart's templates count, as those of ESO are. Helm never deletes what stands in the folder
     C(crds) of a chart.
+  - Helm looks at the head of each document. Of a CRD within a list the annotations of the list count, and one that is a
+    hook of Helm counts as not kept, whatever it says.
   - It fails where something would be lost, and names each thing with the next step. Nothing is changed. Runs on the
     controller.
 extends_documentation_fragment:
@@ -61,6 +63,15 @@ options:
       - A file with RV(objects) of an earlier look, as JSON. What was there and is not, or is another one by its uid,
         fails the task.
     type: path
+  json_file:
+    description:
+      - A file that gets RV(objects) as JSON, for O(since). It is written even where something would be lost, never in
+        check mode, and its owner alone can read it.
+    type: path
+  anchor:
+    description: The recovery anchor, in which O(json_file) must not lie.
+    type: path
+    default: ~/secrets
   report_only:
     description:
       - Return what was found, and do not fail because of it.
@@ -101,7 +112,8 @@ problems:
   description:
     - What is wrong, each with C(code), C(subject), C(what), C(step) and C(text).
     - The code is one of V(pending), V(not_deployed), V(missing), V(foreign), V(not_kept_in_release),
-      V(not_kept_in_cluster), V(dropped), V(keep_lost), V(gone) and V(made_anew).
+      V(not_kept_in_cluster), V(not_served), V(not_held), V(hook), V(going), V(dropped), V(keep_lost), V(gone) and
+      V(made_anew).
   returned: where the release could be read
   type: list
   elements: dict
@@ -143,13 +155,15 @@ crds:
       type: list
       elements: str
     objects:
-      description: How many objects of its kind there are.
+      description: How many objects of its kind there are; none where the API server serves nothing of it.
       type: int
     secrets:
-      description: How many Secrets these own.
+      description: How many Secrets these own; none where RV(crds[].objects) is none.
       type: int
 loose:
-  description: CRDs of the same groups, and of O(groups), that the release does not hold. Helm does not touch them.
+  description:
+    - CRDs of the same groups, and of O(groups), that the release does not hold. Helm does not touch them.
+    - One that says it is the release's and has no C(keep) is a problem instead.
   returned: where the release could be read
   type: list
   elements: str

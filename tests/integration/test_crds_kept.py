@@ -22,7 +22,7 @@ import yaml
 from lab.delivery import API, thing
 from lab.kinds import ESO
 from lab.kube import ControlPlane
-from lab.kubeclient import Client, Object
+from lab.kubeclient import MERGE, Client, Object
 from lab.playbook import Run
 from lab.process import wait_until
 
@@ -87,6 +87,13 @@ def established(client: Client, name: str) -> bool:
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 
+def served(client: Client, name: str) -> bool:
+    plural, _, group = name.partition(".")
+    versions = [each["groupVersion"] for each in client.request("GET", f"/apis/{group}")["versions"]]
+    resources = (each for version in versions for each in client.request("GET", f"/apis/{version}")["resources"])
+    return any(each["name"] == plural for each in resources)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with ControlPlane(tmp_path_factory.mktemp("crds-kept") / "kube") as control_plane:
@@ -110,9 +117,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def look(ansible_playbook: Callable[..., Run], lab: Lab) -> Callable[..., Run]:
     """Run the playbook; whatever it says has no value of a Secret or a release in it."""
 
-    def run(**more: Any) -> Run:
+    def run(*arguments: str, **more: Any) -> Run:
         done = ansible_playbook(
-            PLAYBOOK, variables={"tazlab_kubeconfig": str(lab.kubeconfig), **more}, arguments=["-vvv"]
+            PLAYBOOK, variables={"tazlab_kubeconfig": str(lab.kubeconfig), **more}, arguments=["-vvv", *arguments]
         )
         assert CANARY not in done.output
         assert base64.b64encode(CANARY.encode()).decode() not in done.output
@@ -122,9 +129,12 @@ def look(ansible_playbook: Callable[..., Run], lab: Lab) -> Callable[..., Run]:
 
 
 def test_keep_is_needed_in_the_release_and_in_the_cluster(lab: Lab, look: Callable[..., Run], tmp_path: Path) -> None:
-    note, rendered = tmp_path / "before.json", tmp_path / "upgrade.yaml"
+    home = tmp_path / "home"  # where the command runs
+    note, rendered = home / "before.json", home / "upgrade.yaml"
     lab.revision(1, {name: {} for name in lab.crds})
-    said = look(tazlab_crds_to=str(note))
+    assert look("--check", tazlab_crds_to=note.name).returncode != 0
+    assert not note.exists()
+    said = look(tazlab_crds_to=note.name)
     assert said.returncode != 0
     assert f"{EXTERNAL}: what is stored of external-secrets/external-secrets has no helm.sh" in said.stdout
     assert "so an uninstall deletes it, with 1 object and 1 Secret." in said.stdout
@@ -135,7 +145,7 @@ def test_keep_is_needed_in_the_release_and_in_the_cluster(lab: Lab, look: Callab
     lab.annotate({**OWNED, **KEEP})
     lab.revision(2, dict.fromkeys(lab.crds, KEEP))
     rendered.write_text(lab.manifest(dict.fromkeys(lab.crds, KEEP)))
-    said = look(tazlab_crds_since=str(note), tazlab_crds_rendered=str(rendered))
+    said = look(tazlab_crds_since=note.name, tazlab_crds_rendered=rendered.name)
     assert said.returncode == 0, said.output
     assert f"Nothing would be lost: {len(lab.crds)} CRDs are kept" in said.stdout
     assert said.stats()["changed"] == 0
@@ -175,3 +185,28 @@ def test_what_is_gone_or_made_anew_is_told_and_a_release_that_somebody_is_at_is_
     assert "ExternalSecret default/dex: it was there, and is not any more." in said.stdout
 
     assert "There are external-secrets." in look(tazlab_crds_release=f"{NAMESPACE}/eso").output
+
+
+def test_what_is_being_deleted_or_not_served_is_told(lab: Lab, look: Callable[..., Run]) -> None:
+    lab.annotate({**OWNED, **KEEP})
+    lab.revision(10, dict.fromkeys(lab.crds, KEEP))
+    going = thing(API, "ExternalSecret", "going", "default", spec={"data": []})
+    going["metadata"]["finalizers"] = ["lab.test/held"]
+    lab.client.create(going)
+    path = lab.client.path(API, "ExternalSecret", "default", "going")
+    lab.client.request("DELETE", path)
+    crd = lab.client.path(*CRD, name=STORES)
+    versions = [{**each, "served": False} for each in lab.crds[STORES]["spec"]["versions"]]
+    lab.client.request("PATCH", crd, {"spec": {"versions": versions}}, content_type=MERGE)
+    wait_until(lambda: not served(lab.client, STORES), f"{STORES} is not served", 30)
+    try:
+        said = look()
+    finally:
+        lab.client.request("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
+        lab.client.request(
+            "PATCH", crd, {"spec": {"versions": lab.crds[STORES]["spec"]["versions"]}}, content_type=MERGE
+        )
+        wait_until(lambda: served(lab.client, STORES), f"{STORES} is served again", 30)
+    assert said.returncode != 0
+    assert "ExternalSecret default/going: it is being deleted." in said.stdout
+    assert f"{STORES}: objects not known: the cluster has it" in said.stdout

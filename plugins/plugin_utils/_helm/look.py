@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.deadline import Deadline
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few
-from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.outlive import Item, Living
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.outlive import KIND, Item, Living
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.release import Crd, Release, Unreadable, release_of
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import (
     METADATA_LIST,
@@ -66,21 +66,29 @@ def stored(api: Api, namespace: str, name: str, deadline: Deadline) -> Release:
 
 def look(api: Api, groups: Collection[str], deadline: Deadline) -> Living:
     """The CRDs of these groups, their objects, and the Secrets that belong to one of them."""
-    found = (Crd.of({"metadata": each}) for each in _listed(api, _CRDS, "every CRD", deadline))
-    crds = {each.name: each for each in found if each.group in groups}
+    crds: dict[str, Crd] = {}
+    going: list[Item] = []
+    for metadata in _listed(api, _CRDS, "every CRD", deadline):
+        crd = Crd.of({"metadata": metadata})
+        if crd.group in groups:
+            crds[crd.name] = crd
+            going += _going(KIND, metadata)
     objects: dict[str, list[Item]] = {}
     owners: dict[str, str] = {}
     for group in sorted({each.group for each in crds.values()}):
         for name, kind, path in _served(api, group, deadline):
             if name in crds:
-                objects[name] = [_item(kind, each) for each in _listed(api, path, f"every {kind}", deadline)]
+                listed = list(_listed(api, path, f"every {kind}", deadline))
+                objects[name] = [_item(kind, each) for each in listed]
+                going += [item for each in listed for item in _going(kind, each)]
                 owners |= {each.uid: name for each in objects[name]}
     secrets: dict[str, list[Item]] = defaultdict(list)
     for metadata in _listed(api, "/api/v1/secrets", "the names of all Secrets", deadline) if owners else ():
         for reference in metadata.get("ownerReferences") or []:
             if owned := owners.get(str(reference.get("uid"))):
                 secrets[owned].append(_item("Secret", metadata))
-    return Living(crds, objects, dict(secrets))
+                going += _going("Secret", metadata)
+    return Living(crds, objects, dict(secrets), list(dict.fromkeys(going)))
 
 
 def _served(api: Api, group: str, deadline: Deadline) -> Iterator[tuple[str, str, str]]:
@@ -135,3 +143,8 @@ def _seconds(deadline: Deadline) -> float:
 def _item(kind: str, metadata: Mapping[str, t.Any]) -> Item:
     namespace, name, uid = (str(metadata.get(key) or "") for key in ("namespace", "name", "uid"))
     return Item(kind, namespace, name, uid)
+
+
+def _going(kind: str, metadata: Mapping[str, t.Any]) -> list[Item]:
+    """The object, if its deletion was asked for."""
+    return [_item(kind, metadata)] if metadata.get("deletionTimestamp") else []

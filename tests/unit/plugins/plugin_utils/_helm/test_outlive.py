@@ -30,7 +30,7 @@ SECRET = Item("Secret", "apps", "web", "2")
 HELD = {name: Crd(name, keep=True) for name in (EXTERNAL, FAKE)}
 RELEASE = Release("secrets", "eso", 3, "deployed", "external-secrets", "0.10.3", HELD)
 CRDS = {name: Crd(name, keep=True, owner=OWNER, uid=f"uid of {name}") for name in HELD}
-LIVING = Living(CRDS, {EXTERNAL: [OBJECT]}, {EXTERNAL: [SECRET]})
+LIVING = Living(CRDS, {EXTERNAL: [OBJECT], FAKE: []}, {EXTERNAL: [SECRET]})
 
 
 def bare(crds: Mapping[str, Crd], name: str) -> dict[str, Crd]:
@@ -58,6 +58,15 @@ def test_what_is_kept_in_both_places_is_no_problem() -> None:
             "foreign",
             FAKE,
         ),
+        (replace(RELEASE, crds={**HELD, FAKE: replace(HELD[FAKE], hook=True)}), LIVING, "hook", FAKE),
+        (RELEASE, replace(LIVING, going=[SECRET]), "going", "Secret apps/web"),
+        (RELEASE, replace(LIVING, objects={EXTERNAL: [OBJECT]}), "not_served", FAKE),
+        (
+            RELEASE,
+            replace(LIVING, crds={**CRDS, STORES: Crd(STORES, keep=False, owner=OWNER)}),
+            "not_held",
+            STORES,
+        ),
         (replace(RELEASE, status="pending-upgrade"), LIVING, "pending", "Helm release secrets/eso"),
         (replace(RELEASE, status="uninstalling"), LIVING, "pending", "Helm release secrets/eso"),
         (replace(RELEASE, status="failed"), LIVING, "not_deployed", "Helm release secrets/eso"),
@@ -80,6 +89,7 @@ def test_what_would_go_with_a_crd_is_counted() -> None:
         (without(HELD, EXTERNAL), "dropped", "would look after it no more"),
         (bare(HELD, EXTERNAL), "keep_lost", "takes that from the cluster"),
         ({**HELD, STORES: Crd(STORES, keep=True)}, "foreign", "belongs to no release"),
+        ({**HELD, FAKE: replace(HELD[FAKE], hook=True)}, "hook", "the upgrade has it as a hook"),
     ],
 )
 def test_an_upgrade_that_drops_a_crd_or_its_keep_is_refused(rendered: Mapping[str, Crd], code: str, words: str) -> None:
@@ -99,7 +109,7 @@ def test_an_upgrade_that_drops_a_crd_without_keep_deletes_what_hangs_on_it() -> 
 
 
 def test_what_was_there_must_be_there_and_the_same() -> None:
-    other = replace(LIVING, objects={}, secrets={EXTERNAL: [replace(SECRET, uid="3")]})
+    other = replace(LIVING, objects={EXTERNAL: [], FAKE: []}, secrets={EXTERNAL: [replace(SECRET, uid="3")]})
     assert [(each.code, each.subject) for each in problems(RELEASE, other, None, LIVING.items)] == [
         ("gone", "ExternalSecret apps/web"),
         ("made_anew", "Secret apps/web"),
@@ -121,3 +131,22 @@ def test_a_person_sees_each_crd_with_what_hangs_on_it() -> None:
     assert said[0] == "secrets/eso: revision 3, deployed, external-secrets 0.10.3"
     assert said[3].split() == [EXTERNAL, "keep", "keep", "1", "1"]
     assert said[-1] == f"not in the release: {STORES}"
+
+
+def test_objects_that_are_not_known_are_not_none() -> None:
+    living = replace(LIVING, crds=bare(CRDS, FAKE), objects={EXTERNAL: [OBJECT]})
+    found = problems(RELEASE, living)
+    assert [each.code for each in found] == ["not_kept_in_cluster", "not_served"]
+    assert "deletes it, with objects and Secrets that are not known." in found[0].what
+    assert lines(RELEASE, living)[4].split() == [FAKE, "keep", "-", "not", "known", "not", "known"]
+
+
+def test_a_crd_of_the_release_that_it_does_not_hold_is_loose_only_if_it_is_kept() -> None:
+    living = replace(LIVING, crds={**CRDS, STORES: Crd(STORES, keep=True, owner=OWNER)})
+    assert (loose(RELEASE, living), problems(RELEASE, living)) == ([STORES], [])
+    assert loose(RELEASE, replace(living, crds=bare(living.crds, STORES))) == []
+
+
+def test_a_person_sees_which_crd_is_a_hook() -> None:
+    release = replace(RELEASE, crds={**HELD, FAKE: replace(HELD[FAKE], hook=True)})
+    assert lines(release, LIVING)[4].split() == [FAKE, "hook", "keep", "0", "0"]

@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm import release as module
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._helm.release import Unreadable, crds_of, release_of
@@ -93,3 +94,67 @@ def test_what_unpacks_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 def test_another_policy_is_not_keep() -> None:
     (crd,) = crds_of(KEPT.replace("keep", "Keep").encode()).values()
     assert not crd.keep
+
+
+def listed(manifest: str, head: str = "", kind: str = "List") -> str:
+    """The CRDs of a manifest within a list with these annotations."""
+    items = "".join(f"- {json.dumps(each)}\n" for each in yaml.safe_load_all(manifest) if each)
+    return f"---\nkind: {kind}\nmetadata: {{annotations: {{{head}}}}}\nitems:\n{items}"
+
+
+@pytest.mark.parametrize("kind", ["List", "CustomResourceDefinitionList"])
+def test_a_crd_within_a_list_is_kept_by_what_the_list_says(kind: str) -> None:
+    (crd,) = crds_of(listed(KEPT, kind=kind).encode()).values()
+    assert (crd.name, crd.keep) == ("externalsecrets.external-secrets.io", False)
+    kept = crds_of(listed(KEPT + BARE, "helm.sh/resource-policy: keep", kind).encode())
+    assert [crd.keep for crd in kept.values()] == [True, True]
+
+
+def test_an_upgrade_keeps_a_crd_within_a_list_when_both_say_so() -> None:
+    kept = crds_of(listed(KEPT + BARE, "helm.sh/resource-policy: keep").encode(), applied=True)
+    assert [crd.keep for crd in kept.values()] == [True, False]
+    (crd,) = crds_of(listed(KEPT).encode(), applied=True).values()
+    assert not crd.keep
+
+
+def test_an_item_without_a_kind_has_that_of_its_list() -> None:
+    manifest = "kind: CustomResourceDefinitionList\nitems: [{metadata: {name: a.b}}, {kind: Secret}]"
+    assert list(crds_of(manifest.encode())) == ["a.b"]
+
+
+def test_hooks_are_read_too_and_told_apart() -> None:
+    hook = KEPT.replace("{helm", "{helm.sh/hook: pre-upgrade, helm")
+    found = release_of(packed(BARE, hooks=[{"manifest": hook}]))
+    assert {name: (crd.keep, crd.hook) for name, crd in found.crds.items()} == {
+        "fakes.generators.external-secrets.io": (False, False),
+        "externalsecrets.external-secrets.io": (True, True),
+    }
+    (crd,) = crds_of(listed(KEPT, "helm.sh/hook: pre-upgrade").encode()).values()
+    assert crd.hook
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "metadata: canary",
+        "metadata: [canary]",
+        "metadata: {name: a.b, annotations: canary}",
+        "metadata: {name: a.b, annotations: [canary]}",
+        "metadata: {name: {canary: 1}}",
+        "metadata: {annotations: {canary: 1}}",
+        "metadata: {name: a.b, managedFields: [canary]}",
+        "metadata: {name: a.b, managedFields: 3}",
+    ],
+)
+def test_odd_metadata_is_refused_without_a_word_of_it(odd: str) -> None:
+    crd = f"kind: CustomResourceDefinition\n{odd}\n"
+    for manifest in (crd, listed(crd)):
+        with pytest.raises(Unreadable) as raised:
+            crds_of(manifest.encode())
+        assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("items", ["canary", "[canary]"])
+def test_a_list_of_what_is_none_is_refused(items: str) -> None:
+    with pytest.raises(Unreadable, match="a list of something that is none"):
+        crds_of(f"kind: List\nitems: {items}\n".encode())
