@@ -91,6 +91,7 @@ class Builder:
         self._loaded: dict[str, Document] = {}  # kustomizations, by their paths
         self._lists: dict[str, bool] = {}  # whether one only lists objects
         self._read: dict[str, list[Lined]] = {}  # the objects of files
+        self._lines: dict[tuple[str, bool], dict[t.Any, list[tuple[int, str, str]]]] = {}
         self._done = {} if done is None else done
 
     def ignoring(self, ignore: str) -> Builder:
@@ -291,16 +292,26 @@ class Builder:
 
     def _line(self, placed: Placed, renames: bool) -> int:
         """Where in its file the object begins that became this one, by a longer name if a build C(renames)."""
-        try:
-            there = [each for each in self._objects(placed.file) if _is_object(each.value)]
-        except Unreadable:  # what is read here is less than what kustomize reads
-            return 0
         kind, space, name = _who(placed.document)
-        found = [(each.line, *_who(each.value)) for each in there]
-        found = [each for each in found if each[1] == kind and (each[3] in name if renames else each[3] == name)]
-        if len(found) > 1 and not renames:
-            found = [each for each in found if each[2] == space]
+        found = self._index(placed.file, renames).get(kind if renames else (kind, name), [])
+        if renames:
+            found = [each for each in found if each[2] in name]
+        elif len(found) > 1:
+            found = [each for each in found if each[1] == space]
         return found[0][0] if len(found) == 1 else 0
+
+    def _index(self, file: str, renames: bool) -> dict[t.Any, list[tuple[int, str, str]]]:
+        """The lines, namespaces and names of a file's objects: by kind and name, or by kind if a build C(renames)."""
+        if (file, renames) not in self._lines:
+            found = self._lines[file, renames] = {}
+            try:
+                there = [each for each in self._objects(file) if _is_object(each.value)]
+            except Unreadable:  # what is read here is less than what kustomize reads
+                there = []
+            for each in there:
+                kind, space, name = _who(each.value)
+                found.setdefault(kind if renames else (kind, name), []).append((each.line, space, name))
+        return self._lines[file, renames]
 
 
 def kustomization_file(tree: Tree, folder: str) -> str:

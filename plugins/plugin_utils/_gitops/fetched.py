@@ -49,7 +49,7 @@ class Fetched(Tree):
         self._is_told: bool | None = None
 
     def is_file(self, path: str) -> bool:
-        return self._all.is_file(path) and not self._is_link(path) and not self._ignores(path)
+        return self._takes(path) and self._all.is_file(path)
 
     def is_folder(self, path: str) -> bool:
         return self._all.is_folder(path) and (
@@ -58,7 +58,7 @@ class Fetched(Tree):
 
     def read(self, path: str) -> bytes:
         if path not in self._content:
-            if self._all.is_file(path) and self._is_link(path):
+            if self._is_link(path):
                 raise Unreadable(path, "it is a link, and Flux fetches none.", "Put the file itself there.")
             if self._ignores(path):
                 said = f"Flux does not fetch it: {FILE}, its GitRepository's ignore or Flux' own defaults leave it out."
@@ -66,9 +66,8 @@ class Fetched(Tree):
             self._content[path] = self._all.read(path)
         return self._content[path]
 
-    def files(self, folder: str) -> list[str]:
-        found = self._all.files(folder)
-        return [each for each in found if not self._is_link(each) and not self._ignores(each)]
+    def _takes(self, path: str) -> bool:
+        return not self._is_link(path) and not self._ignores(path)
 
     def _is_link(self, path: str) -> bool:
         return path not in self.instead and os.path.islink(os.path.join(self.root, path))  # noqa: PTH114, PTH118  # fast
@@ -90,11 +89,16 @@ class Fetched(Tree):
     def _around(self, folder: str) -> tuple[tuple[str, list[Pattern]], ...]:
         """The patterns that lie in a folder and above it, the nearest first, each with what their paths begin with."""
         if folder not in self._near:
-            file = posixpath.join(folder, FILE)
-            found = patterns(self._all.read(file).decode(errors="replace")) if self._all.is_file(file) else []
+            found = self._own(posixpath.join(folder, FILE))
             above = self._around(posixpath.dirname(folder)) if folder else ()
             self._near[folder] = ((f"{folder}/" if folder else "", found), *above) if found else above
         return self._near[folder]
+
+    def _own(self, file: str) -> list[Pattern]:
+        """The patterns of one file. Flux follows it where it is a link, and finds nothing in a folder."""
+        if self._is_link(file) and os.path.isdir(os.path.join(self.root, file)):  # noqa: PTH112, PTH118  # as above
+            return []
+        return patterns(self._all.read(file).decode(errors="replace")) if self._all.is_file(file) else []
 
     def _told(self) -> bool:
         """Whether there is any pattern at all, anywhere in the repository."""
@@ -103,9 +107,9 @@ class Fetched(Tree):
         return self._is_told
 
     def _folders(self) -> t.Iterator[str]:
-        """Each folder that has a file of patterns."""
+        """Each folder that has a file of patterns.
+
+        In a work tree that is whatever lies there: what Git ignores or does not track counts, too.
+        """
         yield from (posixpath.dirname(each) for each in self.instead if posixpath.basename(each) == FILE)
-        for where, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if name != GIT]
-            if FILE in files:
-                yield "" if (base := os.path.relpath(where, self.root)) == "." else base.replace(os.sep, "/")
+        yield from (posixpath.dirname(each) for each in self.lying("") if posixpath.basename(each) == FILE)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.errors import BootstrapError
@@ -20,6 +20,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.yaml impo
 
 MOST_BYTES: t.Final = 4 * 2**20  # of a file of manifests
 MOST_FILES: t.Final = 50_000
+MOST_LOOKED_AT: t.Final = 500_000  # files, with those that are left out
 GIT: t.Final = ".git"
 
 
@@ -75,7 +76,9 @@ class Tree:
         below = {each is None for name, each in self.instead.items() if name.startswith(f"{path}/")}
         if False in below or not self._is(path, Path.is_dir):
             return False in below
-        return not below or bool(self.files(path))  # Git knows no folder but by its files
+        return not below or any(
+            self.instead.get(each, b"") is not None for each in self.lying(path)
+        )  # Git knows no folder but by its files
 
     def _is(self, path: str, what: Callable[[Path], bool]) -> bool:
         try:
@@ -112,14 +115,33 @@ class Tree:
     def files(self, folder: str) -> list[str]:
         """Every file below a folder, in the order of names."""
         found: list[str] = []
-        for where, folders, files in os.walk(self.place(folder)):
-            folders[:] = sorted(name for name in folders if name != GIT)
-            base = os.path.relpath(where, self.root).replace(os.sep, "/")
-            found += [posixpath.normpath(posixpath.join(base, name)) for name in sorted(files) if _is_text(name)]
+        for path in self.lying(folder):
+            if self._takes(path):
+                found.append(path)
             if len(found) > MOST_FILES:
                 raise Unreadable(folder or ".", f"it has more than {MOST_FILES} files.", "Name the cluster's folder.")
-        more = [each for each in self.instead if each.startswith(f"{folder}/" if folder else "")]
+        start = f"{folder}/" if folder else ""
+        more = [each for each in self.instead if each.startswith(start) and self._takes(each)]
         return [each for each in sorted({*found, *more}) if self.instead.get(each, b"") is not None] if more else found
+
+    def lying(self, folder: str) -> Iterator[str]:
+        """Every file that lies below a folder on the disk, those that are left out of the tree among them."""
+        count = 0
+        for where, folders, files in os.walk(self.place(folder)):
+            folders[:] = sorted(name for name in folders if name != GIT)
+            count += len(files)
+            if count > MOST_LOOKED_AT:
+                raise Unreadable(
+                    folder or ".",
+                    f"more than {MOST_LOOKED_AT} files lie there, with those that Git or Flux leaves out.",
+                    "Take away what does not belong to it, or use a fresh clone.",
+                )
+            base = os.path.relpath(where, self.root).replace(os.sep, "/")
+            yield from (posixpath.normpath(posixpath.join(base, name)) for name in sorted(files) if _is_text(name))
+
+    def _takes(self, path: str) -> bool:  # all of them, here
+        """Whether a file that lies there is one of the tree."""
+        return True
 
 
 def _shown(path: str) -> str:

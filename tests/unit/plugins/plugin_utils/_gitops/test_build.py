@@ -295,3 +295,13 @@ def test_what_a_generator_makes_has_no_line(build: Build) -> None:
 
 def places(placed: list[Placed]) -> set[tuple[str, str, int]]:
     return {(each.document["metadata"]["name"], each.file, each.line) for each in placed}
+
+
+def test_the_objects_of_a_file_are_gone_through_once(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Any] = []
+    is_object = _build._is_object
+    monkeypatch.setattr(_build, "_is_object", lambda document: looked_at.append(document) or is_object(document))
+    many = "---\n".join(config(f"c{number}") for number in range(20))
+    built = build({"apps/a.yaml": many, "apps/kustomization.yaml": resources("a.yaml") + "namespace: x\n"})
+    assert len({each.line for each in built} - {0}) == len(built) == 20
+    assert len(looked_at) == 20

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops import tree as trees
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.fetched import Fetched
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.tree import Tree, Unreadable
 from lab.gitopscorpus import Case
@@ -71,3 +72,41 @@ def test_what_would_be_written_is_looked_at_as_what_lies_there(fetch: Fetch) -> 
     there = fetch("a.yaml")
     tree = Fetched(there.with_files({"b.yaml": b"", "deep/.sourceignore": b"c.yaml", "deep/c.yaml": b""}))
     assert tree.files("") == ["a.yaml", "b.yaml", "deep/.sourceignore"]
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../x"])
+def test_a_link_that_flux_does_not_fetch_is_no_file_wherever_it_leads(fetch: Fetch, target: str) -> None:
+    tree = fetch("a/b/a.yaml", "x/b.yaml")
+    (tree.root / "a/b/kustomization.yaml").symlink_to(target)
+    assert not tree.is_file("a/b/kustomization.yaml")
+    with pytest.raises(Unreadable, match="it is a link, and Flux fetches none"):
+        tree.read("a/b/kustomization.yaml")
+
+
+def test_patterns_are_read_through_a_link_inside_the_repository(fetch: Fetch) -> None:
+    tree = fetch("a/a.yaml", "a/b.yaml", "x/b.yaml", shared="b.yaml")
+    (tree.root / "a/.sourceignore").symlink_to("../shared/.sourceignore")
+    (tree.root / "x/.sourceignore").symlink_to("../a")
+    assert tree.files("") == ["a/a.yaml", "shared/.sourceignore", "x/b.yaml"]
+    (tree.root / "a/.sourceignore").unlink()
+    (tree.root / "a/.sourceignore").symlink_to("/etc/hostname")
+    with pytest.raises(Unreadable, match="leads out of the repository"):
+        Fetched(Tree(tree.root)).files("")
+
+
+def test_what_is_left_out_does_not_count_as_a_file_of_it(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "MOST_FILES", 2)
+    left_out = [f"node_modules/{number}" for number in range(5)]
+    tree = fetch("a.yaml", *left_out, ignore="node_modules/\n!node_modules/3")
+    assert tree.files("") == ["a.yaml", "node_modules/3"]
+    with pytest.raises(Unreadable, match="it has more than 2 files"):
+        fetch("a.yaml", *left_out).files("")
+
+
+def test_what_lies_there_is_looked_at_within_a_bound(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "MOST_LOOKED_AT", 3)
+    paths = ("a/a.png", "x/1", "x/2", "x/3")
+    with pytest.raises(Unreadable, match="more than 3 files lie there, with those that Git or Flux leaves out"):
+        fetch(*paths, ignore="x/").files("")
+    with pytest.raises(Unreadable, match="more than 3 files lie there"):
+        fetch(*paths).is_file("a/a.png")  # which asks for patterns anywhere
