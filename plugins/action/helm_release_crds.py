@@ -123,5 +123,6 @@ def _read(file: str, option: str) -> str:
     content = read_text(Path(file), limit=_LONGEST)
     if content.text is None:
         why = content.problem or "is not there"
-        raise BootstrapError(f"{option}: {file} {why}.", code="unreadable", subject=file)
+        step = "Name a file that this user may read."
+        raise BootstrapError(f"{option}: {file} {why}. {step}", code="unreadable", subject=file)
     return content.text

@@ -333,6 +333,13 @@ class Moment:
         return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
+def kill_at(run: subprocess.Popen[str], home: Path, what: str) -> None:
+    """Kill a run and all its children when something in it has told that this moment has come."""
+    wait_until((home / "started").exists, what, 90)
+    kill_tree(run.pid)
+    run.wait(30)
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     "moment",
@@ -355,9 +362,7 @@ def test_a_run_that_is_killed_is_gone_on_with_by_the_same_words(
     file = inventory(followed, [DEX], TOLD)
     environment = moment.environment(home)
     with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file, environment=environment) as run:
-        wait_until((home / "started").exists, f"the run is at {moment.what}", 90)
-        kill_tree(run.pid)
-        run.wait(30)
+        kill_at(run, home, f"the run is at {moment.what}")
     left = [each for each in followed.changes if each[3:] in FILES]
     assert len(left) == moment.files
     planned = deliver(DEX, arguments=("--check",), **TOLD)
@@ -395,9 +400,7 @@ def test_a_run_that_is_killed_after_a_file_has_gone_is_gone_on_with(
     task = {"name": "The writer is changed", "tazlab.bootstrap.gitops_delivery": options}
     play = [{"name": "Change", "hosts": "localhost", "gather_facts": False, "tasks": [task]}]
     with started_playbook(play, home=home, environment=moment.environment(home)) as run:
-        wait_until((home / "started").exists, f"the run is at {moment.what}", 90)
-        kill_tree(run.pid)
-        run.wait(30)
+        kill_at(run, home, f"the run is at {moment.what}")
     gone = "infrastructure/operators/vso/web-token.yaml"
     assert [each[:2].strip() for each in followed.changes if each.endswith(gone)] == ["D"]
     done = ansible_playbook(play)
@@ -420,9 +423,7 @@ def test_a_git_that_was_killed_while_it_committed_is_told_and_its_lock_is_named(
     hook.chmod(0o755)
     file = inventory(followed, [DEX], TOLD)
     with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file) as run:
-        wait_until((home / "started").exists, "the hook runs", 90)
-        kill_tree(run.pid)
-        run.wait(30)
+        kill_at(run, home, "the hook runs")
     hook.unlink()
     lock = followed.root / ".git" / "index.lock"
     refused = deliver(DEX, **TOLD)
@@ -455,9 +456,7 @@ def test_a_rebase_that_was_killed_is_told_before_anything_is_written_and_is_take
     hook.chmod(0o755)
     file = inventory(followed, [DEX], TOLD)
     with started_playbook(PLAYBOOKS / "deliver.yml", home=home, inventory=file) as run:
-        wait_until((home / "started").exists, "the rebase is in its midst", 90)
-        kill_tree(run.pid)
-        run.wait(30)
+        kill_at(run, home, "the rebase is in its midst")
     hook.unlink()
     refused = deliver(DEX, **TOLD)
     assert refused.returncode != 0

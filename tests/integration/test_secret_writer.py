@@ -347,7 +347,9 @@ def test_a_secret_that_was_made_anew_meanwhile_is_ended_also_by_the_printed_comm
     change.patch("vso", {"metadata": {"annotations": {MARK: None}}})
     refused = change.module("finish", "eso")
     assert refused.returncode == 2, refused.output
-    (command,) = set(re.findall(r"kubectl -n \S+ delete \S+ \S+ --cascade=orphan", flat(refused)))
+    (command,) = set(
+        re.findall(r"kubectl --kubeconfig \S+ --namespace \S+ delete \S+ \S+ --cascade=orphan", flat(refused))
+    )
     change.paste(command)
     done = change.run("eso", **change.told)
     assert done.returncode == 0, done.output
@@ -374,7 +376,9 @@ def test_what_an_operator_would_delete_itself_is_refused_and_nothing_is_marked(c
     change.client.request("PATCH", f"{place}/status", let_go, content_type=MERGE)
     late = change.module("finish", "vso")
     assert late.returncode == 2, late.output
-    (command,) = set(re.findall(r"kubectl -n \S+ patch \S+ \S+ --type=merge --patch='[^']+'", flat(late)))
+    (command,) = set(
+        re.findall(r"kubectl --kubeconfig \S+ --namespace \S+ patch \S+ \S+ --type=merge --patch '[^']+'", flat(late))
+    )
     change.paste(command)
     made = change.made("eso")
     assert made is not None

@@ -48,10 +48,6 @@ class Crd:
     hook: bool = False
 
     @property
-    def plural(self) -> str:
-        return self.name.partition(".")[0]
-
-    @property
     def group(self) -> str:
         return self.name.partition(".")[2]
 

@@ -286,6 +286,11 @@ def require(answer: Answer, server: str, what: str) -> None:
     raise BootstrapError(f"Kubernetes API {server}: asked for {what}, it answered {answer.status} ({answer.reason}).")
 
 
+def kubectl(kubeconfig: str, namespace: str, *words: str) -> str:
+    """A command for a person, against this cluster and no other."""
+    return f"kubectl --kubeconfig {shlex.quote(kubeconfig)} {shlex.join(['--namespace', namespace, *words])}"
+
+
 def label(kind: str, namespace: str | None, name: str) -> str:
     """An object as we write it for people: Secret tailscale/oauth."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -8,13 +8,13 @@ Private: other collections must not import it.
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._base.text import few, table
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.declared import ESO
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._delivery.running import WORKLOADS, Consumer
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import kubectl
 from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._rotation.seen import Followed, Seen
 
 # What this cannot know, and what is said where the old value is no longer in use here.
@@ -45,11 +45,7 @@ def next_step(one: Consumer, kubeconfig: str) -> str:
 
 def _restart(one: Consumer, kubeconfig: str) -> str:
     words = ["rollout", "restart", f"{one.kind.lower()}/{one.name}"]
-    return _kubectl(kubeconfig, one.namespace, *words)
-
-
-def _kubectl(kubeconfig: str, namespace: str, *words: str) -> str:
-    return f"kubectl --kubeconfig {shlex.quote(kubeconfig)} {shlex.join(['--namespace', namespace, *words])}"
+    return kubectl(kubeconfig, one.namespace, *words)
 
 
 def stays(each: Seen, kubeconfig: str) -> str:
@@ -57,7 +53,7 @@ def stays(each: Seen, kubeconfig: str) -> str:
     feed = each.feed
     keeps = f"Secret {feed.label} keeps the old value: {feed.stays} ({feed.by})."
     if feed.writer == ESO and "once" in feed.stays:
-        again = _kubectl(kubeconfig, feed.namespace, "delete", "secret", feed.secret)
+        again = kubectl(kubeconfig, feed.namespace, "delete", "secret", feed.secret)
         return f"{keeps} If it shall have the new one, delete it, and ESO makes it anew: {again}"
     return f"{keeps} Change that where it is declared."
 

@@ -157,7 +157,7 @@ class Changer:
             holders = [each for each in self._list(*_FLUX, None) if not names.isdisjoint(inventory(each))]
         secret = self._secret(asked)
         owner = next((each for each in new if steps.owns(each, secret)), new[0] if new else None)
-        return Found(secret, old, owner, holders)
+        return Found(secret, old, owner, holders, kubeconfig=self.api.kubeconfig)
 
     def _patiently(self, asked: Asked) -> Found:
         """The same and the Secret's type where it matters, asked again while no answer comes."""

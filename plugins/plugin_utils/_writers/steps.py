@@ -24,6 +24,7 @@ from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._gitops.model imp
     mapping,
     mappings,
 )
+from ansible_collections.tazlab.bootstrap.plugins.plugin_utils._kubernetes.api import kubectl
 
 PRUNE: t.Final = f"{KUSTOMIZE}/prune"
 DISABLED: t.Final = "disabled"
@@ -72,13 +73,15 @@ class Asked:
 @dataclass(frozen=True)
 class Found:
     """What the cluster has of it. C(secret) is its metadata alone; C(holders), the Flux Kustomizations in whose
-    inventory the old object is; C(type), the Secret's where it matters."""
+    inventory the old object is; C(type), the Secret's where it matters; C(kubeconfig), by which the cluster is reached.
+    """
 
     secret: Item | None = None
     old: Sequence[Item] = ()
     new: Item | None = None
     holders: Sequence[Item] = ()
     type: str = ""
+    kubeconfig: str = ""
 
     @property
     def uid(self) -> str:
@@ -173,8 +176,9 @@ def _taken_along(asked: Asked, found: Found) -> str:
     why = f"{shown(old, asked.old)} has deletionPolicy Delete, by which ESO itself deletes the Secret with it."
     if found.holders:
         return f"{why} Let Flux apply deletionPolicy Retain first."
-    patch = """'{"spec": {"target": {"deletionPolicy": "Retain"}}}'"""
-    return f"{why} Flux does not hold it, so set that yourself: {_kubectl(old, 'patch')} --type=merge --patch={patch}"
+    patch = '{"spec": {"target": {"deletionPolicy": "Retain"}}}'
+    command = _command(found, "patch", "--type=merge", "--patch", patch)
+    return f"{why} Flux does not hold it, so set that yourself: {command}"
 
 
 def _made_anew(asked: Asked, found: Found) -> str:
@@ -187,9 +191,11 @@ def _made_anew(asked: Asked, found: Found) -> str:
     )
 
 
-def _kubectl(item: Item, verb: str) -> str:
-    meta = _meta(item)
-    return f"kubectl -n {meta.get('namespace')} {verb} {str(item.get('kind')).lower()} {meta.get('name')}"
+def _command(found: Found, verb: str, *more: str) -> str:
+    """A command for a person, on the old object."""
+    old = found.old[0]
+    words = verb, str(old.get("kind")).lower(), str(_meta(old).get("name")), *more
+    return kubectl(found.kubeconfig, str(_meta(old).get("namespace")), *words)
 
 
 def trouble(holder: Item) -> str:
@@ -220,10 +226,8 @@ def next_step(asked: Asked, found: Found) -> Step:
         why = f"{shown(old, asked.old)} makes it, too, and no run of this has kept it from Flux."
         if not owns(found.new, found.secret):
             return Step(REFUSE, f"{why} Look at what makes it, and keep one writer.")
-        only = _kubectl(old, "delete")
-        return Step(
-            REFUSE, f"{why} The new writer owns the Secret: take the old one alone away: {only} --cascade=orphan"
-        )
+        only = _command(found, "delete", "--cascade=orphan")
+        return Step(REFUSE, f"{why} The new writer owns the Secret: take the old one alone away: {only}")
     if found.new is None:
         return Step(FLUX, f"Flux has made no {kind} for it yet")
     if old is not None:

@@ -34,6 +34,7 @@ class FakeApi:
     """A cluster with one Secret and what makes it. C(changes) has what was done to it."""
 
     server = "https://api.example.net:6443"
+    kubeconfig = "home.yml"
 
     def __init__(self, *items: dict[str, Any], owners: tuple[str, ...] = (), type_: str = "Opaque") -> None:
         self.items, self.type = items, type_

@@ -132,15 +132,15 @@ def test_what_cannot_be_kept_from_flux_is_refused(found: Found, said: str) -> No
 
 TAKES_ALONG = {"spec": {"target": {"name": "web", "deletionPolicy": "Delete"}}}
 RETAIN = (
-    "kubectl -n apps patch externalsecret web --type=merge "
-    """--patch='{"spec": {"target": {"deletionPolicy": "Retain"}}}'"""
+    "kubectl --kubeconfig home.yml --namespace apps patch externalsecret web --type=merge "
+    """--patch '{"spec": {"target": {"deletionPolicy": "Retain"}}}'"""
 )
 
 
 @pytest.mark.parametrize("old", [made_by("eso"), marked("eso")])
 def test_an_external_secret_that_takes_its_secret_along_is_refused_and_never_deleted(old: dict[str, Any]) -> None:
     held = Found(secret("eso", "vso"), [{**old, **TAKES_ALONG}], made_by("vso"), [holder()])
-    loose = replace(held, holders=[])
+    loose = replace(held, holders=[], kubeconfig="home.yml")
     for found, step in ((held, "Let Flux apply deletionPolicy Retain first."), (loose, RETAIN)):
         told = next_step(ASKED["vso"], found)
         assert refusal(ASKED["vso"], found) == told.why
@@ -171,8 +171,8 @@ def test_a_secret_that_was_made_anew_meanwhile_gets_its_new_writer() -> None:
 
 
 def test_the_way_out_is_printed_only_where_it_keeps_the_secret() -> None:
-    found = Found(secret("vso", "eso"), [made_by("vso")], made_by("eso"))
-    command = "kubectl -n apps delete vaultstaticsecret web --cascade=orphan"
+    found = Found(secret("vso", "eso"), [made_by("vso")], made_by("eso"), kubeconfig="home.yml")
+    command = "kubectl --kubeconfig home.yml --namespace apps delete vaultstaticsecret web --cascade=orphan"
     assert next_step(ASKED["eso"], found).why.endswith(command)
     assert "kubectl" not in next_step(ASKED["eso"], replace(found, secret=secret("vso"))).why
 
